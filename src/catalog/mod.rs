@@ -1,0 +1,93 @@
+//! The port `Catalog`: maps data set names to volumes.
+
+use crate::bytes::{Decoder, Encode, Encoder};
+use crate::dscb::DscbAddress;
+use crate::error::Result;
+use crate::name::{DsMask, DsName, Volser};
+use crate::volume::intent::Journal;
+use std::fmt;
+
+/// One volume of a catalog entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CatalogVolume {
+    /// The unit type (FORMATS 3.3).
+    pub unit_type: [u8; 4],
+    /// The serial.
+    pub volser: Volser,
+    /// The file sequence number; zero on DASD.
+    pub file_sequence: u16,
+}
+
+impl Encode for CatalogVolume {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.unit_type);
+        to.put(&self.volser);
+        to.put(&self.file_sequence);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<CatalogVolume> {
+        Ok(CatalogVolume {
+            unit_type: from.get()?,
+            volser: from.get()?,
+            file_sequence: from.get()?,
+        })
+    }
+}
+
+/// What a catalog says of one data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogEntry {
+    /// The name.
+    pub name: DsName,
+    /// Its volumes, in order.
+    pub volumes: Vec<CatalogVolume>,
+    /// The address of its F1 on the first volume, absolute track and record, if the entry holds one (FORMATS 14.4).
+    pub dscb: Option<[u8; 3]>,
+}
+
+impl Encode for CatalogEntry {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.name);
+        to.put(&self.volumes);
+        to.put(&self.dscb);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<CatalogEntry> {
+        Ok(CatalogEntry { name: from.get()?, volumes: from.get()?, dscb: from.get()? })
+    }
+}
+
+/// One catalog.
+pub trait Catalog: Send + Sync + fmt::Debug {
+    /// What it is called in messages and in checkpoints: for a CVOL, `SYSCTLG` and its volume. Unique among the
+    /// catalogs of a migration, and the same in every run.
+    fn name(&self) -> String;
+
+    /// The volume that it lies on, if it lies on one: a migration does not move a catalog beside its entries.
+    fn volser(&self) -> Option<Volser>;
+
+    /// The entry of this name, if there is one.
+    fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>>;
+
+    /// Every entry that the mask selects, by name.
+    fn list(&self, mask: &DsMask) -> Result<Vec<CatalogEntry>>;
+
+    /// Makes an entry.
+    fn add(&self, entry: &CatalogEntry, journal: &dyn Journal) -> Result<()>;
+
+    /// Makes an existing entry point to other volumes. `from` is what it says now; if it says `to` already nothing is
+    /// changed, and if it says anything else it is refused. At its point of no return it is one block write.
+    fn recatalog(
+        &self,
+        from: &CatalogEntry,
+        to: &CatalogEntry,
+        journal: &dyn Journal,
+    ) -> Result<()>;
+
+    /// Gives an entry another name.
+    fn rename(&self, from: &DsName, to: &DsName, journal: &dyn Journal) -> Result<()>;
+
+    /// Removes an entry.
+    fn delete(&self, name: &DsName, journal: &dyn Journal) -> Result<()>;
+}
+
+#[allow(unused)]
+fn _unused(_: DscbAddress) {}

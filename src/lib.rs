@@ -1,0 +1,15 @@
+//! Moves mainframe data sets between DASD volumes, track by track.
+
+pub mod bytes;
+pub mod catalog;
+pub mod clock;
+pub mod dscb;
+pub mod error;
+pub mod geometry;
+pub mod name;
+pub mod track;
+pub mod volume;
+pub mod vtoc;
+
+pub use error::{Code, Error, Reason, Result};
+pub use name::{DsMask, DsName, Volser};

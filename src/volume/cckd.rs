@@ -1,0 +1,1 @@
+//! Compressed CCKD images (to be completed).

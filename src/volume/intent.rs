@@ -1,0 +1,194 @@
+//! Intents: a change of a few tracks that a crash cannot leave half done.
+//!
+//! A VTOC or a catalog is changed by writing tracks in an order that its own system can live with. But a write of a
+//! track may be torn: a prefix is new, the rest is old or garbage, and a VTOC track holds the DSCBs of dozens of other
+//! data sets. So before the first write, everything that will be written is made durable as an [`Intent`]: for each
+//! track its image before, and each image that will be written, in order. The [`Journal`] is where it is kept: a
+//! migration's checkpoint, or nowhere ([`NoJournal`]) for those who accept what DIRF protects.
+//!
+//! After a crash the intent is *settled* ([`Intent::settle`]): if its tracks are as they were before, or hold any
+//! mixture of the images (record by record), or do not check at all (torn), the last image of each is written, and the
+//! change is done. If a track checks and has a record that is in none of the images, somebody else changed it. Then
+//! either nothing of the change was written, and the intent is dropped; or both happened, and nothing is touched: the
+//! error says where. Settling twice is the same as settling once.
+
+use super::{Volume, VolumeExt};
+use crate::bytes::{Decoder, Encode, Encoder};
+use crate::error::{Error, Reason, Result};
+use crate::geometry::Track;
+use crate::name::Volser;
+use crate::track;
+
+/// The image of one track, up to its end marker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackImage {
+    /// The track.
+    pub track: Track,
+    /// Home address to end marker.
+    pub image: Vec<u8>,
+}
+
+impl Encode for TrackImage {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.track.0);
+        to.bytes(&self.image);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<TrackImage> {
+        Ok(TrackImage { track: Track(from.get()?), image: from.bytes()?.to_vec() })
+    }
+}
+
+/// A change of some tracks of one volume: see the [module](self).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The volume.
+    pub volser: Volser,
+    /// What is done, in a few words.
+    pub what: String,
+    /// Each track that will be written, as it is before.
+    pub before: Vec<TrackImage>,
+    /// What will be written, in steps; the volume is flushed after each step.
+    pub steps: Vec<Vec<TrackImage>>,
+}
+
+/// How an intent was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The change is done.
+    Done,
+    /// Somebody else changed its tracks before anything of it was written; it will not be done.
+    Dropped,
+}
+
+impl Intent {
+    /// Makes the intent durable, does it, and tells the journal that it is done.
+    pub fn perform(&self, volume: &dyn Volume, journal: &dyn Journal) -> Result<()> {
+        if self.steps.iter().all(Vec::is_empty) {
+            return Ok(());
+        }
+        journal.intend(self)?;
+        self.write(volume)?;
+        journal.done(self)
+    }
+
+    fn write(&self, volume: &dyn Volume) -> Result<()> {
+        let mut slot = vec![0; volume.slot_size()];
+        for step in &self.steps {
+            for TrackImage { track, image } in step {
+                slot.fill(0);
+                slot.get_mut(..image.len())
+                    .ok_or_else(|| {
+                        let error = Error::new(
+                            Reason::DamagedTrack,
+                            format!("{}: an image is longer than the volume's slots", self.what),
+                        );
+                        volume.locate(error, *track)
+                    })?
+                    .copy_from_slice(image);
+                track::check(&slot, volume.place(*track)).map_err(|e| volume.locate(e, *track))?;
+                volume.write(*track, &slot)?;
+            }
+            volume.flush()?;
+        }
+        Ok(())
+    }
+
+    /// After a crash: does the rest of the change, or finds that nothing of it was done and that it cannot be done any
+    /// more. The caller then forgets the intent.
+    ///
+    /// Error: [`Reason::IntentConflict`] if it was begun, and somebody else changed the same tracks too.
+    pub fn settle(&self, volume: &dyn Volume) -> Result<Settled> {
+        let (mut begun, mut foreign) = (false, None);
+        for before in &self.before {
+            volume.geometry().check(crate::geometry::Extent::new(before.track, 1))?;
+            let mut slot = vec![0; volume.slot_size()];
+            volume.read(before.track, &mut slot)?;
+            let written: Vec<&[u8]> = self
+                .steps
+                .iter()
+                .flatten()
+                .filter(|step| step.track == before.track)
+                .map(|step| step.image.as_slice())
+                .collect();
+            let Ok(summary) = track::check(&slot, volume.place(before.track)) else {
+                begun = true;
+                continue;
+            };
+            let present = &slot[..summary.length];
+            if present == before.image {
+                continue;
+            }
+            if is_mixture(present, &before.image, &written) {
+                begun = true;
+            } else {
+                foreign = Some(before.track);
+            }
+        }
+        match foreign {
+            None => self.write(volume).map(|()| Settled::Done),
+            Some(_) if !begun => Ok(Settled::Dropped),
+            Some(track) => Err(volume.locate(
+                Error::new(
+                    Reason::IntentConflict,
+                    format!(
+                        "{} was interrupted here, and somebody else has changed the track since; let the volume's own \
+                         system rebuild its free space, run `check`, and restore what it names",
+                        self.what
+                    ),
+                ),
+                track,
+            )),
+        }
+    }
+}
+
+/// Whether each record of `present` is that of `before` or of an image that was to be written.
+fn is_mixture(present: &[u8], before: &[u8], written: &[&[u8]]) -> bool {
+    let bytes = |image: &[u8], range: std::ops::Range<usize>| image.get(range).map(<[u8]>::to_vec);
+    track::records(present).flatten().all(|record| {
+        let range = record.offset..record.data_range().end;
+        let here = bytes(present, range.clone());
+        std::iter::once(before)
+            .chain(written.iter().copied())
+            .any(|image| bytes(image, range.clone()) == here)
+    })
+}
+
+impl Encode for Intent {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.volser);
+        to.put(&self.what);
+        to.put(&self.before);
+        to.put(&self.steps);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Intent> {
+        Ok(Intent {
+            volser: from.get()?,
+            what: from.get()?,
+            before: from.get()?,
+            steps: from.get()?,
+        })
+    }
+}
+
+/// Where intents are kept until they are done.
+pub trait Journal {
+    /// Makes the intent durable. Nothing of it is written before this returns.
+    fn intend(&self, intent: &Intent) -> Result<()>;
+    /// The intent was carried out and flushed; it may be forgotten at any later time.
+    fn done(&self, intent: &Intent) -> Result<()>;
+}
+
+/// Keeps nothing. A crash inside a change then leaves what the order of writes and DIRF protect: everything, unless a
+/// write of a track was torn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoJournal;
+
+impl Journal for NoJournal {
+    fn intend(&self, _: &Intent) -> Result<()> {
+        Ok(())
+    }
+    fn done(&self, _: &Intent) -> Result<()> {
+        Ok(())
+    }
+}

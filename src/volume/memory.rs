@@ -1,0 +1,99 @@
+//! A volume in memory: for tests, for rehearsals, and as the example of an implementation of [`Volume`].
+
+use super::{Held, Lock, Volume};
+use crate::error::{Error, Reason, Result};
+use crate::geometry::{Extent, Geometry, Track};
+use crate::name::Volser;
+use crate::track::{NullFormat, Place};
+use parking_lot::{Mutex, RwLock};
+
+/// A volume in memory.
+#[derive(Debug)]
+pub struct MemoryVolume {
+    volser: Volser,
+    geometry: Geometry,
+    bytes: RwLock<Vec<u8>>,
+    vtoc_lock: Mutex<()>,
+    catalog_lock: Mutex<()>,
+}
+
+impl MemoryVolume {
+    /// A volume whose tracks are all empty; it has neither label nor VTOC.
+    pub fn new(volser: Volser, geometry: Geometry) -> MemoryVolume {
+        let slot_size = geometry.slot_size as usize;
+        let mut bytes = vec![0; slot_size * geometry.track_count() as usize];
+        for (slot, track) in bytes.chunks_exact_mut(slot_size).zip(0..) {
+            NullFormat::Empty.write(slot, Place::new(&geometry, Track(track)));
+        }
+        MemoryVolume::from_bytes(volser, geometry, bytes)
+    }
+
+    /// A volume with these slots, one behind the other.
+    ///
+    /// # Panics
+    /// If they are not as many as the geometry has tracks.
+    pub fn from_bytes(volser: Volser, geometry: Geometry, bytes: Vec<u8>) -> MemoryVolume {
+        assert_eq!(bytes.len(), geometry.slot_size as usize * geometry.track_count() as usize);
+        let bytes = RwLock::new(bytes);
+        MemoryVolume {
+            volser,
+            geometry,
+            bytes,
+            vtoc_lock: Mutex::new(()),
+            catalog_lock: Mutex::new(()),
+        }
+    }
+
+    /// All slots as they are now.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.bytes.read().clone()
+    }
+
+    fn range(&self, first: Track, length: usize) -> Result<std::ops::Range<usize>> {
+        let slot_size = self.geometry.slot_size as usize;
+        if !length.is_multiple_of(slot_size) {
+            return Err(Error::new(
+                Reason::BadRequest,
+                format!("a buffer of {length} bytes is no number of slots of {slot_size}"),
+            ));
+        }
+        let extent = Extent::new(first, (length / slot_size) as u32);
+        self.geometry.check(extent).map_err(|error| error.on_volume(self.volser))?;
+        let start = first.0 as usize * slot_size;
+        Ok(start..start + length)
+    }
+}
+
+impl Volume for MemoryVolume {
+    fn volser(&self) -> Volser {
+        self.volser
+    }
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+    fn location(&self) -> String {
+        format!("memory ({})", self.volser)
+    }
+    fn is_writable(&self) -> bool {
+        true
+    }
+    fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
+        let range = self.range(first, buffer.len())?;
+        buffer.copy_from_slice(&self.bytes.read()[range]);
+        Ok(())
+    }
+    fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
+        let range = self.range(first, buffer.len())?;
+        self.bytes.write()[range].copy_from_slice(buffer);
+        Ok(())
+    }
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+    fn lock(&self, lock: Lock) -> Result<Held<'_>> {
+        Ok(Box::new(match lock {
+            Lock::Vtoc => self.vtoc_lock.lock(),
+            Lock::Catalog => self.catalog_lock.lock(),
+        }))
+    }
+}

@@ -146,6 +146,7 @@ reasons! {
     CheckpointInUse = 803, Refused, "the migration is owned by another process";
     NoCheckpoint = 804, Refused, "there is no checkpoint";
     NotFlushed = 805, Environment, "the target could not be flushed";
+    CheckpointNewer = 806, Refused, "the checkpoint is of a newer release";
     // Layer 9: the switch.
     TargetChanged = 901, Refused, "the target's DSCBs are not as they were planned";
     SourceChanged = 902, Refused, "the source changed where it must not";

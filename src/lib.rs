@@ -2,11 +2,15 @@
 
 pub mod bytes;
 pub mod catalog;
+pub mod checkpoint;
 pub mod clock;
 pub mod dscb;
 pub mod error;
+pub mod event;
 pub mod geometry;
 pub mod name;
+pub mod registry;
+pub mod state;
 pub mod track;
 pub mod volume;
 pub mod vtoc;

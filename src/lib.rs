@@ -2,12 +2,16 @@
 
 pub mod bytes;
 pub mod catalog;
+pub mod changed;
 pub mod clock;
+pub mod copy;
 pub mod dscb;
 pub mod error;
 pub mod geometry;
 pub mod name;
 pub mod track;
+pub mod translate;
+pub mod verify;
 pub mod volume;
 pub mod vtoc;
 

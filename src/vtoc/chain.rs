@@ -54,9 +54,10 @@ impl Vtoc {
         self.data_set(address, format1).map(Some)
     }
 
-    fn data_set(&self, address: DscbAddress, format1: &Format1) -> Result<DataSetDscbs> {
+    pub(super) fn data_set(&self, address: DscbAddress, format1: &Format1) -> Result<DataSetDscbs> {
         let collect = || {
-            let chain = self.chain(address, format1)?;
+            let (chain, checked) = self.chain(address, format1);
+            checked?;
             let (extents, user_label) = self.extents(format1, &chain)?;
             Ok(DataSetDscbs { address, format1: *format1, chain, extents, user_label })
         };
@@ -68,48 +69,68 @@ impl Vtoc {
         })
     }
 
-    fn chain(&self, first: DscbAddress, format1: &Format1) -> Result<Vec<(DscbAddress, Dscb)>> {
+    /// The DSCBs behind an F1 as far as the pointers lead, and what was wrong with the next one.
+    pub(super) fn chain(
+        &self,
+        first: DscbAddress,
+        format1: &Format1,
+    ) -> (Vec<(DscbAddress, Dscb)>, Result<()>) {
         let mut chain: Vec<(DscbAddress, Dscb)> = Vec::new();
         let mut last = (first, if format1.is_format8() { 0xF8 } else { 0xF1 });
         let mut pointer = format1.pointer();
         while pointer != [0; 5] {
-            let next = DscbAddress::from_bytes(pointer, &self.geometry).ok().flatten();
-            let Some((address, dscb)) =
-                next.and_then(|address| Some((address, *self.dscb(address)?)))
-            else {
-                return Err(damaged(format!(
-                    "the pointer X'{}' in its {} leads to no DSCB",
-                    hexadecimal(&pointer),
-                    self.describe(last)
-                )));
-            };
-            let here = (address, format(&dscb));
-            let allowed: &[u8] = match last.1 {
-                0xF1 => &[0xF2, 0xF3],
-                0xF8 => &[0xF9],
-                0xF9 => &[0xF9, 0xF3],
-                _ => &[0xF3],
-            };
-            if !allowed.contains(&here.1) {
-                return Err(damaged(format!(
-                    "the pointer in its {} leads to the {}",
-                    self.describe(last),
-                    self.describe(here)
-                )));
+            match self.next_in_chain(&chain, last, pointer) {
+                Ok((address, dscb)) => {
+                    chain.push((address, dscb));
+                    last = (address, format(&dscb));
+                    pointer = array(&dscb.to_bytes(), 135);
+                }
+                Err(error) => return (chain, Err(error)),
             }
-            if chain.len() == CHAIN_LENGTH_MAX || chain.iter().any(|(known, _)| *known == address) {
-                return Err(damaged(format!(
-                    "the chain of its DSCBs has no end, or more than {CHAIN_LENGTH_MAX}"
-                )));
-            }
-            chain.push((address, dscb));
-            last = here;
-            pointer = array(&dscb.to_bytes(), 135);
         }
-        if chain.is_empty() && format1.is_format8() {
-            return Err(damaged("its format 8 DSCB has no format 9 behind it".into()));
+        let checked = if chain.is_empty() && format1.is_format8() {
+            Err(damaged("its format 8 DSCB has no format 9 behind it".into()))
+        } else {
+            Ok(())
+        };
+        (chain, checked)
+    }
+
+    fn next_in_chain(
+        &self,
+        chain: &[(DscbAddress, Dscb)],
+        last: (DscbAddress, u8),
+        pointer: [u8; 5],
+    ) -> Result<(DscbAddress, Dscb)> {
+        let next = DscbAddress::from_bytes(pointer, &self.geometry).ok().flatten();
+        let Some((address, dscb)) = next.and_then(|address| Some((address, *self.dscb(address)?)))
+        else {
+            return Err(damaged(format!(
+                "the pointer X'{}' in its {} leads to no DSCB",
+                hexadecimal(&pointer),
+                self.describe(last)
+            )));
+        };
+        let here = (address, format(&dscb));
+        let allowed: &[u8] = match last.1 {
+            0xF1 => &[0xF2, 0xF3],
+            0xF8 => &[0xF9],
+            0xF9 => &[0xF9, 0xF3],
+            _ => &[0xF3],
+        };
+        if !allowed.contains(&here.1) {
+            return Err(damaged(format!(
+                "the pointer in its {} leads to the {}",
+                self.describe(last),
+                self.describe(here)
+            )));
         }
-        Ok(chain)
+        if chain.len() == CHAIN_LENGTH_MAX || chain.iter().any(|(known, _)| *known == address) {
+            return Err(damaged(format!(
+                "the chain of its DSCBs has no end, or more than {CHAIN_LENGTH_MAX}"
+            )));
+        }
+        Ok((address, dscb))
     }
 
     /// The data extents in their order, and the track of user labels.
@@ -152,7 +173,7 @@ impl Vtoc {
     }
 
     /// A DSCB in a sentence.
-    fn describe(&self, (address, format): (DscbAddress, u8)) -> String {
+    pub(super) fn describe(&self, (address, format): (DscbAddress, u8)) -> String {
         let place = self.geometry.cchh(address.track);
         let digit = char::from(b'0' + (format & 0x0F).min(9));
         match format {

@@ -11,8 +11,10 @@
 //! | [`space`], [`manager`] | the port, and its implementation that writes the VTOC |
 
 mod chain;
+pub mod check;
 mod claims;
 pub mod free_space;
+pub mod init;
 mod read;
 pub mod space;
 

@@ -51,10 +51,8 @@ impl RealVolume {
 
 /// The shared folder, or a line on the terminal that says that the test cannot do its work.
 pub fn shared() -> Option<PathBuf> {
-    let folder = std::env::var_os("TRACKMIRROR_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("TRACKMIRROR_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     if folder.join("volumes").is_dir() {
         return Some(folder);
     }

@@ -5,7 +5,6 @@
 //! changed; 12 the environment failed, what was begun can be resumed; 16 the library failed.
 
 mod attributes;
-mod catalog;
 mod check;
 mod host_space;
 mod init;
@@ -43,7 +42,6 @@ enum Verb {
     Init(init::Arguments),
     Vtoc(vtoc::Arguments),
     Check(check::Arguments),
-    Catalog(catalog::Arguments),
 }
 
 impl Verb {
@@ -52,7 +50,6 @@ impl Verb {
             Verb::Init(_) => "init",
             Verb::Vtoc(_) => "vtoc",
             Verb::Check(_) => "check",
-            Verb::Catalog(_) => "catalog",
         }
     }
 
@@ -61,7 +58,6 @@ impl Verb {
             Verb::Init(arguments) => init::run(arguments),
             Verb::Vtoc(arguments) => vtoc::run(arguments),
             Verb::Check(arguments) => check::run(arguments),
-            Verb::Catalog(arguments) => catalog::run(arguments),
         }
     }
 }

@@ -109,8 +109,18 @@ impl Listing {
 
     fn table(&self, extents: bool) -> Table {
         let mut table = Table::new(&[
-            "DATA SET", ">SEQ", "DSORG", "RECFM", ">LRECL", ">BLKSIZE", "CREATED", "EXPIRES",
-            ">EXTENTS", ">TRACKS", ">USED%", "ADDRESSES",
+            "DATA SET",
+            ">SEQ",
+            "DSORG",
+            "RECFM",
+            ">LRECL",
+            ">BLKSIZE",
+            "CREATED",
+            "EXPIRES",
+            ">EXTENTS",
+            ">TRACKS",
+            ">USED%",
+            "ADDRESSES",
         ]);
         for (name, data_set) in &self.data_sets {
             let Ok(data_set) = data_set else { continue };

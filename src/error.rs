@@ -65,6 +65,7 @@ reasons! {
     NotInTable = 204, Refused, "a track that the translate table does not hold";
     TableOverlap = 205, Refused, "two entries of a translate table overlap";
     ForeignCount = 206, Refused, "a count field that could not be moved there and back";
+    TableMismatch = 207, Refused, "source and target of a translate table differ in size";
     // Layer 3: volumes.
     Io = 301, Environment, "an input or output operation failed";
     NotAnImage = 302, Refused, "not a volume image";

@@ -3,7 +3,9 @@
 pub mod bytes;
 pub mod catalog;
 pub mod checkpoint;
+pub mod changed;
 pub mod clock;
+pub mod copy;
 pub mod dscb;
 pub mod error;
 pub mod event;
@@ -12,6 +14,8 @@ pub mod name;
 pub mod registry;
 pub mod state;
 pub mod track;
+pub mod translate;
+pub mod verify;
 pub mod volume;
 pub mod vtoc;
 

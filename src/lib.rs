@@ -2,8 +2,8 @@
 
 pub mod bytes;
 pub mod catalog;
-pub mod checkpoint;
 pub mod changed;
+pub mod checkpoint;
 pub mod clock;
 pub mod copy;
 pub mod dscb;

@@ -9,6 +9,7 @@ mod check;
 mod host_space;
 mod init;
 mod output;
+mod verify;
 mod vtoc;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +43,7 @@ enum Verb {
     Init(init::Arguments),
     Vtoc(vtoc::Arguments),
     Check(check::Arguments),
+    Verify(verify::Arguments),
 }
 
 impl Verb {
@@ -50,6 +52,7 @@ impl Verb {
             Verb::Init(_) => "init",
             Verb::Vtoc(_) => "vtoc",
             Verb::Check(_) => "check",
+            Verb::Verify(_) => "verify",
         }
     }
 
@@ -58,6 +61,7 @@ impl Verb {
             Verb::Init(arguments) => init::run(arguments),
             Verb::Vtoc(arguments) => vtoc::run(arguments),
             Verb::Check(arguments) => check::run(arguments),
+            Verb::Verify(arguments) => verify::run(arguments),
         }
     }
 }

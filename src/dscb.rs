@@ -641,6 +641,15 @@ impl Dscb {
     }
 }
 
+impl Encode for Dscb {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.to_bytes());
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Dscb> {
+        Ok(Dscb::from_bytes(from.get()?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,9 +19,11 @@ mod read;
 pub mod space;
 
 pub use free_space::FreeSpace;
-pub use space::{NewDataSet, SpaceManager};
+pub use space::{Expiration, Identity, NewDataSet, SpaceManager};
 
+use crate::bytes::{Decoder, Encode, Encoder};
 use crate::dscb::{Dscb, DscbAddress, Format1, Format4};
+use crate::error::Result;
 use crate::geometry::{Extent, Geometry};
 use crate::name::Volser;
 use crate::volume::label::Label;
@@ -56,6 +58,25 @@ pub struct DataSetDscbs {
     pub extents: Vec<Extent>,
     /// The track of its user labels.
     pub user_label: Option<Extent>,
+}
+
+impl Encode for DataSetDscbs {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.address);
+        to.put(&self.format1);
+        to.put(&self.chain);
+        to.put(&self.extents);
+        to.put(&self.user_label);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<DataSetDscbs> {
+        Ok(DataSetDscbs {
+            address: from.get()?,
+            format1: from.get()?,
+            chain: from.get()?,
+            extents: from.get()?,
+            user_label: from.get()?,
+        })
+    }
 }
 
 impl DataSetDscbs {

@@ -112,10 +112,11 @@ pub fn note_unfinished(image: &Path, state_folder: &Path, what: &str) -> Result<
         escaped(state_folder.as_os_str().as_bytes()),
         escaped(what.as_bytes())
     );
-    if let Some(note) = read_note(&file)? {
-        if note.state_folder.as_ref() == Some(&state_folder) && note.what == what {
-            return Ok(());
-        }
+    if let Some(note) = read_note(&file)?
+        && note.state_folder.as_ref() == Some(&state_folder)
+        && note.what == what
+    {
+        return Ok(());
     }
     let temporary = with_suffix(&file, &format!("-new-{}", std::process::id()));
     let io = |error: std::io::Error| Error::io(temporary.display(), &error);

@@ -66,7 +66,11 @@ pub fn space_unit(scal1: u8) -> &'static str {
 pub fn used_track_count(format1: &Format1) -> Option<u32> {
     let kind = format1.dsorg() & !Format1::DSORG_UNMOVABLE;
     let says = kind == Format1::DSORG_PS || kind == Format1::DSORG_PO;
-    says.then(|| format1.last_used().map_or(0, |(track, _)| track.saturating_add(1)))
+    match format1.last_used() {
+        Some((track, _)) => says.then(|| track.saturating_add(1)),
+        // On all volumes of a data set but the last one the pointer may be zero though all tracks are used.
+        None => (says && format1.indicators() & Format1::DSIND_LAST_VOLUME != 0).then_some(0),
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +97,8 @@ mod tests {
         let mut format1 = Format1::new(DsName::parse("A").unwrap());
         assert_eq!(used_track_count(&format1), None);
         format1.set_dsorg(Format1::DSORG_PO);
+        assert_eq!(used_track_count(&format1), None);
+        format1.set_indicators(Format1::DSIND_LAST_VOLUME);
         assert_eq!(used_track_count(&format1), Some(0));
         format1.set_last_used(Some((0, 3)));
         assert_eq!(used_track_count(&format1), Some(1));

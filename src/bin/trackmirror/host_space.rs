@@ -80,10 +80,7 @@ mod tests {
         check_images([(image.as_path(), 1000)]).unwrap();
         let status = status(folder.path()).unwrap();
         let too_much = status.f_bavail * status.f_frsize + 1;
-        assert_eq!(
-            check(&image, &status, too_much).unwrap_err().reason(),
-            Reason::HostSpace
-        );
+        assert_eq!(check(&image, &status, too_much).unwrap_err().reason(), Reason::HostSpace);
         // Two images share what there is.
         if too_much < 1 << 40 {
             let half = too_much / 2 + 1;

@@ -5,11 +5,11 @@
 //! changed; 12 the environment failed, what was begun can be resumed; 16 the library failed.
 
 mod attributes;
-mod catalog;
 mod check;
 mod host_space;
 mod init;
 mod output;
+mod verify;
 mod vtoc;
 
 use clap::{Parser, Subcommand};
@@ -43,7 +43,7 @@ enum Verb {
     Init(init::Arguments),
     Vtoc(vtoc::Arguments),
     Check(check::Arguments),
-    Catalog(catalog::Arguments),
+    Verify(verify::Arguments),
 }
 
 impl Verb {
@@ -52,7 +52,7 @@ impl Verb {
             Verb::Init(_) => "init",
             Verb::Vtoc(_) => "vtoc",
             Verb::Check(_) => "check",
-            Verb::Catalog(_) => "catalog",
+            Verb::Verify(_) => "verify",
         }
     }
 
@@ -61,7 +61,7 @@ impl Verb {
             Verb::Init(arguments) => init::run(arguments),
             Verb::Vtoc(arguments) => vtoc::run(arguments),
             Verb::Check(arguments) => check::run(arguments),
-            Verb::Catalog(arguments) => catalog::run(arguments),
+            Verb::Verify(arguments) => verify::run(arguments),
         }
     }
 }

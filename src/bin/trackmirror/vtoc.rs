@@ -33,6 +33,22 @@ pub struct Arguments {
     extents: bool,
 }
 
+/// The table's columns; the last one only on request.
+const HEAD: &[&str] = &[
+    "DATA SET",
+    ">SEQ",
+    "DSORG",
+    "RECFM",
+    ">LRECL",
+    ">BLKSIZE",
+    "CREATED",
+    "EXPIRES",
+    ">EXTENTS",
+    ">TRACKS",
+    ">USED%",
+    "ADDRESSES",
+];
+
 /// Lists the volumes.
 pub fn run(arguments: &Arguments) -> Result<Answer> {
     let (mut text, mut values, mut damaged) = (String::new(), Vec::new(), false);
@@ -108,10 +124,7 @@ impl Listing {
     }
 
     fn table(&self, extents: bool) -> Table {
-        let mut table = Table::new(&[
-            "DATA SET", ">SEQ", "DSORG", "RECFM", ">LRECL", ">BLKSIZE", "CREATED", "EXPIRES",
-            ">EXTENTS", ">TRACKS", ">USED%", "ADDRESSES",
-        ]);
+        let mut table = Table::new(if extents { HEAD } else { &HEAD[..HEAD.len() - 1] });
         for (name, data_set) in &self.data_sets {
             let Ok(data_set) = data_set else { continue };
             let (f1, tracks) = (&data_set.format1, data_set.track_count());
@@ -137,7 +150,7 @@ impl Listing {
             if extents {
                 // Further extents stand below the first one, in a line of their own.
                 addresses.for_each(|address| {
-                    let mut cells = vec![String::new(); 11];
+                    let mut cells = vec![String::new(); HEAD.len() - 1];
                     cells.push(address);
                     table.row(cells);
                 });

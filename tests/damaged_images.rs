@@ -7,6 +7,7 @@ mod support;
 
 use proptest::prelude::*;
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -164,6 +165,8 @@ fn each_damaged_field_of_a_compressed_header_has_its_own_error() {
     of(l2, &[0xFF; 4], Reason::DamagedImage, &["L2", "track 0"]);
     of(l2 + 4, &[4, 0], Reason::DamagedImage, &["L2", "track 0", "length 4"]);
     of(l2 + 4, &[0xFF, 0xFF], Reason::DamagedImage, &["L2", "track 0", "length 65535"]);
+    of(l2 + 4, &[0x3A, 1, 0x3A, 1], Reason::DamagedImage, &["track 0", "314 bytes", "after 313"]);
+    of(l2 + 4, &[0x38, 1], Reason::DamagedImage, &["track 0", "end marker"]);
     of(track_0, &[3], Reason::DamagedImage, &["track 0", "X'03'"]);
     of(track_0, &[1], Reason::DamagedImage, &["track 0", "zlib"]);
     of(track_0, &[2], Reason::DamagedImage, &["track 0", "bzip2"]);
@@ -176,6 +179,73 @@ fn each_damaged_field_of_a_compressed_header_has_its_own_error() {
     }
     for access in [Access::MonitoredWrite, Access::Exclusive] {
         assert_refused(open(&original, access), Reason::ReadOnlyVolume, &["dasdcopy -o CKD"]);
+    }
+}
+
+/// Appends a stored track to a compressed image, and makes the L2 at this offset have it for this track.
+fn append(image: &Path, l2: u64, track: u8, stored: &[u8]) {
+    let offset = fs::metadata(image).unwrap().len();
+    support::patch(image, offset, stored);
+    let le32 = |number: u64| u32::try_from(number).unwrap().to_le_bytes();
+    support::patch(image, 524, &le32(offset + stored.len() as u64));
+    let length = u16::try_from(stored.len()).unwrap().to_le_bytes();
+    let entry = [&le32(offset)[..], &length, &length].concat();
+    support::patch(image, l2 + u64::from(track) * 8, &entry);
+}
+
+#[test]
+fn a_stored_track_is_unpacked_no_further_than_its_slot() {
+    let folder = support::folder();
+    let (image, l2, _) = compressed(folder.path());
+    let zlib = |bytes: &[u8]| {
+        let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    };
+    let bzip2 = |bytes: &[u8]| {
+        let mut packer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    };
+    let geometry = support::geometry("3350", 10);
+    let whole = |track: u32| {
+        let mut slot = vec![0; geometry.slot_size as usize];
+        let place = track::Place::new(&geometry, Track(track));
+        track::build(&mut slot, place, &[(b"KEY", &[7; 15_000])]).unwrap();
+        slot.truncate(5 + 16 + 8 + 3 + 15_000 + 8);
+        slot
+    };
+    let home_address = |method: u8, track: u8| [method, 0, 0, 0, track];
+    for (track, method, packed) in [
+        (4, 0, whole(4)[5..].to_vec()),
+        (5, 1, zlib(&whole(5)[5..])),
+        (6, 2, bzip2(&whole(6)[5..])),
+        (7, 1, zlib(&vec![0; 5_000_000])),
+        (8, 2, bzip2(&vec![0; 50_000_000])),
+        (9, 0, vec![0; 19_452]),
+        (10, 1, zlib(&whole(10)[5..])[..40].to_vec()),
+        (11, 2, bzip2(&whole(11)[5..])[..40].to_vec()),
+        (12, 1, zlib(&[&whole(12)[5..], &[0; 3]].concat())),
+    ] {
+        append(&image, l2, track, &[&home_address(method, track)[..], &packed].concat());
+    }
+    let volume = open(&image, Access::Read).unwrap();
+    for track in [4, 5, 6] {
+        let slot = volume.read_track(Track(track)).unwrap();
+        let (image, rest) = slot.split_at(whole(track).len());
+        assert!(image == whole(track) && rest.iter().all(|&byte| byte == 0));
+    }
+    for (track, why) in [
+        (7, "longer than its slot"),
+        (8, "longer than its slot"),
+        (9, "longer than its slot"),
+        (10, "ends early"),
+        (11, "ends early"),
+        (12, "15043 bytes, but its image ends after 15040"),
+    ] {
+        let place = format!("track {track} (0/{track})");
+        let words = ["volume TOOL01", &place, "original.cckd, offset", why];
+        assert_refused(volume.read_track(Track(track)), Reason::DamagedImage, &words);
     }
 }
 

@@ -52,7 +52,7 @@ class Guest:
         with open(os.path.join(self.scratch, path), 'w') as file:
             file.write(text)
         self.system.submit(path, name, seconds)
-        text = self.settled(before, name)
+        text = re.sub(r'\s*[\r\n\f]+', '\n', self.settled(before, name))
         return steps(text, name), text
 
     def settled(self, before, name):

@@ -1,7 +1,8 @@
 """The jobs of the guest, as text."""
 from scenario import DA, IMAGES, PO
 
-STEP_DCB = ',\n//             DCB=(DSORG=PS,RECFM=F,LRECL=200,BLKSIZE=200,KEYLEN=8)'
+# A BDAM data set read as a sequential one with keys; without LRECL IEBCOMPR refuses it (IEB212I).
+KEYED_DCB = ',\n//             DCB=(DSORG=PS,RECFM=F,LRECL=200,BLKSIZE=200,KEYLEN=8)'
 
 
 def job(name, *job_steps):
@@ -18,7 +19,7 @@ def dd(ddname, name, volsers=None, kind=None, disposition='SHR'):
         unit = f'({unit},{parts})' if parts > 1 else unit
         serials = f'({volsers})' if parts > 1 else volsers
         place = f',UNIT={unit},VOL=SER={serials}'
-    return f'//{ddname:<8} DD DISP={disposition}{place}{STEP_DCB if kind == DA else ""},\n//             DSN={name}\n'
+    return f'//{ddname:<8} DD DISP={disposition}{place}{KEYED_DCB if kind == DA else ""},\n//             DSN={name}\n'
 
 
 def control(*statements):
@@ -36,7 +37,7 @@ def utility(step, program, *cards):
     return f'//{step:<8} EXEC PGM={program}\n//SYSPRINT DD SYSOUT=A\n' + ''.join(cards)
 
 
-def compare(data_set, one, other, kind=None):
+def compare(data_set, one, other):
     """IEBCOMPR: each of the two is (name, volumes or None)."""
     kind = data_set.kind
     return utility(

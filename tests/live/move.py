@@ -1,7 +1,6 @@
 """First half: unpack the real volumes, initialise the targets, move the data sets; all by the command itself.
 
 usage: move.py BIN SCRATCH SHARED"""
-import json
 import os
 import shutil
 import subprocess
@@ -71,9 +70,8 @@ def migrate(binary, scratch, move, number):
     arguments += ['--target', scratch.image(move.target)]
     if move.catalog:
         arguments += ['--catalog', scratch.image(move.catalog)]
-    arguments += [*move.options, '--state', scratch.path(f'state-{number}'), '--yes', '--json']
-    for line in command(binary, scratch, *arguments).splitlines():
-        json.loads(line) if line.startswith('{') and line.endswith('}') else None
+    arguments += [*move.options, '--state', scratch.path(f'state-{number}'), '--yes']
+    told = command(binary, scratch, *arguments)
     kept = {}
     for data_set in move.moved:
         with Image(scratch.image(move.target)) as image:
@@ -86,6 +84,8 @@ def migrate(binary, scratch, move, number):
                     names.add(kept_name(image, before[volser], data_set.name))
         assert len(names) <= 1, f'{data_set.name} is kept under several names: {names}'
         kept[data_set.name] = names.pop() if names else None
+        assert not kept[data_set.name] or kept[data_set.name] in told, \
+            f'{data_set.name} is kept as {kept[data_set.name]}, of which the command does not tell:\n{told}'
     return kept
 
 

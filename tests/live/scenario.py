@@ -17,7 +17,7 @@ IMAGES = {
     'TGTB01': ('3350', '149', 'tgtb01.149'),
 }
 
-# How the guest's IEBCOMPR reads a data set. A BDAM data set has no LRECL; read as a sequential one with keys it needs it.
+# How the guest's IEBCOMPR reads a data set.
 PS, PO, DA = 'PS', 'PO', 'DA'
 
 Moved = collections.namedtuple('Moved', 'step name kind source target kept cataloged extents')

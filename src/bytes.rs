@@ -254,6 +254,16 @@ impl<T: Encode> Encode for Vec<T> {
     }
 }
 
+impl<A: Encode, B: Encode> Encode for (A, B) {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.0);
+        to.put(&self.1);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<(A, B)> {
+        Ok((from.get()?, from.get()?))
+    }
+}
+
 impl<T: Encode> Encode for Option<T> {
     fn encode(&self, to: &mut Encoder) {
         to.put(&self.is_some());

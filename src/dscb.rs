@@ -455,9 +455,9 @@ impl Format4 {
         /// DS4F6PTR: the first F6, CCHHR.
         f6_pointer: b5 @ 100;
         /// DS4EFLVL: level of extended free space.
-        extended_free_level: u8 @ 125;
+        extended_free_level / set_extended_free_level: u8 @ 125;
         /// DS4EFPTR: the first F7, CCHHR.
-        f7_pointer: b5 @ 126;
+        f7_pointer / set_f7_pointer: b5 @ 126;
         /// DS4DCYL: cylinders of an extended address volume.
         extended_cylinders: u32 @ 132;
         /// DS4DEVF2.
@@ -523,19 +523,44 @@ dscb! {
 }
 
 impl Format7 {
+    /// An F7 without entries.
+    pub fn new() -> Format7 {
+        let mut bytes = [0; DSCB_LENGTH];
+        bytes[..4].fill(7);
+        bytes[44] = 0xF7;
+        Format7(bytes)
+    }
+
+    fn offset(entry: usize) -> usize {
+        if entry < 5 { 4 + 8 * entry } else { 45 + 8 * (entry - 5) }
+    }
+
     /// The entries that are used: runs of free tracks.
     pub fn free(&self) -> Vec<Extent> {
         (0..16)
-            .map(|entry| if entry < 5 { 4 + 8 * entry } else { 45 + 8 * (entry - 5) })
+            .map(Format7::offset)
             .map(|at| (be32(&self.0, at), be32(&self.0, at + 4)))
             .filter(|(first, end)| first < end)
             .map(|(first, end)| Extent::new(Track(first), end - first))
             .collect()
     }
 
+    /// Sets entry `entry` (0 to 15): the first free track, and the one behind the last.
+    pub fn set_free(&mut self, entry: usize, extent: Extent) {
+        let at = Format7::offset(entry);
+        put32(&mut self.0, at, extent.first.0);
+        put32(&mut self.0, at + 4, extent.end().0);
+    }
+
     fields! {
         /// DS7PTRDS: the next F7, CCHHR.
-        pointer: b5 @ 135;
+        pointer / set_pointer: b5 @ 135;
+    }
+}
+
+impl Default for Format7 {
+    fn default() -> Format7 {
+        Format7::new()
     }
 }
 
@@ -613,6 +638,15 @@ impl Dscb {
     /// Whether it is not used.
     pub fn is_free(&self) -> bool {
         matches!(self, Dscb::Free)
+    }
+}
+
+impl Encode for Dscb {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.to_bytes());
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Dscb> {
+        Ok(Dscb::from_bytes(from.get()?))
     }
 }
 

@@ -65,6 +65,7 @@ reasons! {
     NotInTable = 204, Refused, "a track that the translate table does not hold";
     TableOverlap = 205, Refused, "two entries of a translate table overlap";
     ForeignCount = 206, Refused, "a count field that could not be moved there and back";
+    TableMismatch = 207, Refused, "source and target of a translate table differ in size";
     // Layer 3: volumes.
     Io = 301, Environment, "an input or output operation failed";
     NotAnImage = 302, Refused, "not a volume image";
@@ -146,6 +147,7 @@ reasons! {
     CheckpointInUse = 803, Refused, "the migration is owned by another process";
     NoCheckpoint = 804, Refused, "there is no checkpoint";
     NotFlushed = 805, Environment, "the target could not be flushed";
+    CheckpointNewer = 806, Refused, "the checkpoint is of a newer release";
     // Layer 9: the switch.
     TargetChanged = 901, Refused, "the target's DSCBs are not as they were planned";
     SourceChanged = 902, Refused, "the source changed where it must not";

@@ -322,6 +322,11 @@ pub fn digest(image: &[u8], place: Place) -> Result<u32> {
     Ok(crc)
 }
 
+/// The digest of a run of tracks, from the [`digest`]s of its tracks in order.
+pub fn digest_of_run(digests: impl IntoIterator<Item = u32>) -> u32 {
+    digests.into_iter().fold(0, |crc, digest| crc32c(crc, &digest.to_be_bytes()))
+}
+
 /// The forms of a track without data (FORMATS 2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NullFormat {

@@ -1,5 +1,6 @@
 //! The port `Catalog`: maps data set names to volumes.
 
+pub mod cvol;
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::dscb::DscbAddress;
 use crate::error::Result;

@@ -1,1 +1,469 @@
-//! The locks of a volume image (to be completed).
+//! The locks of a volume whose image is a file (the *use* lock, the VTOC lock, the catalog lock), and who else writes.
+//!
+//! The problem: two programs that change one VTOC at a time destroy it, and so do two processes, two threads, and an
+//! emulator that knows nothing of any lock. The rules:
+//!
+//! * Each lock is one byte of the image's own file, far behind its end, locked by the kernel for the *open file
+//!   description*. So it ends with its process whatever happens, needs no file of its own that could be left behind,
+//!   and also excludes a second opening by the same process.
+//! * The use lock is taken when the volume is opened and held until it is dropped: shared for reading and for
+//!   monitored writing, exclusive for exclusive access.
+//! * The VTOC lock and the catalog lock are held only inside one call. They are waited for, but not for ever: a holder
+//!   that does not let go is named. Locks of an open file description do not exclude threads that share it; a mutex
+//!   does that. A volume opened only for reading takes them shared, which keeps writers out as well.
+//! * Emulators take no locks. An opening for writing therefore also looks through the system's table of open files
+//!   for other processes that have this file open for writing. One that holds our use lock keeps our rules and is no
+//!   stranger. What other users' processes have open can be seen only by the superuser.
+//!
+//! A process that is just being started holds copies of all our open files for a moment, so a refusal is given only
+//! when its cause still stands a little later.
+//!
+//! Where the kernel has no locks of open file descriptions, the whole file is locked instead, and writing of any kind
+//! excludes everybody else.
+
+#![cfg_attr(target_os = "linux", allow(unsafe_code))]
+
+use super::{Access, Lock};
+use crate::error::{Error, Reason, Result};
+use parking_lot::{Mutex, MutexGuard};
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a VTOC or catalog lock is waited for.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long the cause of a refusal must last.
+const SETTLE: Duration = Duration::from_millis(400);
+/// How long to wait between two attempts.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A process that holds a lock of an image, or has it open for writing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder {
+    /// Its program.
+    pub program: String,
+    /// Its process id.
+    pub process: u32,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "program {}, process {}", self.program, self.process)?;
+        if self.process == std::process::id() {
+            write!(f, " (this one)")?;
+        }
+        Ok(())
+    }
+}
+
+/// The locks of one opened image. The use lock is held as long as this lives.
+#[derive(Debug)]
+pub(super) struct Locks {
+    path: PathBuf,
+    file: File,
+    access: Access,
+    vtoc: Mutex<()>,
+    catalog: Mutex<()>,
+}
+
+/// A VTOC or catalog lock that is held.
+pub(super) struct HeldLock<'a> {
+    locks: &'a Locks,
+    byte: Byte,
+    _within_process: MutexGuard<'a, ()>,
+}
+
+impl Drop for HeldLock<'_> {
+    fn drop(&mut self) {
+        system::unlock(&self.locks.file, self.byte);
+    }
+}
+
+impl Drop for Locks {
+    /// Closing the file would do, but a copy of the description in a process that is just being started would keep it.
+    fn drop(&mut self) {
+        system::unlock(&self.file, Byte::Use);
+    }
+}
+
+/// Which byte of the file stands for which lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Byte {
+    Use,
+    Vtoc,
+    Catalog,
+}
+
+impl fmt::Display for Byte {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Byte::Use => "the volume",
+            Byte::Vtoc => "the VTOC lock",
+            Byte::Catalog => "the catalog lock",
+        })
+    }
+}
+
+impl Locks {
+    /// Takes the use lock; for writing, also makes sure that nobody writes who takes no locks.
+    ///
+    /// Error: [`Reason::VolumeInUse`], naming the holder.
+    pub fn take(file: &File, path: &Path, access: Access) -> Result<Locks> {
+        let io = |e: std::io::Error| Error::io(path.display(), &e);
+        let locks = Locks {
+            path: path.into(),
+            file: file.try_clone().map_err(io)?,
+            access,
+            vtoc: Mutex::new(()),
+            catalog: Mutex::new(()),
+        };
+        locks.acquire(Byte::Use, access == Access::Exclusive, Instant::now() + SETTLE)?;
+        if access != Access::Read {
+            locks.refuse_other_writers("detach the volume there, or end that program")?;
+        }
+        Ok(locks)
+    }
+
+    /// Refuses if another process that does not hold our use lock has the file open for writing.
+    pub fn refuse_other_writers(&self, advice: &str) -> Result<()> {
+        let until = Instant::now() + SETTLE;
+        loop {
+            let writers = other_writers(&self.file)?;
+            let Some(first) = writers.first() else { return Ok(()) };
+            if Instant::now() >= until {
+                return Err(Error::new(
+                    Reason::VolumeInUse,
+                    format!("{} is open for writing by {first}; {advice}", self.path.display()),
+                ));
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Waits for the VTOC or the catalog lock.
+    pub fn wait(&self, lock: Lock) -> Result<HeldLock<'_>> {
+        self.wait_until(lock, Instant::now() + WAIT_MAX)
+    }
+
+    fn wait_until(&self, lock: Lock, until: Instant) -> Result<HeldLock<'_>> {
+        let (byte, mutex) = match lock {
+            Lock::Vtoc => (Byte::Vtoc, &self.vtoc),
+            Lock::Catalog => (Byte::Catalog, &self.catalog),
+        };
+        let guard = mutex.try_lock_until(until).ok_or_else(|| {
+            Error::new(
+                Reason::VolumeInUse,
+                format!(
+                    "{byte} of {} is held by another thread of this process; try again",
+                    self.path.display()
+                ),
+            )
+        })?;
+        self.acquire(byte, self.access != Access::Read, until)?;
+        Ok(HeldLock { locks: self, byte, _within_process: guard })
+    }
+
+    fn acquire(&self, byte: Byte, exclusive: bool, until: Instant) -> Result<()> {
+        loop {
+            let got = system::try_lock(&self.file, byte, exclusive).map_err(|error| {
+                Error::io(format!("cannot lock {byte} of {}", self.path.display()), &error)
+            })?;
+            if got {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                let holder = system::holder(&self.file, byte)
+                    .map_or_else(|| "a process that cannot be seen".into(), |h| h.to_string());
+                return Err(Error::new(
+                    Reason::VolumeInUse,
+                    match byte {
+                        Byte::Use => format!(
+                            "{} is in use by {holder}; wait until it ends",
+                            self.path.display()
+                        ),
+                        _ => format!(
+                            "{byte} of {} is held by {holder}; try again when it has ended",
+                            self.path.display()
+                        ),
+                    },
+                ));
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// The other processes that have this file open for writing and do not hold the use lock.
+pub(crate) fn other_writers(file: &File) -> Result<Vec<Holder>> {
+    system::other_writers(file).map_err(|e| Error::io("cannot look who has the image open", &e))
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use super::{Byte, Holder};
+    use std::fs::{self, File};
+    use std::io::{self, ErrorKind};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+
+    /// Far behind the end of every file, and below the end of what can be locked.
+    fn offset(byte: Byte) -> i64 {
+        (1 << 62) + byte as i64
+    }
+
+    /// Takes a lock if nobody else has it.
+    pub fn try_lock(file: &File, byte: Byte, exclusive: bool) -> io::Result<bool> {
+        let kind = if exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
+        match set(file, byte, kind) {
+            Ok(()) => Ok(true),
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Releases a lock. It cannot fail for a lock of an open file; if it did, closing the file would release it.
+    pub fn unlock(file: &File, byte: Byte) {
+        if let Err(error) = set(file, byte, libc::F_UNLCK) {
+            log::warn!("a lock was not released: {error}");
+        }
+    }
+
+    fn set(file: &File, byte: Byte, kind: libc::c_int) -> io::Result<()> {
+        let lock = libc::flock64 {
+            l_type: kind as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: offset(byte),
+            l_len: 1,
+            l_pid: 0,
+        };
+        // SAFETY: the descriptor is open as long as `file` is borrowed, and F_OFD_SETLK only reads the struct that the
+        // pointer leads to, which lives until the call returns.
+        let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+        if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// A process that holds this lock.
+    pub fn holder(file: &File, byte: Byte) -> Option<Holder> {
+        let mut found = None;
+        open_files(file, |process, info| {
+            if found.is_none() && info.holds(byte) {
+                found = Some(named(process));
+            }
+        })
+        .ok()?;
+        found
+    }
+
+    pub fn other_writers(file: &File) -> io::Result<Vec<Holder>> {
+        let mut writers = Vec::new();
+        open_files(file, |process, info| {
+            if process != std::process::id() && info.is_writable() && !info.holds(Byte::Use) {
+                writers.push(named(process));
+            }
+        })?;
+        writers.sort();
+        writers.dedup();
+        Ok(writers)
+    }
+
+    fn named(process: u32) -> Holder {
+        let program = fs::read_to_string(format!("/proc/{process}/comm"));
+        Holder { program: program.map_or_else(|_| "?".into(), |name| name.trim().into()), process }
+    }
+
+    /// What the system tells about one descriptor.
+    struct Info(String);
+
+    impl Info {
+        fn is_writable(&self) -> bool {
+            let flags = self.0.lines().find_map(|line| line.strip_prefix("flags:"));
+            let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+            // Flags that cannot be understood are taken for the worse.
+            flags.is_none_or(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
+        }
+
+        /// Whether this descriptor's open file holds the lock, as in
+        /// `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:10010974 4611686018427387904 4611686018427387904`.
+        fn holds(&self, byte: Byte) -> bool {
+            let start = offset(byte).to_string();
+            self.0.lines().filter_map(|line| line.strip_prefix("lock:")).any(|line| {
+                line.contains("OFDLCK")
+                    && line.split_whitespace().rev().nth(1) == Some(start.as_str())
+            })
+        }
+    }
+
+    /// Calls `each` for every descriptor of every process that is open on this file. Processes and descriptors that
+    /// vanish meanwhile, or belong to somebody else, are passed over.
+    fn open_files(file: &File, mut each: impl FnMut(u32, &Info)) -> io::Result<()> {
+        let this = file.metadata()?;
+        for process in fs::read_dir("/proc")?.flatten() {
+            let Some(id) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            match look_at(&process.path(), (this.dev(), this.ino()), |info| each(id, info)) {
+                Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+                    log::debug!("cannot see what process {id} has open");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at(process: &Path, file: (u64, u64), mut each: impl FnMut(&Info)) -> io::Result<()> {
+        for descriptor in fs::read_dir(process.join("fd"))?.flatten() {
+            let Ok(metadata) = fs::metadata(descriptor.path()) else { continue };
+            if (metadata.dev(), metadata.ino()) == file {
+                let info = process.join("fdinfo").join(descriptor.file_name());
+                if let Ok(info) = fs::read_to_string(info) {
+                    each(&Info(info));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use super::{Byte, Holder};
+    use std::fs::{File, TryLockError};
+    use std::io;
+
+    /// The whole file is locked: shared for reading, exclusive for each kind of writing, which then holds every lock.
+    pub fn try_lock(file: &File, byte: Byte, exclusive: bool) -> io::Result<bool> {
+        use std::os::unix::fs::FileExt;
+        if byte != Byte::Use {
+            return Ok(true);
+        }
+        // A file that was opened for writing accepts an empty write.
+        let writable = file.write_at(&[], 0).is_ok();
+        let result = if exclusive || writable { file.try_lock() } else { file.try_lock_shared() };
+        match result {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    pub fn unlock(file: &File, byte: Byte) {
+        if byte == Byte::Use
+            && let Err(error) = file.unlock()
+        {
+            log::warn!("a lock was not released: {error}");
+        }
+    }
+
+    pub fn holder(_: &File, _: Byte) -> Option<Holder> {
+        None
+    }
+
+    /// There is no table of open files to look through.
+    pub fn other_writers(_: &File) -> io::Result<Vec<Holder>> {
+        Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::OpenOptions;
+
+    fn open(path: &Path) -> File {
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap()
+    }
+
+    fn take(path: &Path, access: Access) -> Result<Locks> {
+        let file = match access {
+            Access::Read => File::open(path).unwrap(),
+            _ => open(path),
+        };
+        Locks::take(&file, path, access)
+    }
+
+    #[test]
+    fn use_locks_exclude_each_other_by_the_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        drop(open(&path));
+        use Access::{Exclusive, MonitoredWrite, Read};
+        for (held, wanted, granted) in [
+            (Read, Read, true),
+            (Read, MonitoredWrite, true),
+            (Read, Exclusive, false),
+            (MonitoredWrite, Read, true),
+            (MonitoredWrite, MonitoredWrite, cfg!(target_os = "linux")),
+            (MonitoredWrite, Exclusive, false),
+            (Exclusive, Read, false),
+            (Exclusive, MonitoredWrite, false),
+            (Exclusive, Exclusive, false),
+        ] {
+            let first = take(&path, held).unwrap();
+            let second = take(&path, wanted);
+            assert_eq!(second.is_ok(), granted, "{held:?}, then {wanted:?}");
+            match second {
+                Ok(second) => drop(second),
+                Err(error) => {
+                    assert_eq!(error.reason(), Reason::VolumeInUse);
+                    let process = std::process::id().to_string();
+                    assert!(error.to_string().contains(&process), "{error}");
+                }
+            }
+            drop(first);
+            assert!(take(&path, Exclusive).is_ok(), "released after {held:?}, then {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn the_vtoc_lock_excludes_threads_and_other_openings_for_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        drop(open(&path));
+        let (one, two) = (
+            take(&path, Access::MonitoredWrite).unwrap(),
+            take(&path, Access::MonitoredWrite).unwrap(),
+        );
+        let reader = take(&path, Access::Read).unwrap();
+        let soon = || Instant::now() + Duration::from_millis(30);
+        let held = one.wait(Lock::Vtoc).unwrap();
+        for (locks, by) in [(&one, "another thread"), (&two, "process"), (&reader, "process")] {
+            let error = locks.wait_until(Lock::Vtoc, soon()).err().expect("it is held");
+            assert_eq!(error.reason(), Reason::VolumeInUse);
+            assert!(error.to_string().contains(by), "{error}");
+        }
+        assert!(two.wait(Lock::Catalog).is_ok(), "another lock is free");
+        drop(held);
+        drop(two.wait_until(Lock::Vtoc, soon()).unwrap());
+        let shared = reader.wait_until(Lock::Vtoc, soon()).unwrap();
+        assert!(one.wait_until(Lock::Vtoc, soon()).is_err(), "a reader keeps writers out");
+        drop(shared);
+        assert!(one.wait_until(Lock::Vtoc, soon()).is_ok());
+    }
+
+    #[test]
+    fn a_waiting_thread_gets_the_lock_when_it_is_released() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        drop(open(&path));
+        let locks = take(&path, Access::Exclusive).unwrap();
+        let counter = Mutex::new((0, 0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let _held = locks.wait(Lock::Catalog).unwrap();
+                        counter.lock().0 += 1;
+                        std::thread::yield_now();
+                        let mut counter = counter.lock();
+                        counter.1 += 1;
+                        assert_eq!(counter.0, counter.1, "two threads were inside");
+                    }
+                });
+            }
+        });
+        assert_eq!(*counter.lock(), (200, 200));
+    }
+}

@@ -1,8 +1,8 @@
 //! A volume in memory: for tests, for rehearsals, and as the example of an implementation of [`Volume`].
 
-use super::{Held, Lock, Volume};
-use crate::error::{Error, Reason, Result};
-use crate::geometry::{Extent, Geometry, Track};
+use super::{Held, Lock, Volume, VolumeExt, run};
+use crate::error::Result;
+use crate::geometry::{Geometry, Track};
 use crate::name::Volser;
 use crate::track::{NullFormat, Place};
 use parking_lot::{Mutex, RwLock};
@@ -44,22 +44,26 @@ impl MemoryVolume {
         }
     }
 
+    /// A copy of another volume: what is tried on it changes nothing there.
+    pub fn copy_of(volume: &dyn Volume) -> Result<MemoryVolume> {
+        let geometry = volume.geometry();
+        let cylinder_size = volume.slot_size() * usize::from(geometry.heads());
+        let mut bytes = vec![0; cylinder_size * geometry.cylinders as usize];
+        // By cylinders, so that an error names the place.
+        for (cylinder, buffer) in (0u32..).zip(bytes.chunks_exact_mut(cylinder_size)) {
+            volume.read(Track(cylinder * u32::from(geometry.heads())), buffer)?;
+        }
+        Ok(MemoryVolume::from_bytes(volume.volser(), geometry, bytes))
+    }
+
     /// All slots as they are now.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.bytes.read().clone()
     }
 
     fn range(&self, first: Track, length: usize) -> Result<std::ops::Range<usize>> {
-        let slot_size = self.geometry.slot_size as usize;
-        if !length.is_multiple_of(slot_size) {
-            return Err(Error::new(
-                Reason::BadRequest,
-                format!("a buffer of {length} bytes is no number of slots of {slot_size}"),
-            ));
-        }
-        let extent = Extent::new(first, (length / slot_size) as u32);
-        self.geometry.check(extent).map_err(|error| error.on_volume(self.volser))?;
-        let start = first.0 as usize * slot_size;
+        let extent = run(self, first, length)?;
+        let start = extent.first.0 as usize * self.geometry.slot_size as usize;
         Ok(start..start + length)
     }
 }

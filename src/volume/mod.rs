@@ -13,6 +13,7 @@
 #[cfg(feature = "compression")]
 pub mod cckd;
 pub mod ckd;
+mod header;
 pub mod intent;
 pub mod label;
 pub mod locks;
@@ -21,8 +22,8 @@ mod open;
 
 pub use open::{open, open_all};
 
-use crate::error::{Error, Result};
-use crate::geometry::{Geometry, Track};
+use crate::error::{Error, Reason, Result};
+use crate::geometry::{Extent, Geometry, Track};
 use crate::name::Volser;
 use crate::track::{self, Place};
 use std::fmt;
@@ -114,3 +115,21 @@ pub trait VolumeExt: Volume {
 }
 
 impl<V: Volume + ?Sized> VolumeExt for V {}
+
+/// The run of tracks that a buffer of this length is, from `first` on: whole slots, all on the volume.
+///
+/// Errors: [`Reason::BadRequest`], [`Reason::OutsideVolume`].
+fn run(volume: &dyn Volume, first: Track, length: usize) -> Result<Extent> {
+    let geometry = volume.geometry();
+    let slot_size = geometry.slot_size as usize;
+    let whole = length.checked_div(slot_size).filter(|count| count * slot_size == length);
+    let extent = match whole.map(u32::try_from) {
+        Some(Ok(track_count)) => Extent::new(first, track_count),
+        _ => {
+            let why = format!("a buffer of {length} bytes is no number of slots of {slot_size}");
+            return Err(volume.locate(Error::new(Reason::BadRequest, why), first));
+        }
+    };
+    geometry.check(extent).map_err(|error| volume.locate(error, first))?;
+    Ok(extent)
+}

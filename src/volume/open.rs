@@ -1,16 +1,89 @@
 //! Opening images: which kind a file is, and that no volume is given twice.
 
-use super::{Access, Volume, ckd::CkdVolume};
-use crate::error::Result;
+use super::ckd::CkdVolume;
+use super::header::{ImageFile, Kind};
+use super::{Access, Volume};
+use crate::bytes::ebcdic_text;
+use crate::error::{Error, Reason, Result};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Opens an image of any kind.
+///
+/// ```no_run
+/// use trackmirror::volume::{Access, open};
+/// let volume = open("work01.ckd".as_ref(), Access::Read)?;
+/// println!("{} has {} tracks", volume.volser(), volume.geometry().track_count());
+/// # Ok::<(), trackmirror::Error>(())
+/// ```
 pub fn open(path: &Path, access: Access) -> Result<Arc<dyn Volume>> {
-    Ok(Arc::new(CkdVolume::open(path, access)?))
+    let image = ImageFile::open(path, access)?;
+    match image.header.kind {
+        Kind::Plain => Ok(Arc::new(CkdVolume::from_image(image, access)?)),
+        Kind::Compressed => open_compressed(image, access),
+    }
+}
+
+#[cfg(feature = "compression")]
+fn open_compressed(image: ImageFile, access: Access) -> Result<Arc<dyn Volume>> {
+    Ok(Arc::new(super::cckd::CckdVolume::from_image(image, access)?))
+}
+
+#[cfg(not(feature = "compression"))]
+fn open_compressed(image: ImageFile, _: Access) -> Result<Arc<dyn Volume>> {
+    Err(Error::new(
+        Reason::UnsupportedImage,
+        format!(
+            "{} is a compressed image, which this build cannot read (feature \"compression\"); make a plain one \
+             with `dasdcopy -o CKD`",
+            image.path.display()
+        ),
+    ))
 }
 
 /// Opens several images: no file and no volume serial may be given twice.
+///
+/// Errors: [`Reason::SameFileTwice`] (also through links), [`Reason::DuplicateVolser`]; both name both files.
 pub fn open_all<P: AsRef<Path>>(paths: &[P], access: Access) -> Result<Vec<Arc<dyn Volume>>> {
-    paths.iter().map(|path| open(path.as_ref(), access)).collect()
+    refuse_same_file(paths)?;
+    let mut volumes: Vec<Arc<dyn Volume>> = Vec::new();
+    for path in paths {
+        let volume = open(path.as_ref(), access)?;
+        if let Some(other) = volumes.iter().find(|other| other.volser() == volume.volser()) {
+            return Err(Error::new(
+                Reason::DuplicateVolser,
+                format!(
+                    "{} and {} have the same serial {}; give only one of them",
+                    other.location(),
+                    volume.location(),
+                    ebcdic_text(volume.volser().as_bytes())
+                ),
+            )
+            .on_volume(volume.volser()));
+        }
+        volumes.push(volume);
+    }
+    Ok(volumes)
+}
+
+/// Before anything is opened: with exclusive access the second opening would only say that the first is in its way.
+fn refuse_same_file<P: AsRef<Path>>(paths: &[P]) -> Result<()> {
+    let mut seen: Vec<((u64, u64), &Path)> = Vec::new();
+    for path in paths.iter().map(AsRef::as_ref) {
+        let metadata = std::fs::metadata(path).map_err(|e| Error::io(path.display(), &e))?;
+        let file = (metadata.dev(), metadata.ino());
+        if let Some((_, other)) = seen.iter().find(|(seen, _)| *seen == file) {
+            return Err(Error::new(
+                Reason::SameFileTwice,
+                if *other == path {
+                    format!("{} is given twice", path.display())
+                } else {
+                    format!("{} and {} are the same file", other.display(), path.display())
+                },
+            ));
+        }
+        seen.push((file, path));
+    }
+    Ok(())
 }

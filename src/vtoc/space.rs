@@ -22,6 +22,18 @@ pub struct Identity {
     pub first_extent: Option<Extent>,
 }
 
+impl Identity {
+    /// The identity of a data set as it was found.
+    pub fn of(data_set: &DataSetDscbs) -> Identity {
+        Identity {
+            name: data_set.format1.name(),
+            address: data_set.address,
+            creation_date: data_set.format1.creation_date(),
+            first_extent: data_set.extents.first().copied(),
+        }
+    }
+}
+
 /// A data set to be allocated: attributes, and exactly these extents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDataSet {

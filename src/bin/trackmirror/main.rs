@@ -1,2 +1,96 @@
-//! The command.
-fn main() {}
+//! The command `trackmirror`: moves mainframe data sets between volume images, and looks at them.
+//!
+//! Every verb has a file of its own, with its arguments and a function `run` that gives an [`Answer`]; only this file
+//! prints it and ends the process. Codes of return: 0 done; 4 done with remarks, or more to do; 8 refused, nothing was
+//! changed; 12 the environment failed, what was begun can be resumed; 16 the library failed.
+
+mod attributes;
+mod check;
+mod host_space;
+mod init;
+mod output;
+mod verify;
+mod vtoc;
+
+use clap::{Parser, Subcommand};
+use output::Answer;
+use std::io::Write;
+use trackmirror::{Code, Result};
+
+const CODES: &str = "\
+Codes of return:
+  0   done
+  4   done with remarks, or there is more to do
+  8   refused, and nothing was changed (also for a wrong command)
+  12  the environment failed (input or output, space, locks); what was begun can be resumed
+  16  the library failed; please report it
+
+`trackmirror VERB --help` shows examples. `trackmirror demo` shows the main job on volumes of its own.";
+
+/// Moves mainframe data sets between DASD volume images, track by track
+#[derive(Parser)]
+#[command(version, after_help = CODES, max_term_width = 100)]
+struct Command {
+    /// Answer in JSON, in one object with the version of its schema
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Init(init::Arguments),
+    Vtoc(vtoc::Arguments),
+    Check(check::Arguments),
+    Verify(verify::Arguments),
+}
+
+impl Verb {
+    fn name(&self) -> &'static str {
+        match self {
+            Verb::Init(_) => "init",
+            Verb::Vtoc(_) => "vtoc",
+            Verb::Check(_) => "check",
+            Verb::Verify(_) => "verify",
+        }
+    }
+
+    fn run(&self) -> Result<Answer> {
+        match self {
+            Verb::Init(arguments) => init::run(arguments),
+            Verb::Vtoc(arguments) => vtoc::run(arguments),
+            Verb::Check(arguments) => check::run(arguments),
+            Verb::Verify(arguments) => verify::run(arguments),
+        }
+    }
+}
+
+/// Parses the command; a wrong one is refused like everything else that is refused.
+fn parse() -> Command {
+    Command::try_parse().unwrap_or_else(|error| {
+        // What clap prints cannot go anywhere else if this fails.
+        let _ = error.print();
+        let code = if error.use_stderr() { Code::Refused } else { Code::Done };
+        std::process::exit(code as i32)
+    })
+}
+
+fn main() {
+    let command = parse();
+    let log = env_logger::Env::new().filter_or("TRACKMIRROR_LOG", "warn");
+    env_logger::Builder::from_env(log).init();
+    let answer = command.verb.run();
+    let (code, text) = match (&answer, command.json) {
+        (Ok(answer), true) => (answer.code, output::json(command.verb.name(), answer)),
+        (Err(error), true) => (error.code(), output::json_error(command.verb.name(), error)),
+        (Ok(answer), false) => (answer.code, answer.text.clone()),
+        (Err(error), false) => {
+            eprintln!("trackmirror: {error}");
+            (error.code(), String::new())
+        }
+    };
+    // Who reads may have gone (`trackmirror vtoc ... | head`); the code still tells what happened.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    std::process::exit(code as i32)
+}

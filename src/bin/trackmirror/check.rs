@@ -1,0 +1,99 @@
+//! `trackmirror check`: whether volumes are sound, and whether a migration of them is not finished.
+
+use crate::output::{Answer, count};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::PathBuf;
+use trackmirror::Result;
+use trackmirror::registry::{Note, read_notes};
+use trackmirror::volume::{Access, open_all};
+use trackmirror::vtoc::check::{Finding, Severity, Tracks, check};
+
+const EXAMPLES: &str = "\
+Examples:
+  trackmirror check VOL001.ckd VOL002.ckd
+  trackmirror check --tracks all VOL001.ckd
+  trackmirror check --tracks none --json *.ckd
+
+Nothing is changed. Code 4: something was found, or a volume has an unfinished migration.";
+
+/// Check label, VTOC, extents, free space and tracks of volumes
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The volume images
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Which tracks are read, besides those of the VTOC
+    #[arg(long, value_enum, default_value = "used")]
+    tracks: Which,
+}
+
+/// Which tracks are read.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Which {
+    /// Every track of the volume
+    All,
+    /// Those that belong to somebody
+    Used,
+    /// None: only what label and VTOC say
+    None,
+}
+
+/// Checks the volumes.
+pub fn run(arguments: &Arguments) -> Result<Answer> {
+    let tracks = match arguments.tracks {
+        Which::All => Tracks::All,
+        Which::Used => Tracks::Used,
+        Which::None => Tracks::None,
+    };
+    let (mut text, mut values, mut remarks) = (String::new(), Vec::new(), false);
+    for volume in open_all(&arguments.files, Access::Read)? {
+        let findings = check(volume.as_ref(), tracks)?;
+        let notes = volume.path().map(read_notes).transpose()?.unwrap_or_default();
+        remarks |= !findings.is_empty() || !notes.is_empty();
+        text += &volume_text(&volume.volser().to_string(), &findings, &notes);
+        values.push(json!({
+            "volser": volume.volser().to_string(),
+            "location": volume.location(),
+            "findings": findings.iter().map(finding_value).collect::<Vec<Value>>(),
+            "unfinished_migrations": notes.iter().map(note_value).collect::<Vec<Value>>(),
+        }));
+    }
+    Ok(Answer::with_remarks(remarks, text, json!({ "volumes": values })))
+}
+
+fn volume_text(volser: &str, findings: &[Finding], notes: &[Note]) -> String {
+    let mut text = String::new();
+    for note in notes {
+        writeln!(text, "unfinished migration: volume {volser}: {note}")
+            .expect("a string takes everything");
+    }
+    for finding in findings {
+        writeln!(text, "{finding}").expect("a string takes everything");
+    }
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let remarks = findings.len() - errors;
+    let result = match (errors, remarks) {
+        (0, 0) => "nothing found".into(),
+        _ => format!("{}, {}", count(errors as u64, "error"), count(remarks as u64, "remark")),
+    };
+    text + &format!("volume {volser}: {result}\n")
+}
+
+fn finding_value(finding: &Finding) -> Value {
+    json!({
+        "severity": match finding.severity {
+            Severity::Error => "error",
+            Severity::Remark => "remark",
+        },
+        "track": finding.track.map(|track| track.0),
+        "dscb_record": finding.dscb.map(|address| address.record),
+        "data_set": finding.data_set.map(|name| name.to_string()),
+        "sentence": finding.sentence,
+    })
+}
+
+fn note_value(note: &Note) -> Value {
+    json!({ "note": note.file, "state": note.state_folder, "what": note.what })
+}

@@ -1,0 +1,306 @@
+//! What is told to the outside while a migration runs: everything that happens, in order, with times, so that the
+//! whole run can be proven from its log.
+//!
+//! Events carry names, addresses and counts, never the contents of records. Each is one sentence when displayed.
+
+use crate::error::Reason;
+use crate::geometry::Extent;
+use crate::name::{DsName, Volser};
+use crate::state::State;
+use parking_lot::Mutex;
+use std::fmt;
+use std::time::Duration;
+
+/// How far copying has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Tracks written and durable at the target, those copied again included.
+    pub copied_tracks: u64,
+    /// Tracks that the target does not hold yet in their present state.
+    pub left_tracks: u64,
+    /// Tracks of the plan.
+    pub total_tracks: u64,
+    /// Bytes of track images read.
+    pub byte_count: u64,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A data set was found movable.
+    Assessed {
+        /// Its name.
+        data_set: DsName,
+        /// Its volumes, in order.
+        volsers: Vec<Volser>,
+        /// How many extents it has.
+        extent_count: u32,
+        /// How many tracks it occupies.
+        track_count: u32,
+    },
+    /// A data set must not be moved.
+    Refused {
+        /// Its name.
+        data_set: DsName,
+        /// Why.
+        reason: Reason,
+        /// What was seen, and what to do.
+        sentence: String,
+    },
+    /// Space was allocated at the target.
+    Allocated {
+        /// The data set.
+        data_set: DsName,
+        /// The volume.
+        volser: Volser,
+        /// What was got.
+        extents: Vec<Extent>,
+    },
+    /// Copying began.
+    CopyBegun {
+        /// The tracks to copy.
+        track_count: u64,
+    },
+    /// Tracks were copied and are durable.
+    Copied(Progress),
+    /// Source and target were compared and are equal, addresses aside.
+    Verified {
+        /// The data set.
+        data_set: DsName,
+        /// The tracks that were compared.
+        track_count: u64,
+    },
+    /// Everybody is asked to close.
+    ClosingBegun,
+    /// It is confirmed that nobody has the data sets open: the window began.
+    WindowOpened,
+    /// The window was given up.
+    Postponed {
+        /// Why.
+        why: String,
+    },
+    /// The catalog points to the target.
+    Cataloged {
+        /// The data set.
+        data_set: DsName,
+        /// The catalog.
+        catalog: String,
+        /// The volumes that it names now.
+        volsers: Vec<Volser>,
+    },
+    /// After the catalog was switched nothing was found that forbids to go on: there is no way back.
+    Looked,
+    /// The data sets may be opened again: the window ended.
+    Released {
+        /// How long the window was.
+        window_ms: u64,
+    },
+    /// A source was scratched.
+    Scratched {
+        /// The data set.
+        data_set: DsName,
+        /// The volume.
+        volser: Volser,
+        /// Whether its tracks were overwritten before.
+        erased: bool,
+    },
+    /// A source was kept.
+    Kept {
+        /// The data set.
+        data_set: DsName,
+        /// The volume.
+        volser: Volser,
+        /// The name that it has now.
+        under: DsName,
+    },
+    /// The state changed.
+    Moved {
+        /// What it was.
+        from: State,
+        /// What it is.
+        to: State,
+    },
+    /// Everything is done.
+    Completed,
+    /// The migration was given up, and the target is released.
+    Terminated,
+    /// An interrupted migration goes on.
+    Resumed {
+        /// The state in which it was interrupted.
+        state: State,
+    },
+    /// The switch was undone.
+    BackedOut {
+        /// Why.
+        why: String,
+    },
+    /// Something worth knowing that changes nothing.
+    Remark {
+        /// A sentence.
+        text: String,
+    },
+}
+
+/// Volumes as one text.
+fn list(volsers: &[Volser]) -> String {
+    volsers.iter().map(Volser::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A count with its noun.
+fn count(number: impl Into<u64>, noun: &str) -> String {
+    let number = number.into();
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Assessed { data_set, volsers, extent_count, track_count } => write!(
+                f,
+                "{data_set} on {} has {} in {}",
+                list(volsers),
+                count(*track_count, "track"),
+                count(*extent_count, "extent")
+            ),
+            Event::Refused { data_set, reason, sentence } => {
+                write!(f, "{data_set} is refused: {sentence} [{}]", *reason as u32)
+            }
+            Event::Allocated { data_set, volser, extents } => {
+                let tracks: u64 = extents.iter().map(|extent| u64::from(extent.track_count)).sum();
+                write!(
+                    f,
+                    "{data_set} got {} in {} on {volser}",
+                    count(tracks, "track"),
+                    count(extents.len() as u64, "extent")
+                )
+            }
+            Event::CopyBegun { track_count } => {
+                write!(f, "copying of {} began", count(*track_count, "track"))
+            }
+            Event::Copied(progress) => write!(
+                f,
+                "{} copied, {} left of {}",
+                count(progress.copied_tracks, "track"),
+                progress.left_tracks,
+                progress.total_tracks
+            ),
+            Event::Verified { data_set, track_count } => {
+                write!(f, "{} of {data_set} are equal", count(*track_count, "track"))
+            }
+            Event::ClosingBegun => write!(f, "everybody is asked to close the data sets"),
+            Event::WindowOpened => write!(f, "nobody has the data sets open: the window began"),
+            Event::Postponed { why } => write!(f, "the window was given up: {why}"),
+            Event::Cataloged { data_set, catalog, volsers } => {
+                write!(f, "{data_set} is cataloged in {catalog} on {}", list(volsers))
+            }
+            Event::Looked => write!(f, "the switch was looked at once more and stands"),
+            Event::Released { window_ms } => {
+                write!(f, "the data sets may be opened: the window was {window_ms} ms")
+            }
+            Event::Scratched { data_set, volser, erased } => {
+                let erased = if *erased { " and erased" } else { "" };
+                write!(f, "{data_set} on {volser} was scratched{erased}")
+            }
+            Event::Kept { data_set, volser, under } => {
+                write!(f, "{data_set} on {volser} is kept as {under}")
+            }
+            Event::Moved { from, to } => write!(f, "the migration was {from} and is {to}"),
+            Event::Completed => write!(f, "the migration is complete"),
+            Event::Terminated => write!(f, "the migration was given up; the target is released"),
+            Event::Resumed { state } => {
+                write!(f, "the migration goes on where it was interrupted: {state}")
+            }
+            Event::BackedOut { why } => write!(f, "the switch was undone: {why}"),
+            Event::Remark { text } => f.write_str(text),
+        }
+    }
+}
+
+/// Who is told. It is called from the thread that does the work, and must not block for long.
+pub trait EventSink: Send + Sync {
+    /// Something happened, at this time since 1970.
+    fn event(&self, time: Duration, event: &Event);
+}
+
+/// A function that is told.
+impl<F: Fn(Duration, &Event) + Send + Sync> EventSink for F {
+    fn event(&self, time: Duration, event: &Event) {
+        self(time, event);
+    }
+}
+
+/// Nobody is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoEvents;
+
+impl EventSink for NoEvents {
+    fn event(&self, _: Duration, _: &Event) {}
+}
+
+/// Everything is kept, in order: for tests, and for hosts that look later.
+///
+/// ```
+/// use std::time::Duration;
+/// use trackmirror::event::{Event, EventLog, EventSink};
+/// let log = EventLog::default();
+/// log.event(Duration::from_secs(1), &Event::Looked);
+/// assert_eq!(log.events(), [Event::Looked]);
+/// ```
+#[derive(Debug, Default)]
+pub struct EventLog(Mutex<Vec<(Duration, Event)>>);
+
+impl EventLog {
+    /// What happened.
+    pub fn events(&self) -> Vec<Event> {
+        self.0.lock().iter().map(|(_, event)| event.clone()).collect()
+    }
+
+    /// What happened, and when.
+    pub fn timed_events(&self) -> Vec<(Duration, Event)> {
+        self.0.lock().clone()
+    }
+}
+
+impl EventSink for EventLog {
+    fn event(&self, time: Duration, event: &Event) {
+        self.0.lock().push((time, event.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Track;
+
+    #[test]
+    fn events_are_sentences_of_names_and_counts() {
+        let data_set = DsName::parse("TEST.SEQ").unwrap();
+        let volser = Volser::parse("VOL001").unwrap();
+        let extents = vec![Extent::new(Track(19), 1)];
+        let allocated = Event::Allocated { data_set, volser, extents };
+        assert_eq!(allocated.to_string(), "TEST.SEQ got 1 track in 1 extent on VOL001");
+        let assessed = Event::Assessed {
+            data_set,
+            volsers: vec![volser, volser],
+            extent_count: 16,
+            track_count: 40,
+        };
+        assert_eq!(assessed.to_string(), "TEST.SEQ on VOL001, VOL001 has 40 tracks in 16 extents");
+        let refused = Event::Refused {
+            data_set,
+            reason: Reason::Unmovable,
+            sentence: "DSORG says unmovable".into(),
+        };
+        assert_eq!(refused.to_string(), "TEST.SEQ is refused: DSORG says unmovable [606]");
+    }
+
+    #[test]
+    fn a_function_is_a_sink() {
+        let log = EventLog::default();
+        let sink = |time: Duration, event: &Event| log.event(time, event);
+        EventSink::event(&sink, Duration::from_millis(5), &Event::Completed);
+        NoEvents.event(Duration::ZERO, &Event::Completed);
+        assert_eq!(log.timed_events(), [(Duration::from_millis(5), Event::Completed)]);
+    }
+}

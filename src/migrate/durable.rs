@@ -1,0 +1,167 @@
+//! The durable state of a migration: what stands in the sections of its checkpoint.
+//!
+//! | tag | content |
+//! |---|---|
+//! | `PLAN` | the [`Plan`]: assessments, intended target extents (the translate table is made from them) |
+//! | `OPTS` | the [`MoveOptions`], and the name under which each source is kept |
+//! | `STAT` | the [`State`] |
+//! | `PROG` | for each data set how many of its source's parts are released; which one is being released |
+//! | `INTN` | the [`Intent`] that is being carried out, if one is |
+
+use crate::bytes::{Decoder, Encode, Encoder};
+use crate::checkpoint::{Checkpoint, Sections};
+use crate::error::{Error, Reason, Result};
+use crate::name::DsName;
+use crate::plan::Plan;
+use crate::state::State;
+use crate::volume::intent::{Intent, Journal};
+use parking_lot::Mutex;
+
+const PLAN: [u8; 4] = *b"PLAN";
+const OPTS: [u8; 4] = *b"OPTS";
+const STAT: [u8; 4] = *b"STAT";
+const PROG: [u8; 4] = *b"PROG";
+const INTN: [u8; 4] = *b"INTN";
+
+/// How the data sets of a plan are moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MoveOptions {
+    /// Copy only up to the last used track; the rest of the target becomes empty tracks.
+    pub used_only: bool,
+    /// Overwrite every track of a source before it is scratched.
+    pub erase: bool,
+    /// Keep the sources under other names.
+    pub keep: bool,
+}
+
+impl Encode for MoveOptions {
+    fn encode(&self, to: &mut Encoder) {
+        [self.used_only, self.erase, self.keep].iter().for_each(|option| to.put(option));
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<MoveOptions> {
+        Ok(MoveOptions { used_only: from.get()?, erase: from.get()?, keep: from.get()? })
+    }
+}
+
+/// How far the release of the sources has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Released {
+    /// For each data set, the parts that are released.
+    pub parts: Vec<u16>,
+    /// The data set a part of which is being released.
+    pub current: Option<u32>,
+}
+
+impl Encode for Released {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.parts);
+        to.put(&self.current);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Released> {
+        Ok(Released { parts: from.get()?, current: from.get()? })
+    }
+}
+
+/// What a migration is, apart from the work that it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub plan: Plan,
+    pub options: MoveOptions,
+    pub kept_as: Vec<Option<DsName>>,
+    pub state: State,
+    pub released: Released,
+    pub intent: Option<Intent>,
+}
+
+/// The stored state together with the checkpoint that it is saved in.
+pub(super) struct Durable {
+    pub stored: Stored,
+    checkpoint: Checkpoint,
+    sections: Sections,
+}
+
+impl Durable {
+    /// A new migration; it is saved at once.
+    pub fn new(stored: Stored, checkpoint: Checkpoint) -> Result<Durable> {
+        let mut sections = Sections::default();
+        sections.put(PLAN, &stored.plan);
+        let mut options = Encoder::new();
+        options.put(&stored.options);
+        options.put(&stored.kept_as);
+        sections.put(OPTS, &Raw(options.into_bytes()));
+        let mut durable = Durable { stored, checkpoint, sections };
+        durable.save()?;
+        Ok(durable)
+    }
+
+    /// The migration that a checkpoint holds.
+    ///
+    /// Error: [`Reason::CheckpointDamaged`].
+    pub fn load(checkpoint: Checkpoint, sections: Sections) -> Result<Durable> {
+        let plan: Plan = sections.require(PLAN)?;
+        let Raw(options) = sections.require(OPTS)?;
+        let mut from = Decoder::new(&options);
+        let stored = Stored {
+            options: from.get()?,
+            kept_as: from.get()?,
+            state: sections.require(STAT)?,
+            released: sections.require(PROG)?,
+            intent: sections.get(INTN)?,
+            plan,
+        };
+        let count = stored.plan.data_sets.len();
+        if stored.kept_as.len() != count || stored.released.parts.len() != count {
+            return Err(Error::new(
+                Reason::CheckpointDamaged,
+                format!("the checkpoint in {} does not fit its own plan", checkpoint.location()),
+            ));
+        }
+        Ok(Durable { stored, checkpoint, sections })
+    }
+
+    /// Makes the present state durable.
+    pub fn save(&mut self) -> Result<()> {
+        self.sections.put(STAT, &self.stored.state);
+        self.sections.put(PROG, &self.stored.released);
+        match &self.stored.intent {
+            Some(intent) => self.sections.put(INTN, intent),
+            None => self.sections.remove(INTN),
+        }
+        self.checkpoint.save(&self.sections)
+    }
+
+    /// Moves to the next state, durably. If it cannot be saved, the state stays what it was.
+    pub fn become_(&mut self, next: State) -> Result<()> {
+        let before = self.stored.state;
+        self.stored.state = before.moved_to(next)?;
+        self.save().inspect_err(|_| self.stored.state = before)
+    }
+}
+
+/// Bytes of a section that its owner encodes himself.
+struct Raw(Vec<u8>);
+
+impl Encode for Raw {
+    fn encode(&self, to: &mut Encoder) {
+        to.bytes(&self.0);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Raw> {
+        Ok(Raw(from.bytes()?.to_vec()))
+    }
+}
+
+/// The journal of a migration is its checkpoint.
+impl Journal for Mutex<Durable> {
+    fn intend(&self, intent: &Intent) -> Result<()> {
+        let mut durable = self.lock();
+        durable.stored.intent = Some(intent.clone());
+        durable.save()
+    }
+
+    fn done(&self, _: &Intent) -> Result<()> {
+        let mut durable = self.lock();
+        durable.stored.intent = None;
+        durable.stored.released.current = None;
+        durable.save()
+    }
+}

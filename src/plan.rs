@@ -1,0 +1,629 @@
+//! Which data sets go where.
+//!
+//! Planning is pure: it takes assessments and a snapshot of the target volumes' free space, and gives back the target
+//! extents of each data set, checked against every limit, or a refusal. It changes nothing. A data set takes its space
+//! from the snapshot before the next one is planned, so a plan as a whole can be allocated.
+//!
+//! | mode | the target's space |
+//! |---|---|
+//! | [`Mode::OnePrimary`] | one request of the total space on one volume: the fewest extents, at most 5 |
+//! | [`Mode::ExtentForExtent`] | each part on a volume of its own, each extent as it was |
+//! | [`Mode::BestFit`] | as few extents as possible, over as many volumes as are needed |
+//!
+//! What the parts of a data set are at the target follows from what they were (module [`parts`]): the statistics move
+//! to where the last used track goes.
+//!
+//! If the only volume on which a data set can go is its own, its extents are combined there: the new space stands
+//! under a temporary name until the data set takes it over.
+
+pub mod ends;
+pub mod parts;
+#[cfg(test)]
+mod tests;
+
+use crate::assess::Assessment;
+use crate::bytes::{Decoder, Encode, Encoder, crc32c};
+use crate::dscb::{Dscb, Format1};
+use crate::error::{Error, Reason, Result};
+use crate::geometry::{Extent, Geometry};
+use crate::name::{DsName, Volser};
+use crate::translate::{Entry, TranslateTable};
+use crate::vtoc::free_space::FreeSpace;
+use crate::vtoc::{NewDataSet, SpaceManager};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// Extents that a data set may have on one volume.
+pub const EXTENTS_MAX: usize = 16;
+/// Extents that one primary request may be satisfied with.
+pub const PRIMARY_EXTENTS_MAX: usize = 5;
+
+/// How the target's space is chosen: see the [module](self).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// One request of the total space.
+    #[default]
+    OnePrimary,
+    /// Extent for extent.
+    ExtentForExtent,
+    /// The best fit over several volumes.
+    BestFit,
+}
+
+impl Mode {
+    /// Every mode with its name.
+    pub const ALL: [(Mode, &'static str); 3] = [
+        (Mode::OnePrimary, "one-primary"),
+        (Mode::ExtentForExtent, "extent-for-extent"),
+        (Mode::BestFit, "best-fit"),
+    ];
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Mode::ALL.iter().find(|(mode, _)| mode == self).map_or("", |(_, name)| name);
+        f.pad(name)
+    }
+}
+
+impl FromStr for Mode {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Mode> {
+        Mode::ALL.iter().find(|(_, name)| *name == text).map(|(mode, _)| *mode).ok_or_else(|| {
+            Error::new(
+                Reason::BadRequest,
+                format!("'{text}' is no mode; say one-primary, extent-for-extent or best-fit"),
+            )
+        })
+    }
+}
+
+impl Encode for Mode {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.to_string());
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Mode> {
+        from.get::<String>()?.parse()
+    }
+}
+
+/// A snapshot of a target volume.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The volume.
+    pub volser: Volser,
+    /// What it is made of.
+    pub geometry: Geometry,
+    /// Its free space.
+    pub free: FreeSpace,
+    /// The names on it.
+    pub names: BTreeSet<DsName>,
+    /// Its free DSCBs.
+    pub free_dscb_count: usize,
+    /// What forbids changing it.
+    pub refusal: Option<Error>,
+}
+
+impl Target {
+    /// The volume as it is now.
+    pub fn of(manager: &dyn SpaceManager) -> Result<Target> {
+        let vtoc = manager.read()?;
+        Ok(Target {
+            volser: vtoc.volser,
+            geometry: vtoc.geometry,
+            free: FreeSpace::of(&vtoc)?,
+            names: vtoc.data_sets().map(|(name, _)| name).collect(),
+            free_dscb_count: vtoc
+                .dscbs
+                .iter()
+                .filter(|(_, dscb)| matches!(dscb, Dscb::Free))
+                .count(),
+            refusal: manager.check_writable().err(),
+        })
+    }
+
+    /// Takes extents and DSCBs for a data set from the snapshot.
+    fn take(&mut self, name: DsName, extents: &[Extent]) -> Result<()> {
+        let dscb_count = 1 + usize::from(extents.len() > 3);
+        if dscb_count > self.free_dscb_count {
+            return Err(Error::new(
+                Reason::VtocFull,
+                format!(
+                    "{dscb_count} DSCBs are needed and {} are free; use a volume with a larger VTOC",
+                    self.free_dscb_count
+                ),
+            )
+            .on_volume(self.volser));
+        }
+        let mut free = self.free.clone();
+        extents.iter().try_for_each(|&extent| free.take(extent))?;
+        self.free = free;
+        self.free_dscb_count -= dscb_count;
+        self.names.insert(name);
+        Ok(())
+    }
+}
+
+/// One volume's part of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedPart {
+    /// The volume.
+    pub volser: Volser,
+    /// Name, attributes and extents as they will be allocated.
+    pub new: NewDataSet,
+}
+
+impl Encode for PlannedPart {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.volser);
+        to.put(&self.new.format1);
+        to.put(&self.new.extents);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<PlannedPart> {
+        Ok(PlannedPart {
+            volser: from.get()?,
+            new: NewDataSet { format1: from.get()?, extents: from.get()? },
+        })
+    }
+}
+
+/// A data set and its target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedDataSet {
+    /// What it was when it was planned.
+    pub assessment: Assessment,
+    /// Its parts at the target, in order.
+    pub parts: Vec<PlannedPart>,
+    /// Whether its extents are combined on its own volume: then the one part has a temporary name.
+    pub combines: bool,
+}
+
+impl PlannedDataSet {
+    /// Every target extent with its volume, in order.
+    pub fn target_extents(&self) -> impl Iterator<Item = (Volser, Extent)> + '_ {
+        self.parts
+            .iter()
+            .flat_map(|part| part.new.extents.iter().map(|&extent| (part.volser, extent)))
+    }
+
+    /// The entries of the translate table for this data set.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        TranslateTable::map(
+            &self.assessment.extents().collect::<Vec<_>>(),
+            &self.target_extents().collect::<Vec<_>>(),
+        )
+    }
+
+    /// The entries of the translate table for the tracks that are copied: all, or those that hold something.
+    pub fn copied_entries(&self, used_only: bool) -> Result<Vec<Entry>> {
+        if !used_only {
+            return self.entries();
+        }
+        let count = self.used_track_count();
+        TranslateTable::map(
+            &slice(self.assessment.extents(), 0, count),
+            &slice(self.target_extents(), 0, count),
+        )
+    }
+
+    /// The source tracks that hold nothing.
+    pub fn unused_source(&self) -> Vec<(Volser, Extent)> {
+        slice(self.assessment.extents(), self.used_track_count(), self.assessment.track_count())
+    }
+
+    /// The target tracks that hold nothing.
+    pub fn unused_target(&self) -> Vec<(Volser, Extent)> {
+        slice(self.target_extents(), self.used_track_count(), self.assessment.track_count())
+    }
+
+    /// How many tracks from the start on hold something, if only those are to be copied; the others are known to be
+    /// unused. It is everything where the DSCBs do not say.
+    ///
+    /// The track behind the last used one is counted too: the end-of-file record may stand there.
+    pub fn used_track_count(&self) -> u32 {
+        let whole = self.assessment.track_count();
+        if self.assessment.format1().dsorg() == Format1::DSORG_DA {
+            return whole;
+        }
+        self.assessment.last_used().map_or(whole, |(part, relative)| {
+            let before: u32 =
+                self.assessment.parts[..part].iter().map(|part| part.track_count()).sum();
+            whole.min(before.saturating_add(relative).saturating_add(2))
+        })
+    }
+}
+
+impl Encode for PlannedDataSet {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.assessment);
+        to.put(&self.parts);
+        to.put(&self.combines);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<PlannedDataSet> {
+        Ok(PlannedDataSet { assessment: from.get()?, parts: from.get()?, combines: from.get()? })
+    }
+}
+
+/// Tracks `from` to `end` (not included) of extents that follow each other.
+fn slice(
+    extents: impl Iterator<Item = (Volser, Extent)>,
+    from: u32,
+    end: u32,
+) -> Vec<(Volser, Extent)> {
+    let (mut start, mut slices) = (0, Vec::new());
+    for (volser, extent) in extents {
+        let (first, last) = (from.max(start), end.min(start + extent.track_count));
+        if first < last {
+            slices.push((volser, Extent::new(extent.first.plus(first - start), last - first)));
+        }
+        start += extent.track_count;
+    }
+    slices
+}
+
+/// Which data sets go where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The data sets, in the order of their names.
+    pub data_sets: Vec<PlannedDataSet>,
+}
+
+impl Plan {
+    /// The translate table of the whole plan.
+    pub fn table(&self) -> Result<TranslateTable> {
+        let mut entries = Vec::new();
+        for data_set in &self.data_sets {
+            entries.extend(data_set.entries()?);
+        }
+        TranslateTable::new(entries)
+    }
+
+    /// Tracks of all data sets.
+    pub fn track_count(&self) -> u64 {
+        self.data_sets.iter().map(|data_set| u64::from(data_set.assessment.track_count())).sum()
+    }
+}
+
+impl Encode for Plan {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.data_sets);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Plan> {
+        Ok(Plan { data_sets: from.get()? })
+    }
+}
+
+/// A data set that cannot be moved, with every reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The data set.
+    pub name: DsName,
+    /// Why; at least one reason.
+    pub reasons: Vec<Error>,
+}
+
+/// Plans each assessment onto the targets. Those that cannot be moved come back as refusals, with the reasons of their
+/// assessment, or that of the plan.
+pub fn plan(
+    assessments: Vec<Assessment>,
+    mut targets: Vec<Target>,
+    mode: Mode,
+) -> (Plan, Vec<Refusal>) {
+    let catalogs_in_use: BTreeSet<Volser> = assessments
+        .iter()
+        .flat_map(|data_set| data_set.cataloged.iter().filter_map(|cataloged| cataloged.volser))
+        .collect();
+    let (mut plan, mut refusals) = (Plan::default(), Vec::new());
+    for mut assessment in assessments {
+        let name = assessment.name;
+        let result = if !assessment.is_movable() {
+            Err(std::mem::take(&mut assessment.refusals))
+        } else if name.starts_with("SYSCTLG ")
+            && assessment.parts.iter().any(|part| catalogs_in_use.contains(&part.volser))
+        {
+            Err(vec![Error::new(
+                Reason::IcfCatalog,
+                "a catalog cannot move beside data sets whose entries it holds; move it in a migration of its own",
+            )])
+        } else {
+            plan_one(&assessment, &mut targets, mode).map_err(|error| vec![error])
+        };
+        match result {
+            Ok((parts, combines)) => {
+                plan.data_sets.push(PlannedDataSet { assessment, parts, combines });
+            }
+            Err(reasons) => refusals.push(Refusal {
+                name,
+                reasons: reasons.into_iter().map(|error| error.of_data_set(name)).collect(),
+            }),
+        }
+    }
+    (plan, refusals)
+}
+
+type Space = Vec<(usize, Vec<Extent>)>;
+
+/// The target of one data set, and whether it combines extents on the data set's own volume.
+fn plan_one(
+    data_set: &Assessment,
+    targets: &mut [Target],
+    mode: Mode,
+) -> Result<(Vec<PlannedPart>, bool)> {
+    let candidates = candidates(data_set, targets)?;
+    let combining = match candidates.as_slice() {
+        [only] if data_set.parts.iter().any(|part| part.volser == targets[*only].volser) => {
+            if data_set.parts.len() > 1 {
+                return Err(Error::new(
+                    Reason::TargetIsSource,
+                    "extents are combined on a data set's own volume only if it lies on that one volume; give another \
+                     target",
+                )
+                .on_volume(targets[*only].volser));
+            }
+            true
+        }
+        _ => false,
+    };
+    let shape = Shape::of(data_set, targets[candidates[0]].geometry.heads());
+    let space = match mode {
+        Mode::OnePrimary => one_primary(&shape, targets, &candidates, PRIMARY_EXTENTS_MAX)?,
+        Mode::ExtentForExtent => extent_for_extent(data_set, &shape, targets, &candidates)?,
+        Mode::BestFit => best_fit(data_set, &shape, targets, &candidates)?,
+    };
+    let extent_count: usize = space.iter().map(|(_, extents)| extents.len()).sum();
+    if combining && extent_count >= data_set.parts[0].dscbs.extents.len() {
+        return Err(Error::new(
+            Reason::TargetIsSource,
+            format!(
+                "it has {} extents on this volume, and the free space there would not give it fewer; give another \
+                 target",
+                data_set.parts[0].dscbs.extents.len()
+            ),
+        )
+        .on_volume(targets[space[0].0].volser));
+    }
+    let name = if combining { temporary_name(data_set.name) } else { data_set.name };
+    let runs: Vec<(Volser, Vec<Extent>)> =
+        space.iter().map(|(target, extents)| (targets[*target].volser, extents.clone())).collect();
+    let parts = parts::at_target(data_set, name, &runs, mode == Mode::ExtentForExtent);
+    for (target, extents) in &space {
+        targets[*target].take(name, extents)?;
+    }
+    Ok((parts, combining))
+}
+
+/// The targets that a data set can go to at all, in the order in which they were given.
+fn candidates(data_set: &Assessment, targets: &[Target]) -> Result<Vec<usize>> {
+    let (mut fit, mut own, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, target) in targets.iter().enumerate() {
+        let is_own = data_set.parts.iter().any(|part| part.volser == target.volser);
+        let unlike = data_set.parts.iter().find(|part| !is_like(part.device, &target.geometry));
+        if let Some(refusal) = &target.refusal {
+            refused.push(refusal.clone());
+        } else if let Some(part) = unlike {
+            refused.push(
+                Error::new(
+                    Reason::UnlikeDevices,
+                    format!(
+                        "{} is a {} and {} is a {}: tracks of the one do not fit the other; give a target of the \
+                         same type",
+                        part.volser,
+                        part.device.name,
+                        target.volser,
+                        target.geometry.device.name
+                    ),
+                )
+                .on_volume(target.volser),
+            );
+        } else if is_own {
+            own.push(index);
+        } else if target.names.contains(&data_set.name) {
+            refused.push(
+                Error::new(
+                    Reason::NameExists,
+                    "the name exists on the target; scratch or rename that data set, or give another target",
+                )
+                .on_volume(target.volser),
+            );
+        } else {
+            fit.push(index);
+        }
+    }
+    match (fit.is_empty(), own.is_empty(), refused.into_iter().next()) {
+        (false, ..) => Ok(fit),
+        (true, false, _) => Ok(own),
+        (true, true, Some(error)) => Err(error),
+        (true, true, None) => Err(Error::new(Reason::NoSpace, "no target volume is given")),
+    }
+}
+
+fn is_like(device: &crate::geometry::Device, target: &Geometry) -> bool {
+    device.code == target.device.code
+        && device.heads == target.heads()
+        && device.track_length == target.device.track_length
+}
+
+/// What space a data set needs.
+struct Shape {
+    track_count: u32,
+    /// The space must begin and end on cylinder boundaries: it was requested in cylinders, and secondary extents will be.
+    aligned: bool,
+    /// All of it must be on one volume.
+    one_volume: bool,
+}
+
+impl Shape {
+    fn of(data_set: &Assessment, heads: u16) -> Shape {
+        let f1 = data_set.format1();
+        let in_cylinders = f1.is_cylinder_allocated() || f1.scal1() & 0x01 != 0;
+        let aligned = data_set.extents().all(|(_, extent)| extent.is_cylinder_aligned(heads));
+        Shape {
+            track_count: data_set.track_count(),
+            aligned: in_cylinders && aligned,
+            one_volume: f1.dsorg() != Format1::DSORG_PS && f1.dsorg() != Format1::DSORG_DA,
+        }
+    }
+}
+
+/// The free runs that can be used for this shape, longest first: whole cylinders if it is aligned.
+fn usable_runs(target: &Target, aligned: bool) -> Vec<Extent> {
+    let mut runs: Vec<Extent> =
+        if aligned { target.free.aligned_runs().collect() } else { target.free.runs().to_vec() };
+    runs.sort_by_key(|run| (std::cmp::Reverse(run.track_count), run.first));
+    runs
+}
+
+/// Space of `track_count` tracks in at most `extents_max` extents: the shortest run that holds all of it, else the
+/// longest runs, and the shortest one that holds the rest.
+fn in_few_extents(runs: &[Extent], track_count: u32, extents_max: usize) -> Option<Vec<Extent>> {
+    let (mut runs, mut left, mut extents) = (runs.to_vec(), track_count, Vec::new());
+    while left > 0 {
+        if extents.len() == extents_max || runs.is_empty() {
+            return None;
+        }
+        let index = runs.iter().rposition(|run| run.track_count >= left).unwrap_or(0);
+        let run = runs.remove(index);
+        extents.push(Extent::new(run.first, run.track_count.min(left)));
+        left -= run.track_count.min(left);
+    }
+    extents.sort();
+    Some(extents)
+}
+
+fn no_space(shape: &Shape, targets: &[Target], candidates: &[usize], what: &str) -> Error {
+    let seen: Vec<String> = candidates
+        .iter()
+        .map(|&index| {
+            let runs = usable_runs(&targets[index], shape.aligned);
+            format!(
+                "{}: {} tracks free in {} areas, the largest of {}",
+                targets[index].volser,
+                runs.iter().map(|run| u64::from(run.track_count)).sum::<u64>(),
+                runs.len(),
+                runs.first().map_or(0, |run| run.track_count)
+            )
+        })
+        .collect();
+    let error = Error::new(
+        Reason::NoSpace,
+        format!(
+            "{} tracks{} are needed {what} ({}); give another target or another mode",
+            shape.track_count,
+            if shape.aligned { " in whole cylinders" } else { "" },
+            seen.join("; ")
+        ),
+    );
+    match candidates {
+        [only] => error.on_volume(targets[*only].volser),
+        _ => error,
+    }
+}
+
+fn one_primary(
+    shape: &Shape,
+    targets: &[Target],
+    candidates: &[usize],
+    extents_max: usize,
+) -> Result<Space> {
+    let found = candidates.iter().filter_map(|&index| {
+        let runs = usable_runs(&targets[index], shape.aligned);
+        in_few_extents(&runs, shape.track_count, extents_max).map(|extents| (index, extents))
+    });
+    found.min_by_key(|(_, extents)| extents.len()).map(|space| vec![space]).ok_or_else(|| {
+        let what = format!("on one volume in at most {extents_max} extents");
+        no_space(shape, targets, candidates, &what)
+    })
+}
+
+fn extent_for_extent(
+    data_set: &Assessment,
+    shape: &Shape,
+    targets: &[Target],
+    candidates: &[usize],
+) -> Result<Space> {
+    let mut left = candidates.to_vec();
+    let mut space = Vec::new();
+    for part in &data_set.parts {
+        let found = left.iter().enumerate().find_map(|(place, &index)| {
+            let mut trial = targets[index].clone();
+            let extents: Option<Vec<Extent>> = part
+                .dscbs
+                .extents
+                .iter()
+                .map(|extent| {
+                    let runs = usable_runs(&trial, shape.aligned);
+                    let taken = in_few_extents(&runs, extent.track_count, 1)?[0];
+                    trial.free.take(taken).ok().map(|()| taken)
+                })
+                .collect();
+            extents.map(|extents| (place, index, extents))
+        });
+        let Some((place, index, extents)) = found else {
+            let what = format!(
+                "extent for extent, and the part of {} finds no place of its own for its {} extents",
+                part.volser,
+                part.dscbs.extents.len()
+            );
+            return Err(no_space(shape, targets, candidates, &what));
+        };
+        left.remove(place);
+        space.push((index, extents));
+    }
+    Ok(space)
+}
+
+fn best_fit(
+    data_set: &Assessment,
+    shape: &Shape,
+    targets: &[Target],
+    candidates: &[usize],
+) -> Result<Space> {
+    if let Ok(space) = one_primary(shape, targets, candidates, EXTENTS_MAX) {
+        return Ok(space);
+    }
+    if shape.one_volume {
+        let seen = no_space(shape, targets, candidates, "on one volume");
+        return Err(Error::new(
+            Reason::CannotSplit,
+            format!(
+                "only sequential and direct data sets can lie on several volumes: {}",
+                seen.sentence()
+            ),
+        ));
+    }
+    // The volumes with the most usable space first, so that they are few.
+    let mut by_space: Vec<(u64, usize, Vec<Extent>)> = candidates
+        .iter()
+        .map(|&index| {
+            let mut runs = usable_runs(&targets[index], shape.aligned);
+            runs.truncate(EXTENTS_MAX);
+            (runs.iter().map(|run| u64::from(run.track_count)).sum(), index, runs)
+        })
+        .collect();
+    by_space.sort_by_key(|(tracks, index, _)| (std::cmp::Reverse(*tracks), *index));
+    let (mut left, mut space) = (shape.track_count, Space::new());
+    for (tracks, index, runs) in by_space {
+        if left == 0 || tracks == 0 {
+            break;
+        }
+        let here = left.min(u32::try_from(tracks).unwrap_or(u32::MAX));
+        let extents = in_few_extents(&runs, here, EXTENTS_MAX)
+            .expect("the runs of a volume, at most 16, hold what they hold");
+        left -= here;
+        space.push((index, extents));
+    }
+    if left > 0 || space.len() > 59 {
+        let what =
+            format!("over {} volumes of at most {EXTENTS_MAX} extents each", candidates.len());
+        return Err(no_space(shape, targets, candidates, &what).of_data_set(data_set.name));
+    }
+    Ok(space)
+}
+
+/// The name under which new space stands on the data set's own volume until the data set takes it over.
+fn temporary_name(name: DsName) -> DsName {
+    let digest = crc32c(0, name.as_bytes());
+    DsName::parse(&format!("TRKMIRR.NEWSPACE.X{:07X}", digest & 0x0FFF_FFFF))
+        .expect("the qualifiers keep the rules")
+}

@@ -1,0 +1,348 @@
+//! The switch: the target becomes the data set.
+//!
+//! # The problem
+//! A data set is two things: the tracks, and what makes users find them, which is its catalog entry, or where there is
+//! none its DSCBs alone. The tracks are at the target already. Now the catalog must point there, and the source must
+//! go, and a crash between any two writes must leave exactly one complete copy of each data set that users can find.
+//!
+//! # The rule
+//! 1. Every target is flushed, and its DSCBs are seen to be as planned ([`targets_stand`]); the sources are as they were
+//!    assessed ([`sources_stand`]). Then the *intent* to switch is made durable, by the caller.
+//! 2. Each catalog entry is changed from exactly what was assessed to exactly the target ([`recatalog`]). At its point
+//!    of no return that is one block write; done again, it changes nothing.
+//! 3. The *look* ([`look`]): sources, targets and entries once more. Anything found backs everything out
+//!    ([`back_out`]). Nothing found: the caller makes *looked* durable. From there on there is only forward.
+//! 4. Each source is released ([`release`]): scratched, erased on request, or kept under another name. A data set whose
+//!    extents are combined on its own volume takes over the new space instead: its F1 stays where it is.
+//!
+//! # The crash argument
+//! Before *looked* nothing of a source was changed, so an entry that points to the source points to a complete copy.
+//! An entry that points to a target was written after that target was flushed. So whichever entries are changed when
+//! the crash comes, each name leads to a complete copy. After *looked* every entry points to its target, and only
+//! sources are changed. What is released is never found by its name alone: its DSCBs must be the assessed ones to the
+//! byte, and the count of parts that are released becomes durable in the same write as the intent that releases one,
+//! so that a data set which somebody allocates later under the old name on the old volume is not taken for the source.
+
+use crate::assess::{Cataloged, Part};
+use crate::catalog::{Catalog, CatalogEntry, CatalogVolume};
+use crate::copy::{Volumes, write_empty};
+use crate::error::{Error, Reason, Result};
+use crate::name::{DsName, Volser};
+use crate::plan::{PlannedDataSet, PlannedPart};
+use crate::track::NullFormat;
+use crate::volume::Volume;
+use crate::volume::intent::Journal;
+use crate::vtoc::{DataSetDscbs, Expiration, Identity, SpaceManager};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The space managers of the volumes.
+pub type Space = BTreeMap<Volser, Arc<dyn SpaceManager>>;
+
+/// What the switch works on.
+#[derive(Clone, Copy)]
+pub struct Ports<'a> {
+    /// The volumes, sources and targets.
+    pub volumes: &'a Volumes,
+    /// Their space managers.
+    pub space: &'a Space,
+    /// The catalogs.
+    pub catalogs: &'a [Arc<dyn Catalog>],
+    /// Where intents are kept.
+    pub journal: &'a dyn Journal,
+}
+
+impl Ports<'_> {
+    /// The space manager of a volume.
+    pub fn space(&self, volser: Volser) -> Result<&dyn SpaceManager> {
+        self.space.get(&volser).map(|manager| &**manager).ok_or_else(|| missing(volser))
+    }
+
+    /// A volume.
+    pub fn volume(&self, volser: Volser) -> Result<&dyn Volume> {
+        self.volumes.get(&volser).map(|volume| &**volume).ok_or_else(|| missing(volser))
+    }
+
+    fn catalog(&self, name: &str) -> Result<&dyn Catalog> {
+        self.catalogs
+            .iter()
+            .find(|catalog| catalog.name() == name)
+            .map(|catalog| &**catalog)
+            .ok_or_else(|| {
+                Error::new(
+                    Reason::NoCatalog,
+                    format!("{name} is not among the catalogs that are given; give its volume"),
+                )
+            })
+    }
+}
+
+fn missing(volser: Volser) -> Error {
+    Error::new(Reason::NoSuchVolume, "the volume is not given; give its image").on_volume(volser)
+}
+
+/// The DSCBs of a target part, if it is allocated: exactly the planned extents under its name.
+///
+/// Error: [`Reason::TargetChanged`] if another data set has the name there.
+pub fn find_target(part: &PlannedPart, ports: &Ports<'_>) -> Result<Option<DataSetDscbs>> {
+    let name = part.new.format1.name();
+    let Some(found) = ports.space(part.volser)?.find(&name)? else { return Ok(None) };
+    let planned = &part.new.format1;
+    let is_ours = found.extents == part.new.extents
+        && found.format1.volume_sequence() == planned.volume_sequence()
+        && found.format1.creation_date() == planned.creation_date();
+    if is_ours {
+        return Ok(Some(found));
+    }
+    Err(Error::new(
+        Reason::TargetChanged,
+        "a data set of this name lies on the target, but not in the planned extents; it is not touched: see what it is, \
+         and terminate the migration or scratch it",
+    )
+    .on_volume(part.volser)
+    .of_data_set(name))
+}
+
+/// That every part of the target is allocated as it was planned, and gives back their DSCBs.
+pub fn targets_stand(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Vec<DataSetDscbs>> {
+    let stand = |part: &PlannedPart| {
+        find_target(part, ports)?.ok_or_else(|| {
+            Error::new(
+                Reason::TargetChanged,
+                "the target's DSCB is gone; terminate the migration and begin again",
+            )
+            .on_volume(part.volser)
+            .of_data_set(part.new.format1.name())
+        })
+    };
+    data_set.parts.iter().map(stand).collect()
+}
+
+/// Whether a part of the source is still what was assessed, to the byte of its DSCBs; `None` if the name is gone.
+fn source_stands(name: &DsName, part: &Part, ports: &Ports<'_>) -> Result<Option<bool>> {
+    Ok(ports.space(part.volser)?.find(name)?.map(|found| found == part.dscbs))
+}
+
+/// That every part of the source is what was assessed.
+///
+/// Error: [`Reason::SourceChanged`].
+pub fn sources_stand(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
+    let name = data_set.assessment.name;
+    for part in &data_set.assessment.parts {
+        if source_stands(&name, part, ports)? != Some(true) {
+            return Err(Error::new(
+                Reason::SourceChanged,
+                "its DSCBs are not what they were when the migration was planned; terminate the migration and begin again",
+            )
+            .on_volume(part.volser)
+            .of_data_set(name));
+        }
+    }
+    Ok(())
+}
+
+/// What a catalog entry says when it points to the target.
+fn target_entry(
+    data_set: &PlannedDataSet,
+    cataloged: &Cataloged,
+    targets: &[DataSetDscbs],
+    ports: &Ports<'_>,
+) -> Result<CatalogEntry> {
+    if data_set.combines {
+        return Ok(cataloged.entry.clone());
+    }
+    let old = &cataloged.entry.volumes;
+    let mut volumes = Vec::new();
+    for part in &data_set.parts {
+        let device = ports.volume(part.volser)?.geometry().device;
+        // A catalog may hold other feature bits for the same device; they are kept.
+        let known = old.iter().find(|volume| {
+            volume.unit_type[2..] == device.unit_type()[2..] && volume.unit_type[0] == 0x30
+        });
+        let unit_type = known.map_or(device.unit_type(), |volume| volume.unit_type);
+        let file_sequence = old.first().map_or(0, |volume| volume.file_sequence);
+        volumes.push(CatalogVolume { unit_type, volser: part.volser, file_sequence });
+    }
+    let dscb = cataloged.entry.dscb.and(targets.first()).map(|dscbs| dscbs.address.to_ttr());
+    Ok(CatalogEntry {
+        name: cataloged.entry.name,
+        volumes,
+        dscb: dscb.filter(|ttr| *ttr != [0; 3]),
+    })
+}
+
+/// Which copy the catalogs lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Every entry says what was assessed (or there is none).
+    Source,
+    /// Every entry points to the target.
+    Target,
+    /// Some do and some do not.
+    Both,
+}
+
+/// Which copy the catalogs lead to now.
+///
+/// Error: [`Reason::EntryChanged`] if one of them leads to neither.
+pub fn found(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Found> {
+    let (mut source, mut target) = (0, 0);
+    let targets = target_dscbs(data_set, ports)?;
+    for cataloged in &data_set.assessment.cataloged {
+        let name = data_set.assessment.name;
+        let entry = ports.catalog(&cataloged.catalog)?.locate(&name)?;
+        if entry.as_ref() == Some(&cataloged.entry) {
+            source += 1;
+        } else if targets.is_some()
+            && entry
+                == Some(target_entry(
+                    data_set,
+                    cataloged,
+                    targets.as_deref().unwrap_or(&[]),
+                    ports,
+                )?)
+        {
+            target += 1;
+        } else {
+            return Err(Error::new(
+                Reason::EntryChanged,
+                format!(
+                    "its entry in {} leads neither to the source nor to the target; correct it, then resume or terminate",
+                    cataloged.catalog
+                ),
+            )
+            .of_data_set(name));
+        }
+    }
+    Ok(match (source, target) {
+        (_, 0) => Found::Source,
+        (0, _) => Found::Target,
+        _ => Found::Both,
+    })
+}
+
+/// The DSCBs of all parts of the target, if all are allocated.
+fn target_dscbs(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Option<Vec<DataSetDscbs>>> {
+    data_set.parts.iter().map(|part| find_target(part, ports)).collect()
+}
+
+/// Makes every entry of a data set point to the target. Each change is told to `told` when it is durable.
+pub fn recatalog(
+    data_set: &PlannedDataSet,
+    ports: &Ports<'_>,
+    mut told: impl FnMut(&Cataloged),
+) -> Result<()> {
+    let targets = targets_stand(data_set, ports)?;
+    for cataloged in &data_set.assessment.cataloged {
+        let entry = target_entry(data_set, cataloged, &targets, ports)?;
+        if entry != cataloged.entry {
+            ports.catalog(&cataloged.catalog)?.recatalog(
+                &cataloged.entry,
+                &entry,
+                ports.journal,
+            )?;
+            told(cataloged);
+        }
+    }
+    Ok(())
+}
+
+/// Makes every entry of a data set point to the source again.
+pub fn back_out(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
+    let targets = targets_stand(data_set, ports)?;
+    for cataloged in &data_set.assessment.cataloged {
+        let entry = target_entry(data_set, cataloged, &targets, ports)?;
+        let catalog = ports.catalog(&cataloged.catalog)?;
+        if entry != cataloged.entry && catalog.locate(&entry.name)?.as_ref() == Some(&entry) {
+            catalog.recatalog(&entry, &cataloged.entry, ports.journal)?;
+        }
+    }
+    Ok(())
+}
+
+/// The look: source, target and every entry are as the switch wants them.
+pub fn look(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
+    sources_stand(data_set, ports)?;
+    targets_stand(data_set, ports)?;
+    let changes = !data_set.combines && !data_set.assessment.cataloged.is_empty();
+    match found(data_set, ports)? {
+        Found::Target => Ok(()),
+        Found::Source if !changes => Ok(()),
+        _ => Err(Error::new(
+            Reason::EntryChanged,
+            "a catalog entry that was switched leads to the source again",
+        )
+        .of_data_set(data_set.assessment.name)),
+    }
+}
+
+/// What becomes of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposal {
+    /// It is scratched; with `erase` its tracks are overwritten first.
+    Scratch {
+        /// Overwrite every track.
+        erase: bool,
+    },
+    /// It stays under this name.
+    Keep {
+        /// The name.
+        under: DsName,
+    },
+}
+
+/// Releases one part of a source, after *looked*. `begun` is called when it is certain that the part is the source and
+/// before anything of it is changed for good: what it notes becomes durable together with the intent of the change.
+///
+/// A part that is gone, or is another data set, is left alone: then this gives back false. It can only be so when
+/// somebody else scratched the source, because a part that this migration released is not asked for again.
+pub fn release(
+    data_set: &PlannedDataSet,
+    part: usize,
+    disposal: Disposal,
+    ports: &Ports<'_>,
+    begun: impl FnOnce(),
+) -> Result<bool> {
+    let name = data_set.assessment.name;
+    let part = &data_set.assessment.parts[part];
+    if source_stands(&name, part, ports)? != Some(true) {
+        return Ok(false);
+    }
+    let (space, identity) = (ports.space(part.volser)?, part.identity());
+    if data_set.combines {
+        let placeholder = Identity::of(&targets_stand(data_set, ports)?[0]);
+        begun();
+        space.replace_space(&identity, &placeholder, ports.journal)?;
+        return Ok(true);
+    }
+    match disposal {
+        Disposal::Keep { under } => {
+            begun();
+            space.rename(&identity, &under, ports.journal)?;
+        }
+        Disposal::Scratch { erase } => {
+            if erase {
+                let volume = ports.volume(part.volser)?;
+                for &extent in &part.dscbs.extents {
+                    write_empty(volume, extent, NullFormat::Empty)?;
+                }
+                volume.flush()?;
+            }
+            begun();
+            // The data set lives on at its target, with its expiration date: to move it is not to delete it.
+            space.scratch(&identity, Expiration::Ignore, ports.journal)?;
+        }
+    }
+    Ok(true)
+}
+
+/// Scratches whatever of a target is allocated: the migration is given up.
+pub fn release_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
+    for part in &data_set.parts {
+        if let Some(found) = find_target(part, ports)? {
+            let space = ports.space(part.volser)?;
+            space.scratch(&Identity::of(&found), Expiration::Ignore, ports.journal)?;
+        }
+    }
+    Ok(())
+}

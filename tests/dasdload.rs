@@ -10,7 +10,7 @@ mod support;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 use trackmirror::catalog::cvol::CvolCatalog;

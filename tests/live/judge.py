@@ -158,6 +158,7 @@ class Judge:
         data_set = next(data_set for data_set in all_moved() if ',' in data_set.source)
         printed = self.run('MULTI', jobs.compare(data_set, self.place_now(data_set), (data_set.name, None)))
         self.judge_units(printed, 'MULTI', [data_set])
+        self.judge('MULTI records of both volumes', re.findall(r'RECORDS COMPARED = (\d+)', printed), ['00008000'])
 
     def allocate(self):
         """New data sets in the space that the product says is free, on sources and targets."""

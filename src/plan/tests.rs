@@ -190,13 +190,11 @@ fn only_used_tracks_are_told_from_the_others() {
 #[test]
 fn extents_are_combined_on_the_own_volume_if_that_makes_them_fewer() {
     let source = || data_set(PO, TRACKS, &[("SRC001", &[(40, 5), (60, 7)], Some((3, 1)))]);
-    let (planned, _) =
-        plan(vec![source()], vec![target("SRC001", &[(100, 12)])], Mode::OnePrimary);
+    let (planned, _) = plan(vec![source()], vec![target("SRC001", &[(100, 12)])], Mode::OnePrimary);
     let data_set = &planned.data_sets[0];
     assert!(data_set.combines);
     assert!(data_set.parts[0].new.format1.name().starts_with("TRKMIRR.NEWSPACE.X"));
-    let error =
-        refused(source(), vec![target("SRC001", &[(100, 8), (120, 8)])], Mode::OnePrimary);
+    let error = refused(source(), vec![target("SRC001", &[(100, 8), (120, 8)])], Mode::OnePrimary);
     assert_eq!(error.reason(), Reason::TargetIsSource);
     // Another volume is preferred.
     let targets = vec![target("SRC001", &[(100, 12)]), target("T1", &[(100, 12)])];

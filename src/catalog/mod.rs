@@ -6,7 +6,6 @@
 
 pub mod cvol;
 
-pub mod cvol;
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::error::Result;
 use crate::name::{DsMask, DsName, Volser};

@@ -119,7 +119,9 @@ impl SpaceManager for VtocSpaceManager {
     }
 
     fn check_writable(&self) -> Result<()> {
-        self.begin().map(|_| ())
+        let vtoc = self.read()?;
+        refuse_kinds(&vtoc)?;
+        check_sound(&vtoc).map(drop)
     }
 
     fn allocate(&self, new: &NewDataSet, journal: &dyn Journal) -> Result<DataSetDscbs> {

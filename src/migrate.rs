@@ -53,7 +53,7 @@
 mod durable;
 mod propose;
 
-pub use durable::MoveOptions;
+pub use durable::{MoveOptions, status};
 pub use propose::{Selection, kept_name, propose};
 
 use crate::checkpoint::{Checkpoint, CheckpointStore};

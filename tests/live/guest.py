@@ -1,0 +1,104 @@
+"""OS/VS1 under Hercules as the judge: booted once from a system volume that the product has changed, jobs one by one,
+and what became of each of their steps."""
+import fcntl
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+
+
+def kit(shared):
+    """The modules that drive the console, from the folder of the kit."""
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, os.path.join(shared, 'live'))
+    import run
+    import vs1
+    return run, vs1
+
+
+class Guest:
+    """A booted system whose system volume is `scratch`/dliba1.150, as it lies there."""
+
+    def __init__(self, shared, scratch):
+        self.run, vs1 = kit(shared)
+        self.scratch = scratch
+        self.count = 0
+        # One console port, one system at a time: the turn of everybody who uses the kit on this machine.
+        self.turn = open(os.path.join(tempfile.gettempdir(), 'vs1-live.lock'), 'w')
+        fcntl.flock(self.turn, fcntl.LOCK_EX)
+        for folder in ('prt', 'pun', 'jcl'):
+            os.makedirs(os.path.join(scratch, folder), exist_ok=True)
+        shutil.copyfile(os.path.join(shared, 'live', 'vs1.cnf'), os.path.join(scratch, 'vs1.cnf'))
+        shutil.copyfile(os.path.join(shared, 'live', 'jcl', 'null.jcl'), os.path.join(scratch, 'jcl', 'null.jcl'))
+        self.system = vs1.VS1(scratch)
+        self.system.start()
+        self.system.ipl()
+
+    def mount(self, unit, device, image, volser):
+        self.run.mount(self.system, unit, device, os.path.basename(image), volser)
+
+    def release(self, unit):
+        self.run.release(self.system, unit)
+
+    def submit(self, name, text, seconds=180):
+        """Runs one job and returns what its steps ended with (see `steps`) and what was printed since it was read."""
+        long = [line for line in text.splitlines() if len(line) > 80 or '@' in line]
+        assert not long, f'{name}: {long}'
+        before = len(self.printed())
+        self.count += 1
+        path = f'jcl/{self.count:02}-{name.lower()}.jcl'
+        with open(os.path.join(self.scratch, path), 'w') as file:
+            file.write(text)
+        self.system.submit(path, name, seconds)
+        text = re.sub(r'\s*[\r\n\f]+', '\n', self.settled(before, name))
+        return steps(text, name), text
+
+    def settled(self, before, name):
+        """The output of a job; the writer prints it after the job has ended."""
+        deadline = time.time() + 60
+        last = ''
+        while time.time() < deadline:
+            time.sleep(1)
+            text = self.printed()[before:]
+            if text and text == last and name in text:
+                return text
+            last = text
+        return last
+
+    def printed(self):
+        try:
+            with open(os.path.join(self.scratch, 'prt', 'prt00e.txt'), encoding='latin1', newline='') as file:
+                return file.read()
+        except FileNotFoundError:
+            return ''
+
+    def stop(self):
+        time.sleep(2)
+        self.system.stop()
+        self.turn.close()
+
+
+def steps(printed, job):
+    """What the steps of a job ended with, in order: a condition code, or how else it ended."""
+    ended = {}
+    step = 'job'
+    for found in re.finditer(
+        r'IEF236I ALLOC\. FOR %s\s+(\S+)|COND CODE (\d{4})|COMPLETION CODE - (?:SYSTEM=|USER=)?(\w+)'
+        r'|(JOB NOT RUN|JCL ERROR|STEP WAS NOT EXECUTED)' % job,
+        printed,
+    ):
+        begun, code, abend, other = found.groups()
+        if begun:
+            step = begun
+            ended[step] = 'no end'
+        else:
+            ended[step] = code or abend or other
+    return ended
+
+
+def allocated(printed, job, step):
+    """The units that a step got, by DD name."""
+    part = re.search(r'IEF236I ALLOC\. FOR %s\s+%s\s(.*?)(IEF142I|IEF236I|\Z)' % (job, step), printed, re.S)
+    return dict((name, unit) for unit, name in re.findall(r'IEF237I (\w+)\s+ALLOCATED TO (\S+)', part[1]))

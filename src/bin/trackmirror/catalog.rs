@@ -61,8 +61,9 @@ fn unit_name(volume: &CatalogVolume) -> String {
 }
 
 fn entry_value(entry: &CatalogEntry) -> Value {
-    let volumes = entry.volumes.iter().map(|volume| {
-        json!({ "volser": volume.volser.to_string(), "unit": unit_name(volume) })
-    });
+    let volumes = entry
+        .volumes
+        .iter()
+        .map(|volume| json!({ "volser": volume.volser.to_string(), "unit": unit_name(volume) }));
     json!({ "name": entry.name.to_string(), "volumes": volumes.collect::<Vec<_>>() })
 }

@@ -22,7 +22,7 @@ mod verify;
 mod vtoc;
 
 use clap::{Parser, Subcommand};
-use output::{Answer, Failure};
+use output::{Answer, Outcome};
 use std::io::Write;
 use trackmirror::Code;
 
@@ -79,7 +79,7 @@ impl Verb {
         }
     }
 
-    fn run(&self) -> Result<Answer, Failure> {
+    fn run(&self) -> Outcome<Answer> {
         Ok(match self {
             Verb::Init(arguments) => init::run(arguments)?,
             Verb::Vtoc(arguments) => vtoc::run(arguments)?,

@@ -1,7 +1,7 @@
 //! `trackmirror migrate`, `resume` and `terminate`: the main job, from its plan to its end.
 
 use crate::host_space;
-use crate::output::{Answer, Failure, count};
+use crate::output::{Answer, Failure, Outcome, count};
 use crate::plan::{Proposal, table, values};
 use crate::progress::{Teller, duration, rate};
 use crate::selection::{Opened, Sources, Targets, open, reopen};
@@ -137,7 +137,10 @@ impl Arguments {
             (_, true) => "overwritten and scratched",
             _ => "scratched",
         };
-        format!("{}Then the catalogs are switched, and the sources are {source}.\n", proposal.text(volumes))
+        format!(
+            "{}Then the catalogs are switched, and the sources are {source}.\n",
+            proposal.text(volumes)
+        )
     }
 }
 
@@ -151,7 +154,7 @@ pub fn look(folder: &Path) -> Result<Option<(State, Plan)>> {
 }
 
 /// Moves data sets, or goes on with it.
-pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
+pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     let identity = arguments.identity()?;
     let folder = match &arguments.state {
         Some(folder) => folder.clone(),
@@ -218,7 +221,7 @@ fn begin(
     plan: Plan,
     identity: String,
     folder: &Path,
-) -> Result<Answer, Failure> {
+) -> Outcome<Answer> {
     let options = MoveOptions {
         used_only: arguments.used_only,
         erase: arguments.erase,
@@ -248,20 +251,19 @@ fn copy_options(threads: u16) -> CopyOptions {
 }
 
 /// Takes up the migration of a folder and leads it to its end.
-fn go_on(folder: &Path, request: Request) -> Result<Answer, Failure> {
+fn go_on(folder: &Path, request: Request) -> Outcome<Answer> {
     let (migration, volumes) = take_up(folder, &request)?;
     drive(migration, &volumes, request.verify, folder)
 }
 
-fn take_up(folder: &Path, request: &Request) -> Result<(Migration, Volumes), Failure> {
+fn take_up(folder: &Path, request: &Request) -> Outcome<(Migration, Volumes)> {
     let advise = |error| Failure { error, advice: advice(folder) };
     let store = FileStore::open(folder)?;
     let host = reopen(&request.files, Access::Exclusive).map_err(advise)?;
     let host = host.told_to(Teller::new(open_log(folder)?));
     let volumes = host.volumes.clone();
     let options = copy_options(request.threads);
-    let migration =
-        Migration::resume(host, store, Some(folder.into()), options).map_err(advise)?;
+    let migration = Migration::resume(host, store, Some(folder.into()), options).map_err(advise)?;
     Ok((migration, volumes))
 }
 
@@ -278,7 +280,7 @@ fn drive(
     volumes: &Volumes,
     verify: bool,
     folder: &Path,
-) -> Result<Answer, Failure> {
+) -> Outcome<Answer> {
     match lead(&mut migration, verify) {
         Ok(work) => Ok(summary(&migration, volumes, &work)),
         // A target that was refused leaves nothing behind that anybody would have to go on with.
@@ -348,7 +350,7 @@ fn summary(migration: &Migration, volumes: &Volumes, work: &Work) -> Answer {
 }
 
 /// Goes on with an interrupted migration.
-pub fn resume(arguments: &ResumeArguments) -> Result<Answer, Failure> {
+pub fn resume(arguments: &ResumeArguments) -> Outcome<Answer> {
     let folder = &arguments.state;
     let request = Request::load(folder)?;
     let threads = arguments.threads.unwrap_or(request.threads);
@@ -356,7 +358,7 @@ pub fn resume(arguments: &ResumeArguments) -> Result<Answer, Failure> {
 }
 
 /// Gives an interrupted migration up.
-pub fn terminate(arguments: &TerminateArguments) -> Result<Answer, Failure> {
+pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     let folder = &arguments.state;
     let request = Request::load(folder)?;
     let Some((state, plan)) = look(folder)? else {
@@ -376,9 +378,7 @@ pub fn terminate(arguments: &TerminateArguments) -> Result<Answer, Failure> {
         return Ok(Answer { code: Code::Refused, text: "nothing was changed\n".into(), json });
     }
     let (mut migration, _) = take_up(folder, &request)?;
-    migration
-        .terminate()
-        .map_err(|error| Failure { error, advice: advice(folder) })?;
+    migration.terminate().map_err(|error| Failure { error, advice: advice(folder) })?;
     let text = "the migration was given up; the target is released, the source is as it was\n";
     Ok(Answer::done(text.into(), json!({ "state": migration.state().name() })))
 }

@@ -40,6 +40,9 @@ pub struct Failure {
     pub advice: String,
 }
 
+/// What a verb gives back.
+pub type Outcome<T> = std::result::Result<T, Failure>;
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure { error, advice: String::new() }

@@ -91,9 +91,8 @@ impl Proposal {
 
 /// Each data set in a line: where it is, and where it goes.
 pub fn table(plan: &Plan, volumes: &Volumes) -> Table {
-    let mut table = Table::new(&[
-        "DATA SET", ">TRACKS", "FROM", ">EXTENTS", "TO", ">EXTENTS", "ADDRESSES",
-    ]);
+    let mut table =
+        Table::new(&["DATA SET", ">TRACKS", "FROM", ">EXTENTS", "TO", ">EXTENTS", "ADDRESSES"]);
     for data_set in &plan.data_sets {
         let (source, target) = (&data_set.assessment, &data_set.parts);
         table.row(vec![

@@ -127,6 +127,9 @@ mod tests {
 
     #[test]
     fn times_have_the_day_of_the_year() {
-        assert_eq!(timestamp(Duration::from_millis(951_782_400_000 + 3_723_004)), "2000.060 01:02:03.004");
+        assert_eq!(
+            timestamp(Duration::from_millis(951_782_400_000 + 3_723_004)),
+            "2000.060 01:02:03.004"
+        );
     }
 }

@@ -44,7 +44,8 @@ impl Request {
         });
         let (file, temporary) = (folder.join(REQUEST), folder.join("request.new"));
         let write = || -> std::io::Result<()> {
-            let mut new = open_own(OpenOptions::new().write(true).create(true).truncate(true), &temporary)?;
+            let mut new =
+                open_own(OpenOptions::new().write(true).create(true).truncate(true), &temporary)?;
             new.write_all(format!("{value:#}\n").as_bytes())?;
             new.sync_all()?;
             std::fs::rename(&temporary, &file)?;
@@ -65,7 +66,10 @@ impl Request {
             .map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => Error::new(
                     Reason::NoCheckpoint,
-                    format!("there is no migration in {}; name the folder of one", folder.display()),
+                    format!(
+                        "there is no migration in {}; name the folder of one",
+                        folder.display()
+                    ),
                 ),
                 _ => Error::io(file.display(), &error),
             })?;
@@ -87,7 +91,9 @@ impl Request {
             identity: value["identity"].as_str()?.into(),
             files: files.map(|file| file.as_str().map(PathBuf::from)).collect::<Option<_>>()?,
             verify: value["verify"].as_bool()?,
-            threads: u16::try_from(value["threads"].as_u64()?).ok().filter(|&threads| threads > 0)?,
+            threads: u16::try_from(value["threads"].as_u64()?)
+                .ok()
+                .filter(|&threads| threads > 0)?,
         })
     }
 }
@@ -116,9 +122,8 @@ pub fn open_log(folder: &Path) -> Result<std::fs::File> {
 
 /// The folder for what is moved, if none is named: below the user's state folder, the same one for the same request.
 pub fn default_folder(masks: &[DsMask], identity: &str) -> Result<PathBuf> {
-    let variable = |name: &str| {
-        std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
-    };
+    let variable =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let above = variable("XDG_STATE_HOME")
         .or_else(|| variable("HOME").map(|home| home.join(".local/state")))
         .ok_or_else(|| {
@@ -176,7 +181,9 @@ mod tests {
 
     #[test]
     fn identities_do_not_run_into_each_other() {
-        let parts = |texts: &[&str]| identity(&texts.iter().map(|t| t.as_bytes().to_vec()).collect::<Vec<_>>());
+        let parts = |texts: &[&str]| {
+            identity(&texts.iter().map(|t| t.as_bytes().to_vec()).collect::<Vec<_>>())
+        };
         assert_ne!(parts(&["A", "B"]), parts(&["AB"]));
         assert_ne!(parts(&["A", "B"]), parts(&["B", "A"]));
     }

@@ -53,7 +53,7 @@
 mod durable;
 mod propose;
 
-pub use durable::MoveOptions;
+pub use durable::{MoveOptions, status};
 pub use propose::{Selection, kept_name, propose};
 
 use crate::checkpoint::{Checkpoint, CheckpointStore};
@@ -663,7 +663,8 @@ fn touched(plan: &Plan) -> BTreeSet<Volser> {
 fn check_writable(host: &Host, volsers: &BTreeSet<Volser>) -> Result<()> {
     for volser in volsers {
         let volume = host.volumes.get(volser).ok_or_else(|| {
-            Error::new(Reason::NoSuchVolume, "the volume is not given; give its image").on_volume(*volser)
+            Error::new(Reason::NoSuchVolume, "the volume is not given; give its image")
+                .on_volume(*volser)
         })?;
         if !volume.is_writable() {
             return Err(Error::new(

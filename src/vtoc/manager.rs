@@ -118,6 +118,7 @@ impl SpaceManager for VtocSpaceManager {
         Vtoc::read(&*self.volume)
     }
 
+    /// How the volume was opened does not count: a plan is made of volumes that are opened for reading.
     fn check_writable(&self) -> Result<()> {
         let vtoc = self.read()?;
         refuse_kinds(&vtoc)?;

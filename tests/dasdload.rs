@@ -149,7 +149,7 @@ impl World {
                 self.trackmirror([OsStr::new("check"), self.image(volser).as_os_str()]);
             assert!(code == 0 || (code == 4 && sources.contains(volser)), "{volser}: {text}");
         }
-        self.catalog(Access::Read).check().unwrap();
+        assert_eq!(self.catalog(Access::Read).check().unwrap().damage, []);
     }
 
     /// The records of a sequential data set as `dasdseq` reads them.

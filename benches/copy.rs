@@ -8,6 +8,7 @@
 //! ```text
 //! cargo bench --bench copy            five rounds
 //! cargo bench --bench copy -- 9       nine rounds
+//! STEP_TRACKS=3000 cargo bench --bench copy
 //! ```
 
 use std::collections::BTreeMap;
@@ -27,9 +28,6 @@ use trackmirror::{Result, Volser};
 
 /// 1 GB of slots of 56,832 bytes.
 const CYLINDERS: u32 = 1260;
-/// As a migration's steps: a flush after each.
-const STEP_TRACKS: u32 = 3000;
-
 fn main() -> Result<()> {
     let rounds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(5);
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-copy");
@@ -96,16 +94,18 @@ fn copy_ours(source: &Path, target: &Path, threads: usize, flush: bool) -> Resul
     let target = CkdVolume::open(target, Access::Exclusive)?;
     let target: Arc<dyn Volume> =
         if flush { Arc::new(target) } else { Arc::new(WithoutFlush(target)) };
-    let options = CopyOptions { threads, batch_tracks: batch_tracks(), digests: false };
+    let batch_tracks = number_from("BATCH_TRACKS");
+    let step_tracks = number_from("STEP_TRACKS").unwrap_or(u32::MAX);
+    let options = CopyOptions { threads, batch_tracks, digests: false };
     let volumes = |volser, volume| Volumes::from([(volser, volume)]);
     let mut copier = Copier::new(table, &volumes(from, source), &volumes(to, target), options)?;
-    while !copier.step(STEP_TRACKS)?.done {}
+    while !copier.step(step_tracks)?.done {}
     Ok(start.elapsed())
 }
 
-/// To try other batches than a cylinder.
-fn batch_tracks() -> Option<u32> {
-    std::env::var("BATCH_TRACKS").ok().and_then(|text| text.parse().ok())
+/// To try other batches than a cylinder, and other steps than one for all.
+fn number_from(variable: &str) -> Option<u32> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
 }
 
 fn copy_theirs(program: &str, source: &Path, target: &Path, flush: bool) -> Duration {

@@ -119,6 +119,7 @@ impl Migration {
             .collect::<Result<Vec<_>>>()?;
         let released = Released { parts: vec![0; plan.data_sets.len()], current: None };
         let volsers = touched(&plan);
+        check_writable(&host, &volsers)?;
         for path in paths(&host, &volsers) {
             if let Some(folder) = &state_folder {
                 registry::check_unfinished(&path, folder)?;
@@ -656,6 +657,27 @@ fn touched(plan: &Plan) -> BTreeSet<Volser> {
         volsers.extend(data_set.parts.iter().map(|part| part.volser));
     }
     volsers
+}
+
+/// That every volume can be written: better known now than after the copy.
+fn check_writable(host: &Host, volsers: &BTreeSet<Volser>) -> Result<()> {
+    for volser in volsers {
+        let volume = host.volumes.get(volser).ok_or_else(|| {
+            Error::new(Reason::NoSuchVolume, "the volume is not given; give its image").on_volume(*volser)
+        })?;
+        if !volume.is_writable() {
+            return Err(Error::new(
+                Reason::ReadOnlyVolume,
+                format!(
+                    "{} can only be read, and a move changes the source too; make a plain image of it that can be \
+                     written (`dasdcopy -o CKD`), or open it for writing",
+                    volume.location()
+                ),
+            )
+            .on_volume(*volser));
+        }
+    }
+    Ok(())
 }
 
 fn paths(host: &Host, volsers: &BTreeSet<Volser>) -> Vec<PathBuf> {

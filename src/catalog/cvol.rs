@@ -1,38 +1,269 @@
-//! Temporary.
-use super::*;
+//! The OS CVOL: the catalog in the data set `SYSCTLG` of a volume (FORMATS 6.1).
+//!
+//! A CVOL is a tree of indexes, one for each qualifier; each index is a chain of blocks of 256 bytes, its entries in
+//! the order of their names. The volume index, which holds the first qualifiers, begins in the first block. What real
+//! systems do with it, seen byte by byte on what OS/VS1 wrote:
+//!
+//! * A block is free if its key is zero, whatever its data. Freed blocks get key and data of zeros. Free blocks are not
+//!   chained: the control entry of the volume index names the one nearest to the start, and the upper limit if none
+//!   is free.
+//! * Cataloging makes the indexes that a name needs; uncataloging removes those that it leaves empty, except those
+//!   right below the volume index, and generation indexes.
+//! * More than five volumes are held in volume control blocks, whose key is that of a last block.
+//! * A generation is held under its complemented number. The pointer to the generation index counts them.
+//! * An alias points to the index of its true name, whose control entry counts it. Whoever asks by an alias gets the
+//!   true name back.
+//! * The counts of unused bytes in control entries stay zero; DS1LSTAR of `SYSCTLG` stays as it is.
+//! * A full `SYSCTLG` is extended by its system. This library does not extend it, and says so.
+//!
+//! How changes are written is told in `change`: at every moment between two block writes the catalog is valid, and says
+//! of the name that is changed either the old or the new.
+
+mod block;
+mod change;
+mod check;
+mod entry;
+mod tree;
+
+pub use check::CvolCheck;
+
+use super::{Catalog, CatalogEntry};
+use crate::error::{Error, Reason, Result};
+use crate::geometry::Extent;
+use crate::name::{DsMask, DsName, Volser};
+use crate::volume::intent::Journal;
+use crate::volume::{Lock, Volume};
+use crate::vtoc::Vtoc;
+use change::{Change, other_catalog};
+use entry::{Entry, Kind};
 use std::sync::Arc;
-/// X.
+use tree::{End, Path, Tree, dscb_that_fits};
+
+/// The name of a CVOL.
+const SYSCTLG: &str = "SYSCTLG";
+
+/// The CVOL of one volume.
+///
+/// ```no_run
+/// use trackmirror::catalog::{Catalog, cvol::CvolCatalog};
+/// use trackmirror::volume::{self, Access};
+/// let volume = volume::open("clna01.ckd".as_ref(), Access::Read)?;
+/// let catalog = CvolCatalog::find_on(volume)?.expect("the volume has a SYSCTLG");
+/// for entry in catalog.list(&"PRIV.**".parse()?)? {
+///     println!("{} {}", entry.name, entry.volumes[0].volser);
+/// }
+/// # Ok::<(), trackmirror::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct CvolCatalog;
+pub struct CvolCatalog {
+    volume: Arc<dyn Volume>,
+    extents: Extents,
+}
+
+/// Where `SYSCTLG` lies.
+#[derive(Debug)]
+enum Extents {
+    /// Where the VTOC says, each time anew: its own system may extend it, and it may be moved.
+    OfVtoc,
+    /// Here.
+    Given(Vec<Extent>),
+}
+
 impl CvolCatalog {
-    /// X.
-    pub fn find_on(_: Arc<dyn crate::Volume>) -> Result<Option<CvolCatalog>> {
-        Ok(None)
+    /// The catalog in these extents of a volume.
+    pub fn open(volume: Arc<dyn Volume>, extents: Vec<Extent>) -> Result<CvolCatalog> {
+        let catalog = CvolCatalog { volume, extents: Extents::Given(extents) };
+        catalog.read()?;
+        Ok(catalog)
+    }
+
+    /// The catalog of a volume, if the volume has a data set `SYSCTLG`.
+    pub fn find_on(volume: Arc<dyn Volume>) -> Result<Option<CvolCatalog>> {
+        let catalog = CvolCatalog { volume, extents: Extents::OfVtoc };
+        let found = catalog.extents()?;
+        Ok(found.map(|_| catalog))
+    }
+
+    /// Checks the whole structure: every block is reachable exactly once or free, keys, order and control entries are
+    /// right.
+    pub fn check(&self) -> Result<CvolCheck> {
+        let _held = self.volume.lock(Lock::Catalog)?;
+        check::check(&self.read()?)
+    }
+
+    fn extents(&self) -> Result<Option<Vec<Extent>>> {
+        match &self.extents {
+            Extents::Given(extents) => Ok(Some(extents.clone())),
+            Extents::OfVtoc => {
+                let data_set = Vtoc::read(&*self.volume)?.find(&DsName::parse(SYSCTLG)?)?;
+                Ok(data_set.map(|data_set| data_set.extents))
+            }
+        }
+    }
+
+    fn read(&self) -> Result<Tree> {
+        let extents = self.extents()?.unwrap_or_default();
+        if extents.is_empty() {
+            return Err(Error::new(Reason::NoCatalog, "the volume has no SYSCTLG (any more)")
+                .on_volume(self.volume.volser()));
+        }
+        for extent in &extents {
+            let checked = self.volume.geometry().check(*extent);
+            checked.map_err(|error| error.on_volume(self.volume.volser()))?;
+        }
+        Tree::read(&*self.volume, &extents)
+    }
+
+    /// Under the catalog's lock: reads it, lets `edit` change it, and writes that as one intent. A catalog that is
+    /// damaged anywhere is not changed: a block that seems to be free, or to be used by one entry, may not be.
+    fn change(
+        &self,
+        what: String,
+        journal: &dyn Journal,
+        edit: impl FnOnce(&mut Change) -> Result<()>,
+    ) -> Result<()> {
+        if !self.volume.is_writable() {
+            return Err(Error::new(
+                Reason::ReadOnlyVolume,
+                format!("{what}: the volume was opened for reading only"),
+            )
+            .on_volume(self.volume.volser()));
+        }
+        let _held = self.volume.lock(Lock::Catalog)?;
+        let tree = self.read()?;
+        if let Some(damage) = check::check(&tree)?.damage.into_iter().next() {
+            return Err(damage);
+        }
+        let mut change = Change::new(tree);
+        edit(&mut change)?;
+        let what = format!("{what} in {}", self.name());
+        change.intent(&*self.volume, what)?.perform(&*self.volume, journal)
     }
 }
+
+/// The way to a data set entry, and the entry; `None` if there is none of this name.
+fn find(tree: &Tree, name: &DsName) -> Result<Option<(Path, Entry)>> {
+    let Some(path) = tree.path(name)? else { return Ok(None) };
+    let entry = match &path.end {
+        End::Found(entry) => entry.clone(),
+        End::OtherCatalog(_) => return Err(other_catalog(&path)),
+        End::Missing | End::NoIndex => return Ok(None),
+    };
+    match entry.kind() {
+        Kind::DataSet(_) | Kind::VolumeControlBlock => Ok(Some((path, entry))),
+        Kind::Index | Kind::Generations { .. } | Kind::Alias { .. } => Ok(None),
+        Kind::OtherCatalog(volser) => {
+            Err(other_catalog(&Path { end: End::OtherCatalog(volser), ..path }))
+        }
+        Kind::VolumeControl | Kind::IndexControl | Kind::Unknown => Err(Error::new(
+            Reason::EntryKind,
+            format!(
+                "the catalog entry is of unknown kind {:02X}; recatalog the data set by its own system",
+                entry.halfword_count()
+            ),
+        )
+        .on_volume(tree.volser())),
+    }
+}
+
+/// The same, where it must exist.
+fn find_existing(tree: &Tree, name: &DsName) -> Result<(Path, Entry)> {
+    find(tree, name)?.ok_or_else(|| {
+        Error::new(Reason::EntryNotFound, "the name is not in this catalog")
+            .on_volume(tree.volser())
+    })
+}
+
 impl Catalog for CvolCatalog {
     fn name(&self) -> String {
-        todo!()
+        format!("{SYSCTLG} on {}", self.volume.volser())
     }
+
     fn volser(&self) -> Option<Volser> {
-        todo!()
+        Some(self.volume.volser())
     }
-    fn locate(&self, _: &DsName) -> Result<Option<CatalogEntry>> {
-        todo!()
+
+    /// Names that the catalog refers to another one are [`Reason::EntryKind`].
+    fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>> {
+        let locate = || {
+            let _held = self.volume.lock(Lock::Catalog)?;
+            let tree = self.read()?;
+            let found = find(&tree, name)?;
+            found.map(|(path, entry)| tree.catalog_entry(path.name, &entry)).transpose()
+        };
+        locate().map_err(|error: Error| error.of_data_set(*name))
     }
-    fn list(&self, _: &DsMask) -> Result<Vec<CatalogEntry>> {
-        todo!()
+
+    /// Aliases and names that lie in other catalogs are left out.
+    fn list(&self, mask: &DsMask) -> Result<Vec<CatalogEntry>> {
+        let _held = self.volume.lock(Lock::Catalog)?;
+        let mut entries = self.read()?.data_sets()?;
+        entries.retain(|entry| mask.matches(&entry.name));
+        Ok(entries)
     }
-    fn add(&self, _: &CatalogEntry, _: &dyn Journal) -> Result<()> {
-        todo!()
+
+    fn add(&self, entry: &CatalogEntry, journal: &dyn Journal) -> Result<()> {
+        self.change(format!("cataloging {}", entry.name), journal, |change| change.add(entry))
+            .map_err(|error| error.of_data_set(entry.name))
     }
-    fn recatalog(&self, _: &CatalogEntry, _: &CatalogEntry, _: &dyn Journal) -> Result<()> {
-        todo!()
+
+    fn recatalog(
+        &self,
+        from: &CatalogEntry,
+        to: &CatalogEntry,
+        journal: &dyn Journal,
+    ) -> Result<()> {
+        let says = |present: &CatalogEntry, entry: &CatalogEntry| {
+            present.volumes == entry.volumes
+                && present.dscb == dscb_that_fits(&entry.volumes, entry.dscb)
+        };
+        let edit = |change: &mut Change| {
+            if from.name != to.name {
+                return Err(Error::new(
+                    Reason::BadRequest,
+                    format!("{} cannot be recataloged as {}", from.name, to.name),
+                ));
+            }
+            let (path, entry) = find_existing(change.tree(), &from.name)?;
+            let present = change.tree().catalog_entry(path.name, &entry)?;
+            if says(&present, to) {
+                return Ok(());
+            }
+            if !says(&present, from) {
+                let volsers: Vec<String> =
+                    present.volumes.iter().map(|volume| volume.volser.to_string()).collect();
+                return Err(Error::new(
+                    Reason::EntryChanged,
+                    format!(
+                        "the entry says {} by now, which is neither what was expected nor what it shall say; assess \
+                         the data set again",
+                        volsers.join(", ")
+                    ),
+                )
+                .on_volume(self.volume.volser()));
+            }
+            change.recatalog(&path, &entry, to)
+        };
+        self.change(format!("recataloging {}", from.name), journal, edit)
+            .map_err(|error| error.of_data_set(from.name))
     }
-    fn rename(&self, _: &DsName, _: &DsName, _: &dyn Journal) -> Result<()> {
-        todo!()
+
+    fn rename(&self, from: &DsName, to: &DsName, journal: &dyn Journal) -> Result<()> {
+        self.change(format!("renaming {from} to {to}"), journal, |change| {
+            let (path, entry) = find_existing(change.tree(), from)?;
+            change.rename(&path, &entry, to)
+        })
+        .map_err(|error| error.of_data_set(*from))
     }
-    fn delete(&self, _: &DsName, _: &dyn Journal) -> Result<()> {
-        todo!()
+
+    fn delete(&self, name: &DsName, journal: &dyn Journal) -> Result<()> {
+        self.change(format!("uncataloging {name}"), journal, |change| {
+            let (path, entry) = find_existing(change.tree(), name)?;
+            change.delete(&path, &entry)
+        })
+        .map_err(|error| error.of_data_set(*name))
     }
 }
+
+#[cfg(test)]
+mod tests;

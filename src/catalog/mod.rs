@@ -1,8 +1,12 @@
 //! The port `Catalog`: maps data set names to volumes.
+//!
+//! | catalog | module | |
+//! |---|---|---|
+//! | OS CVOL: `SYSCTLG` on a volume | [`cvol`] | read and changed |
 
 pub mod cvol;
+
 use crate::bytes::{Decoder, Encode, Encoder};
-use crate::dscb::DscbAddress;
 use crate::error::Result;
 use crate::name::{DsMask, DsName, Volser};
 use crate::volume::intent::Journal;
@@ -89,6 +93,3 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// Removes an entry.
     fn delete(&self, name: &DsName, journal: &dyn Journal) -> Result<()>;
 }
-
-#[allow(unused)]
-fn _unused(_: DscbAddress) {}

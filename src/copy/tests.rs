@@ -10,7 +10,8 @@ const HEADS: u32 = 19;
 
 fn geometry() -> Geometry {
     let device = Device::named("3330").unwrap();
-    Geometry { device, cylinders: CYLINDERS, slot_size: device.slot_size() }
+    // Small slots, for speed; what stands in them is small too.
+    Geometry { device, cylinders: CYLINDERS, slot_size: 1024 }
 }
 
 fn volser(name: &str) -> Volser {
@@ -440,6 +441,26 @@ fn digests_do_not_depend_on_addresses_threads_or_batches() {
     assert_ne!(expected[0], expected[1]);
     assert_eq!(digests(4, Some(3), &[run("TGT002", 50, 40), run("TGT001", 50, 3)]), expected);
     assert_eq!(digests(2, Some(1), &[run("TGT002", 2, 7), run("SRC001", 60, 50)]), expected);
+}
+
+#[test]
+fn a_batch_is_a_cylinder_unless_that_is_too_much_for_the_cache() {
+    for (name, expected) in [("3330", 19), ("2311", 10), ("3390", 8)] {
+        let device = Device::named(name).unwrap();
+        let geometry = Geometry { device, cylinders: 4, slot_size: device.slot_size() };
+        let names = ["SRC001", "TGT001"];
+        let [source, target] = names.map(|name| {
+            let volume: Arc<dyn Volume> = Arc::new(MemoryVolume::new(volser(name), geometry));
+            Volumes::from([(volser(name), volume)])
+        });
+        let entries =
+            TranslateTable::map(&[run("SRC001", 1, 30)], &[run("TGT001", 2, 30)]).unwrap();
+        let table = TranslateTable::new(entries).unwrap();
+        let mut copier = Copier::new(table, &source, &target, CopyOptions::default()).unwrap();
+        assert_eq!(copier.buffers.len(), 1);
+        assert_eq!(copier.buffers[0].len(), expected * device.slot_size() as usize);
+        assert!(copier.step(30).unwrap().done);
+    }
 }
 
 #[test]

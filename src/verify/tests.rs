@@ -89,7 +89,8 @@ fn equal_copies_are_equal_whatever_lies_behind_the_end_marker() {
 #[test]
 fn the_first_record_that_differs_is_named() {
     let (number, other) = ([20; 100], [21; 100]);
-    let cases: [(&[(&[u8], &[u8])], &str); 6] = [
+    type Records<'a> = &'a [(&'a [u8], &'a [u8])];
+    let cases: [(Records<'_>, &str); 6] = [
         (
             &[(b"K", &other), (b"", &[20, 1]), (b"", b"")],
             "record 1 of the track (R1) differs: data",

@@ -142,8 +142,8 @@ impl CkdVolume {
             while at < stop {
                 let error = match step(&part.file, at..stop, offset) {
                     Ok(0) => {
-                        format!("the file ends at offset {offset}; it was cut after it was opened")
-                            .into()
+                        let why = "the file ends here; it was cut after it was opened";
+                        std::io::Error::new(ErrorKind::UnexpectedEof, why)
                     }
                     Ok(count) => {
                         at += count;
@@ -151,37 +151,16 @@ impl CkdVolume {
                         continue;
                     }
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                    Err(error) => Failure::System(error),
+                    Err(error) => error,
                 };
                 let track = extent.first.plus((at as u64 / slot_size) as u32);
-                return Err(error
-                    .into_error(format!("{verb} {}, offset {offset}", part.path.display()))
+                let what = format!("{verb} {}, offset {offset}", part.path.display());
+                return Err(Error::io(what, &error)
                     .at_track(track, self.geometry.heads())
                     .on_volume(self.volser));
             }
         }
         Ok(())
-    }
-}
-
-/// Why a transfer stopped.
-enum Failure {
-    System(std::io::Error),
-    EarlyEnd(String),
-}
-
-impl From<String> for Failure {
-    fn from(why: String) -> Failure {
-        Failure::EarlyEnd(why)
-    }
-}
-
-impl Failure {
-    fn into_error(self, what: String) -> Error {
-        match self {
-            Failure::System(error) => Error::io(what, &error),
-            Failure::EarlyEnd(why) => Error::new(Reason::Io, format!("{what}: {why}")),
-        }
     }
 }
 

@@ -128,8 +128,10 @@ impl Locks {
     /// Refuses if another process that does not hold our use lock has the file open for writing.
     pub fn refuse_other_writers(&self, advice: &str) -> Result<()> {
         let until = Instant::now() + SETTLE;
+        let io = |e: std::io::Error| Error::io(self.path.display(), &e);
         loop {
-            let writers = other_writers(&self.file)?;
+            let metadata = self.file.metadata().map_err(io)?;
+            let writers = system::other_writers(&metadata).map_err(io)?;
             let Some(first) = writers.first() else { return Ok(()) };
             if Instant::now() >= until {
                 return Err(Error::new(
@@ -179,7 +181,7 @@ impl Locks {
                     Reason::VolumeInUse,
                     match byte {
                         Byte::Use => format!(
-                            "{} is in use by {holder}; wait until it ends",
+                            "{} is in use by {holder}; let that end first",
                             self.path.display()
                         ),
                         _ => format!(
@@ -194,15 +196,17 @@ impl Locks {
     }
 }
 
-/// The other processes that have this file open for writing and do not hold the use lock.
-pub(crate) fn other_writers(file: &File) -> Result<Vec<Holder>> {
-    system::other_writers(file).map_err(|e| Error::io("cannot look who has the image open", &e))
+/// The other processes that have a file open for writing, except those that opened it as a volume and so hold its use
+/// lock: emulators above all. Empty where the system has no table of open files.
+pub fn other_writers(path: &Path) -> Result<Vec<Holder>> {
+    let io = |e: std::io::Error| Error::io(path.display(), &e);
+    system::other_writers(&std::fs::metadata(path).map_err(io)?).map_err(io)
 }
 
 #[cfg(target_os = "linux")]
 mod system {
     use super::{Byte, Holder};
-    use std::fs::{self, File};
+    use std::fs::{self, File, Metadata};
     use std::io::{self, ErrorKind};
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::MetadataExt;
@@ -247,7 +251,7 @@ mod system {
     /// A process that holds this lock.
     pub fn holder(file: &File, byte: Byte) -> Option<Holder> {
         let mut found = None;
-        open_files(file, |process, info| {
+        open_files(&file.metadata().ok()?, |process, info| {
             if found.is_none() && info.holds(byte) {
                 found = Some(named(process));
             }
@@ -256,7 +260,7 @@ mod system {
         found
     }
 
-    pub fn other_writers(file: &File) -> io::Result<Vec<Holder>> {
+    pub fn other_writers(file: &Metadata) -> io::Result<Vec<Holder>> {
         let mut writers = Vec::new();
         open_files(file, |process, info| {
             if process != std::process::id() && info.is_writable() && !info.holds(Byte::Use) {
@@ -297,13 +301,12 @@ mod system {
 
     /// Calls `each` for every descriptor of every process that is open on this file. Processes and descriptors that
     /// vanish meanwhile, or belong to somebody else, are passed over.
-    fn open_files(file: &File, mut each: impl FnMut(u32, &Info)) -> io::Result<()> {
-        let this = file.metadata()?;
+    fn open_files(file: &Metadata, mut each: impl FnMut(u32, &Info)) -> io::Result<()> {
         for process in fs::read_dir("/proc")?.flatten() {
             let Some(id) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            match look_at(&process.path(), (this.dev(), this.ino()), |info| each(id, info)) {
+            match look_at(&process.path(), (file.dev(), file.ino()), |info| each(id, info)) {
                 Err(e) if e.kind() == ErrorKind::PermissionDenied => {
                     log::debug!("cannot see what process {id} has open");
                 }
@@ -330,7 +333,7 @@ mod system {
 #[cfg(not(target_os = "linux"))]
 mod system {
     use super::{Byte, Holder};
-    use std::fs::{File, TryLockError};
+    use std::fs::{File, Metadata, TryLockError};
     use std::io;
 
     /// The whole file is locked: shared for reading, exclusive for each kind of writing, which then holds every lock.
@@ -362,12 +365,12 @@ mod system {
     }
 
     /// There is no table of open files to look through.
-    pub fn other_writers(_: &File) -> io::Result<Vec<Holder>> {
+    pub fn other_writers(_: &Metadata) -> io::Result<Vec<Holder>> {
         Ok(Vec::new())
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use std::fs::OpenOptions;
@@ -395,7 +398,7 @@ mod tests {
             (Read, MonitoredWrite, true),
             (Read, Exclusive, false),
             (MonitoredWrite, Read, true),
-            (MonitoredWrite, MonitoredWrite, cfg!(target_os = "linux")),
+            (MonitoredWrite, MonitoredWrite, true),
             (MonitoredWrite, Exclusive, false),
             (Exclusive, Read, false),
             (Exclusive, MonitoredWrite, false),

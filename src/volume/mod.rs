@@ -1,7 +1,7 @@
 //! The port `Volume`: one DASD volume, read and written in runs of whole track images.
 //!
 //! A buffer for n tracks has n times the volume's slot size; each slot begins with a track image (see
-//! [`track`](crate::track)), and what lies behind its end marker belongs to nobody. A volume may be used from several
+//! [`track`]), and what lies behind its end marker belongs to nobody. A volume may be used from several
 //! threads at once.
 //!
 //! | kind | module | |

@@ -9,9 +9,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
+use trackmirror::geometry::{Device, Geometry};
+use trackmirror::volume::ckd::CkdVolume;
+use trackmirror::{Error, Reason, Result, Volser};
 
 /// One real volume: its file in the shared folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,6 +170,7 @@ pub fn tool<S: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = S>)
 }
 
 /// The built command.
+#[cfg(feature = "cli")]
 pub fn trackmirror() -> Command {
     Command::new(env!("CARGO_BIN_EXE_trackmirror"))
 }
@@ -183,7 +188,54 @@ fn run(command: &mut Command) -> String {
 
 /// Overwrites bytes of a file.
 pub fn patch(file: &Path, offset: u64, bytes: &[u8]) {
-    use std::os::unix::fs::FileExt;
     let file = File::options().write(true).open(file).expect("the file can be written");
     file.write_all_at(bytes, offset).expect("the bytes can be written");
+}
+
+/// A geometry of so many cylinders.
+pub fn geometry(device: &str, cylinders: u32) -> Geometry {
+    let device = Device::named(device).unwrap();
+    Geometry { device, cylinders, slot_size: device.slot_size() }
+}
+
+/// A serial that is one.
+pub fn volser(text: &str) -> Volser {
+    text.parse().unwrap()
+}
+
+/// A new image of ours in the folder; what was opened for making it is closed again.
+pub fn made(folder: &Path, name: &str, device: &str, cylinders: u32) -> PathBuf {
+    let path = folder.join(name);
+    CkdVolume::create(&path, geometry(device, cylinders), volser("MADE01")).unwrap();
+    path
+}
+
+/// The error of what must fail.
+#[track_caller]
+pub fn refusal<T>(result: Result<T>) -> Error {
+    result.err().expect("it is refused")
+}
+
+/// That something is refused for this reason, in a sentence that has these words.
+#[track_caller]
+pub fn assert_refused<T>(result: Result<T>, reason: Reason, words: &[&str]) {
+    let error = refusal(result);
+    assert_eq!(error.reason(), reason, "{error}");
+    for word in words {
+        assert!(error.to_string().contains(word), "'{word}' is missing: {error}");
+    }
+}
+
+/// A compressed image of the tool, 3350 with ten cylinders, and the offsets of its L2 and of its track 0.
+pub fn compressed(folder: &Path) -> (PathBuf, u64, u64) {
+    let image = folder.join("original.cckd");
+    tool("dasdinit", ["-z", image.to_str().unwrap(), "3350", "TOOL01", "10"]);
+    let file = File::open(&image).unwrap();
+    let at = |offset| {
+        let mut bytes = [0; 4];
+        file.read_exact_at(&mut bytes, offset).unwrap();
+        u64::from(u32::from_le_bytes(bytes))
+    };
+    let l2 = at(1024);
+    (image, l2, at(l2))
 }

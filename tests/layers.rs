@@ -16,8 +16,9 @@ const LAYERS: &[(u32, &[&str])] = &[
     (7, &["plan"]),
     (8, &["copy", "verify", "checkpoint"]),
     (9, &["estimate", "switch"]),
-    (10, &["host", "migrate"]),
-    (11, &["ffi", "sim"]),
+    (10, &["host"]),
+    (11, &["migrate"]),
+    (12, &["ffi", "sim"]),
 ];
 
 /// What every build needs; all else is optional.

@@ -383,6 +383,14 @@ fn plan_one(
         )
         .on_volume(targets[space[0].0].volser));
     }
+    if extent_count > 1 && data_set.name.starts_with("SYS1.NUCLEUS ") {
+        return Err(Error::new(
+            Reason::NoSpace,
+            "the IPL program reads the first extent of SYS1.NUCLEUS only, and no free space holds it in one; give \
+             another target",
+        )
+        .on_volume(targets[space[0].0].volser));
+    }
     let name = if combining { temporary_name(data_set.name) } else { data_set.name };
     let runs: Vec<(Volser, Vec<Extent>)> =
         space.iter().map(|(target, extents)| (targets[*target].volser, extents.clone())).collect();

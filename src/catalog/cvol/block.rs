@@ -2,10 +2,15 @@
 //!
 //! | kind of block | key | data |
 //! |---|---|---|
-//! | index, with a successor | name of its last entry | halfword: bytes used, these two included; entries by name; link entry |
-//! | index, the last one | eight times X'FF' | the same, and the link is zero |
+//! | index | eight times X'FF', see below | halfword: bytes used, these two included; entries by name; link entry |
 //! | volume control | eight times X'FF' | halfword: volumes in this and the following blocks; up to 20 volumes; at 252 the TTR of the next block |
 //! | free | zero | anything: the key alone tells |
+//!
+//! The system looks for a name by searching, from the first block of the index on and over whatever blocks stand behind
+//! it, for a key that is equal or higher; in the block found it looks for the name, and follows the link. So the key is
+//! the name of the last entry only where the next block of the index is the next record; everywhere else it is the
+//! highest key, at which the search stops. (With another key OS/VS1 lands in blocks of other indexes, and catalogs names
+//! there.)
 //!
 //! The system that frees a block sets key and data to zero; the last block of a new `SYSCTLG` has a zero key and
 //! leftovers as its data.
@@ -85,17 +90,20 @@ impl IndexBlock {
         self.used() <= DATA
     }
 
-    /// The key that it must have.
-    pub fn key(&self) -> Name {
+    /// The key that it must have where it stands.
+    pub fn key(&self, place: Ttr) -> Name {
+        let is_followed = self.next.is_some_and(|next| {
+            next.track == place.track && u16::from(next.record) == u16::from(place.record) + 1
+        });
         match self.entries.last().or(self.control.as_ref()) {
-            Some(last) if self.next.is_some() => last.name(),
+            Some(last) if is_followed => last.name(),
             _ => HIGH_NAME,
         }
     }
 
     /// The bytes. It must fit.
-    pub fn to_block(&self) -> Block {
-        let mut block = Block { key: self.key(), data: [0; DATA] };
+    pub fn to_block(&self, place: Ttr) -> Block {
+        let mut block = Block { key: self.key(place), data: [0; DATA] };
         put16(&mut block.data, 0, self.used() as u16);
         let link = Entry::index(HIGH_NAME, self.next.unwrap_or(Ttr { track: 0, record: 0 }));
         let mut offset = 2;

@@ -68,7 +68,7 @@ fn index_bytes(control: &[u8], entries: &[&[u8]]) -> Vec<u8> {
         entries: entries.iter().map(parse).collect(),
         next: None,
     };
-    let block = block.to_block();
+    let block = block.to_block(Ttr::FIRST);
     [&block.key[..], &block.data].concat()
 }
 
@@ -311,7 +311,7 @@ fn blocks_of_real_systems_are_the_same_when_written_again() {
         for (ttr, block) in tree.blocks() {
             let index = IndexBlock::parse(block).unwrap();
             assert!(index.entries.iter().all(|entry| entry.kind() != Kind::Unknown));
-            assert_eq!(index.to_block(), *block, "{ttr}");
+            assert_eq!(index.to_block(*ttr), *block, "{ttr}");
         }
         let found = check::check(&tree).unwrap();
         assert!(found.damage.is_empty() && found.remarks.is_empty(), "{found:?}");

@@ -111,7 +111,7 @@ impl Checker<'_> {
         for (ttr, block) in chain {
             self.reach(*ttr);
             let key = self.tree.blocks().get(ttr).map(|block| block.key);
-            if key != Some(block.key(*ttr)) && key != Some(HIGH_NAME) {
+            if !key.is_some_and(|key| block.is_key(*ttr, key)) {
                 self.damage(*ttr, "its key is not what its system would search for".to_string());
             }
             for entry in &block.entries {

@@ -1,5 +1,7 @@
 //! The command does what its help says: verbs, codes of return, JSON, interruption and resumption.
 
+#![cfg(feature = "cli")]
+
 mod support;
 
 use serde_json::Value;

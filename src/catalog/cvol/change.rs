@@ -25,11 +25,12 @@ use super::entry::{Entry, Name, Ttr, VOLUMES_IN_ENTRY_MAX, generation_name};
 use super::tree::{Chain, End, Path, Tree, dscb_that_fits};
 use crate::catalog::CatalogEntry;
 use crate::error::{Error, Reason, Result};
+use crate::geometry::Track;
 use crate::name::DsName;
 use crate::track;
 use crate::volume::intent::{Intent, TrackImage};
 use crate::volume::{Volume, VolumeExt};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 /// The most volumes of a data set.
 const VOLUMES_MAX: usize = 255;
@@ -87,7 +88,7 @@ impl Change {
         let (volume_places, index_places) = places.split_at(volume_blocks);
         let name = path.names[path.names.len() - 1];
         let mut child = self.put_volumes(name, entry, volume_places);
-        for (names, place) in path.names[depth..].windows(2).rev().zip(index_places) {
+        for (names, place) in path.names[depth..].windows(2).zip(index_places).rev() {
             let control = Some(Entry::index_control(*place));
             self.put_index(*place, &IndexBlock { control, entries: vec![child], next: None });
             child = Entry::index(names[0], *place);
@@ -189,13 +190,14 @@ impl Change {
     /// The change as an intent: one step for each write; those that follow each other on one track are one.
     pub fn intent(&self, volume: &dyn Volume, what: String) -> Result<Intent> {
         let mut before = Vec::new();
-        let mut slots: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        let mut slots: BTreeMap<Track, Vec<u8>> = BTreeMap::new();
         let mut steps: Vec<Vec<TrackImage>> = Vec::new();
         for (ttr, block) in &self.writes {
             let track = self
                 .tree
                 .track(ttr.track)
                 .ok_or_else(|| self.tree.damaged(*ttr, "its track is not one of the data set"))?;
+<<<<<<< HEAD
             if !slots.contains_key(&track.0) {
                 let mut slot = volume.read_track(track)?;
                 let summary = track::check(&slot, volume.place(track))?;
@@ -204,6 +206,18 @@ impl Change {
                 slots.insert(track.0, slot);
             }
             let slot = slots.entry(track.0).or_default();
+=======
+            let slot = match slots.entry(track) {
+                btree_map::Entry::Occupied(known) => known.into_mut(),
+                btree_map::Entry::Vacant(place) => {
+                    let mut slot = volume.read_track(track)?;
+                    let summary = track::check(&slot, volume.place(track))?;
+                    slot.truncate(summary.length);
+                    before.push(TrackImage { track, image: slot.clone() });
+                    place.insert(slot)
+                }
+            };
+>>>>>>> main
             let record = track::records(slot).map_while(Result::ok).find(|record| {
                 record.number == ttr.record
                     && record.key.len() == block.key.len()
@@ -232,7 +246,7 @@ impl Change {
     }
 
     fn put_index(&mut self, ttr: Ttr, block: &IndexBlock) {
-        self.put(ttr, block.to_block());
+        self.put(ttr, block.to_block(ttr));
     }
 
     /// Writes the volumes of an entry as far as they need blocks of their own, and returns the entry.

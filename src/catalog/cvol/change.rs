@@ -197,16 +197,6 @@ impl Change {
                 .tree
                 .track(ttr.track)
                 .ok_or_else(|| self.tree.damaged(*ttr, "its track is not one of the data set"))?;
-<<<<<<< HEAD
-            if !slots.contains_key(&track.0) {
-                let mut slot = volume.read_track(track)?;
-                let summary = track::check(&slot, volume.place(track))?;
-                slot.truncate(summary.length);
-                before.push(TrackImage { track, image: slot.clone() });
-                slots.insert(track.0, slot);
-            }
-            let slot = slots.entry(track.0).or_default();
-=======
             let slot = match slots.entry(track) {
                 btree_map::Entry::Occupied(known) => known.into_mut(),
                 btree_map::Entry::Vacant(place) => {
@@ -217,7 +207,6 @@ impl Change {
                     place.insert(slot)
                 }
             };
->>>>>>> main
             let record = track::records(slot).map_while(Result::ok).find(|record| {
                 record.number == ttr.record
                     && record.key.len() == block.key.len()

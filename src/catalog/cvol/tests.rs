@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! Tests of what only the inside can see: bytes.
 
 use super::block::{Block, IndexBlock, VolumeControlBlock};
@@ -375,4 +372,3 @@ fn patch_if_readable(volume: &MemoryVolume, ttr: Ttr, change: impl FnOnce(&mut [
     change(&mut slot[range]);
     volume.write(track, &slot).unwrap();
 }
->>>>>>> main

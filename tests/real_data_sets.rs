@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use support::RealVolume;
 use tempfile::TempDir;
-use trackmirror::catalog::{Catalog, CatalogEntry, cvol::CvolCatalog};
+use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume, cvol::CvolCatalog};
 use trackmirror::checkpoint::MemoryStore;
 use trackmirror::dscb::Format1;
 use trackmirror::geometry::{Extent, Geometry, Track};
@@ -68,7 +68,7 @@ const REFUSED: &[(&str, &str, &[Reason])] = &[
 ];
 
 /// How many data sets with extents there are on the real volumes, those of [`REFUSED`] among them.
-const DATA_SET_COUNT: usize = 100;
+const DATA_SET_COUNT: usize = 99;
 /// How many of them a catalog names that is given, and so follows them.
 const CATALOGED_COUNT: usize = 22;
 
@@ -439,6 +439,11 @@ impl Arrival<'_> {
         self.judge_tracks(&[(opened, arrived.clone())]);
         self.judge_format1(&[&arrived]);
         self.judge_catalogs(catalogs, &[vtoc.volser], &arrived);
+        if name.starts_with("SYSCTLG ") {
+            let moved = CvolCatalog::find_on(volume::open(target, Access::Read).unwrap()).unwrap();
+            let entries = moved.expect("it is a catalog").list(&DsMask::parse("**").unwrap());
+            assert!(catalogs.contains(&(self.parts[0].0.volser, entries.unwrap())), "{name}");
+        }
         for image in &self.bench.images {
             let grown = self.parts.iter().find(|(own, _)| own.volser == image.volser);
             self.judge_image(image, grown.map_or(0, |(_, part)| part.track_count().into()), &[]);
@@ -540,11 +545,13 @@ impl Arrival<'_> {
         for entry in expected.iter_mut().flat_map(|(_, entries)| entries) {
             let own = entry.volumes.iter().any(|old| old.volser == self.parts[0].0.volser);
             if entry.name == self.name && own {
-                let like = entry.volumes[0];
-                entry.volumes = volsers
-                    .iter()
-                    .map(|&volser| trackmirror::catalog::CatalogVolume { volser, ..like })
-                    .collect();
+                let CatalogVolume { unit_type, file_sequence, .. } = entry.volumes[0];
+                // What is not a device type (FORMATS 14.9) means the residence of the system.
+                let is_device = unit_type[0] == 0x30;
+                let device = self.bench.images[0].geometry.device.unit_type();
+                let unit_type = if is_device { unit_type } else { device };
+                let volume = |&volser| CatalogVolume { unit_type, volser, file_sequence };
+                entry.volumes = volsers.iter().map(volume).collect();
                 entry.dscb = entry.dscb.map(|_| first.address.to_ttr());
             }
         }

@@ -15,11 +15,12 @@ use std::sync::Arc;
 use support::volser;
 use tempfile::TempDir;
 use trackmirror::catalog::{Catalog, CatalogEntry, cvol::CvolCatalog};
+use trackmirror::copy::write_empty;
 use trackmirror::dscb::{Dscb, Format1};
 use trackmirror::geometry::{Extent, Geometry, Track};
 use trackmirror::migrate::MoveOptions;
 use trackmirror::plan::{Mode, PlannedDataSet, Refusal};
-use trackmirror::track;
+use trackmirror::track::{self, NullFormat};
 use trackmirror::volume::ckd::CkdVolume;
 use trackmirror::volume::intent::NoJournal;
 use trackmirror::volume::{self, Access, Volume, VolumeExt};
@@ -115,6 +116,9 @@ impl World {
         });
         assert!(now.eq(self.before.contents.iter().cloned()), "{}: a track differs", self.name);
         assert!(unload_all(&images, &parts, self.name) == self.before.unloaded, "{}", self.name);
+        // The tool reads F and FB.
+        let is_fixed = self.before.parts[0].format1.recfm() & 0xC0 == 0x80;
+        assert_eq!(self.before.unloaded.is_some(), is_fixed, "{}", self.name);
         parts
     }
 
@@ -363,6 +367,73 @@ fn half_of_a_data_set_is_refused() {
     );
     assert_eq!(moved.unwrap_err().reasons[0].reason(), Reason::PartMissing);
     assert!(std::fs::read(&images[0]).unwrap() == before);
+}
+
+#[test]
+fn an_end_of_file_is_not_put_into_the_middle() {
+    let Some(world) = World::new(MULTIVOL) else { return };
+    let world = world.with_target("TGT001", 20, &[]).with_target("TGT002", 20, &[]);
+    let last = *world.before.parts[0].extents.last().unwrap();
+    let source = volume::open(&world.sources[0], Access::Exclusive).unwrap();
+    let last = Extent::new(last.first.plus(last.track_count - 1), 1);
+    write_empty(&*source, last, NullFormat::EndOfFile).unwrap();
+    drop(source);
+    let refusal = world.migrate(Mode::OnePrimary, MoveOptions::default()).unwrap_err();
+    assert_eq!(refusal.reasons[0].reason(), Reason::HiddenEnd);
+    let planned = world.migrate(Mode::ExtentForExtent, MoveOptions::default()).unwrap();
+    assert_eq!(world.arrived(&planned).1.len(), 2);
+}
+
+#[test]
+fn an_extent_is_not_cut_inside_a_record_that_overflows() {
+    let folder = support::folder();
+    let make = |serial: &str| {
+        let path = folder.path().join(serial);
+        let geometry = support::geometry("3330", 20);
+        let volume = CkdVolume::create(&path, geometry, volser(serial)).unwrap();
+        init::initialize(&volume, volser(serial), None, "").unwrap();
+        (path, Arc::new(volume))
+    };
+    let name = DsName::parse("TEST.OVERFLOW").unwrap();
+    let (source, volume) = make("SRC001");
+    let mut format1 = Format1::new(name);
+    format1.set_first_volser(volser("SRC001"));
+    format1.set_volume_sequence(1);
+    format1.set_dsorg(Format1::DSORG_PS);
+    format1.set_recfm(0xA0);
+    format1.set_scal1(0x80);
+    format1.set_indicators(Format1::DSIND_LAST_VOLUME);
+    let extent = Extent::new(Track(40), 4);
+    let space = VtocSpaceManager::new(volume.clone());
+    space.allocate(&NewDataSet { format1, extents: vec![extent] }, &NoJournal).unwrap();
+    const FIRST_COUNT: usize = 21;
+    for number in 0..4 {
+        let track = extent.first.plus(number);
+        let mut slot = vec![0; volume.slot_size()];
+        track::build(&mut slot, volume.place(track), &[(&[], &[number as u8 + 1; 3000])]).unwrap();
+        if number == 1 {
+            slot[FIRST_COUNT] |= 0x80;
+        }
+        volume.write(track, &slot).unwrap();
+    }
+    let before = contents(&*volume, &[extent]);
+    drop((space, volume));
+    let (target, volume) = make("TGT001");
+    leave_free(volume, &[(60, 2), (80, 2)]);
+    let moved = |target: &Path, serial| {
+        let (images, options) = ([&*source, target], MoveOptions::default());
+        moves::migrate(&images, name, &[volser("SRC001")], &[serial], Mode::OnePrimary, options)
+    };
+    let refusal = moved(&target, volser("TGT001")).unwrap_err();
+    assert_eq!(refusal.reasons[0].reason(), Reason::TrackOverflow);
+    assert_eq!(refusal.reasons[0].track(), Some(41));
+    let (target, volume) = make("TGT002");
+    leave_free(volume, &[(60, 3), (80, 1)]);
+    assert_eq!(moved(&target, volser("TGT002")).unwrap().parts[0].new.extents.len(), 2);
+    let arrived = find(&target, name).unwrap();
+    let volume = volume::open(&target, Access::Read).unwrap();
+    assert!(contents(&*volume, &arrived.extents) == before);
+    assert!(before[1].windows(4).any(|bytes| bytes == b"OVER"));
 }
 
 #[test]

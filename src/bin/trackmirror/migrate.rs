@@ -261,7 +261,9 @@ fn copy_options(threads: u16) -> CopyOptions {
 
 /// Takes up the migration of a folder and leads it to its end.
 fn go_on(folder: &Path, request: Request) -> Outcome<Answer> {
-    let (migration, volumes) = take_up(folder, &request)?;
+    let (mut migration, volumes) = open_again(folder, &request)?;
+    migration.set_copy_options(copy_options(request.threads));
+    migration.take_up().map_err(|error| Failure { error, advice: advice(folder) })?;
     if migration.state().is_ended() {
         let text = format!("the migration is {}; nothing is left to do\n", migration.state());
         return Ok(Answer::done(text, json!({ "state": migration.state().name() })));
@@ -269,14 +271,14 @@ fn go_on(folder: &Path, request: Request) -> Outcome<Answer> {
     drive(migration, &volumes, request.verify, folder)
 }
 
-fn take_up(folder: &Path, request: &Request) -> Outcome<(Migration, Volumes)> {
+/// The migration of a folder, as it was when it was interrupted.
+fn open_again(folder: &Path, request: &Request) -> Outcome<(Migration, Volumes)> {
     let advise = |error| Failure { error, advice: advice(folder) };
     let store = FileStore::open(folder)?;
     let host = reopen(&request.files, Access::Exclusive).map_err(advise)?;
     let host = host.told_to(Teller::new(open_log(folder)?));
     let volumes = host.volumes.clone();
-    let options = copy_options(request.threads);
-    let migration = Migration::resume(host, store, Some(folder.into()), options).map_err(advise)?;
+    let migration = Migration::open(host, store, Some(folder.into())).map_err(advise)?;
     Ok((migration, volumes))
 }
 
@@ -390,7 +392,7 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
         let json = json!({ "state": state.name() });
         return Ok(Answer { code: Code::Refused, text: "nothing was changed\n".into(), json });
     }
-    let (mut migration, _) = take_up(folder, &request)?;
+    let (mut migration, _) = open_again(folder, &request)?;
     migration.terminate().map_err(|error| Failure { error, advice: advice(folder) })?;
     let text = "the migration was given up; the target is released, the source is as it was\n";
     Ok(Answer::done(text.into(), json!({ "state": migration.state().name() })))

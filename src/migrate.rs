@@ -370,7 +370,7 @@ impl Migration {
     fn begin_copying(&mut self) -> Result<()> {
         let plan = self.plan();
         let volumes = &self.host.volumes;
-        let mut copier = Copier::new(plan.table()?, volumes, volumes, self.copy_options.clone())?;
+        let mut copier = Copier::new(plan.table()?, volumes, volumes, self.copy_options)?;
         if self.durable.lock().stored.options.used_only {
             for data_set in &plan.data_sets {
                 for (volser, extent) in data_set.unused_source() {

@@ -1,5 +1,6 @@
 //! `trackmirror migrate`, `resume` and `terminate`: the main job, from its plan to its end.
 
+use crate::assess::refusals_text;
 use crate::host_space;
 use crate::output::{Answer, Failure, Outcome, count};
 use crate::plan::{Proposal, table, values};
@@ -186,7 +187,11 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         return Ok(Answer { code: Code::Refused, text: "nothing was moved\n".into(), json });
     }
     let answer = begin(arguments, opened, proposal.plan, identity, &folder)?;
-    Ok(Answer { code: answer.code.max(code), ..answer })
+    let refused: String =
+        proposal.refusals.iter().map(|refusal| refusals_text(&refusal.reasons)).collect();
+    let mut result = answer.json;
+    result["refusals"] = json["refusals"].clone();
+    Ok(Answer { code: answer.code.max(code), text: refused + &answer.text, json: result })
 }
 
 fn other_migration(folder: &Path, plan: &Plan) -> Error {

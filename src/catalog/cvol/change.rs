@@ -87,7 +87,7 @@ impl Change {
         let (volume_places, index_places) = places.split_at(volume_blocks);
         let name = path.names[path.names.len() - 1];
         let mut child = self.put_volumes(name, entry, volume_places);
-        for (names, place) in path.names[depth..].windows(2).rev().zip(index_places) {
+        for (names, place) in path.names[depth..].windows(2).zip(index_places).rev() {
             let control = Some(Entry::index_control(*place));
             self.put_index(*place, &IndexBlock { control, entries: vec![child], next: None });
             child = Entry::index(names[0], *place);

@@ -1,0 +1,18 @@
+//! The promise: a volume, a catalog or a state that is damaged, of a kind that is not kept right, or in use is refused
+//! with an error of its own, which names volume, track or data set; nothing is changed, and nothing panics.
+//!
+//! Each kind of damage is a row of a table: how a small world is damaged, and what must be said. Everything is tried by
+//! the command and by the library.
+
+#![cfg(all(feature = "compression", feature = "cli"))]
+
+mod support;
+#[path = "damaged/vtocs.rs"]
+mod vtocs;
+#[path = "damaged/world.rs"]
+mod world;
+
+#[test]
+fn damaged_vtocs_are_refused() {
+    world::assert_each_is_refused(vtocs::KINDS);
+}

@@ -6,13 +6,34 @@
 
 #![cfg(all(feature = "compression", feature = "cli"))]
 
+#[path = "damaged/catalogs.rs"]
+mod catalogs;
+#[path = "damaged/images.rs"]
+mod images;
 mod support;
+#[path = "damaged/targets.rs"]
+mod targets;
 #[path = "damaged/vtocs.rs"]
 mod vtocs;
 #[path = "damaged/world.rs"]
 mod world;
 
 #[test]
+fn damaged_images_are_refused() {
+    world::assert_each_is_refused(images::KINDS);
+}
+
+#[test]
 fn damaged_vtocs_are_refused() {
     world::assert_each_is_refused(vtocs::KINDS);
+}
+
+#[test]
+fn damaged_catalogs_are_refused() {
+    world::assert_each_is_refused(catalogs::KINDS);
+}
+
+#[test]
+fn targets_that_cannot_be_used_are_refused() {
+    world::assert_each_is_refused(targets::KINDS);
 }

@@ -37,7 +37,7 @@ pub const KINDS: &[Kind] = &[
     kind("the label points outside the volume", Reason::NoVtoc, &["SRC001"], |w| {
         set_vtoc_pointer(w, cchhr(20 * CYLINDERS, 1));
     }),
-    kind("the label points nowhere", Reason::NoVtoc, &["SRC001", "init"], |w| {
+    kind("the label points nowhere", Reason::NoVtoc, &["SRC001", "restore"], |w| {
         set_vtoc_pointer(w, [0; 5]);
     }),
     kind("the label points to data", Reason::NoVtoc, &["SRC001", "track 20 (1/0)"], |w| {
@@ -218,7 +218,7 @@ pub const KINDS: &[Kind] = &[
     kind("the target has an index", Reason::IndexedVtoc, &["TGT001", "index"], |w| {
         on_target(w, 512 + 7680 + dscb_offset(1) as u64 + VTOCI as u64, &[0x81]);
     }),
-    kind("a target without a VTOC", Reason::NoVtoc, &["TGT002", "init"], |w| {
+    kind("a target without a VTOC", Reason::NoVtoc, &["TGT002", "restore"], |w| {
         let path = w.folder.path().join("TGT002.ckd");
         drop(make(&path, "2314", CYLINDERS, "TGT002"));
         crate::support::patch(&path, 512 + 7680 + 4, &[1]);

@@ -333,6 +333,7 @@ fn try_kind(kind: &Kind) -> Result<(), String> {
     if !(code == 8 || code == 12 && is_environment) {
         return Err(format!("code {code}: {text}"));
     }
+    if std::env::var_os("SHOW").is_some() { println!("== {}: {text}", kind.name); }
     says(&text)?;
     if world.options.is_empty() {
         let errors = world.propose();

@@ -10,9 +10,13 @@
 mod catalogs;
 #[path = "damaged/images.rs"]
 mod images;
+#[path = "damaged/states.rs"]
+mod states;
 mod support;
 #[path = "damaged/targets.rs"]
 mod targets;
+#[path = "damaged/tracks.rs"]
+mod tracks;
 #[path = "damaged/vtocs.rs"]
 mod vtocs;
 #[path = "damaged/world.rs"]
@@ -36,4 +40,9 @@ fn damaged_catalogs_are_refused() {
 #[test]
 fn targets_that_cannot_be_used_are_refused() {
     world::assert_each_is_refused(targets::KINDS);
+}
+
+#[test]
+fn damaged_states_are_refused() {
+    world::assert_each_is_refused_by_the_command(states::KINDS);
 }

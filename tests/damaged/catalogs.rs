@@ -102,9 +102,14 @@ pub const KINDS: &[Kind] = &[
     kind("a track of the catalog is another", Reason::ForeignTrack, &["SRC001", "track 10"], |w| {
         w.track(10, 4, &[99]);
     }),
-    kind("the DSCBs of the catalog are damaged", Reason::DamagedDscb, &["SRC001", "SYSCTLG"], |w| {
-        w.dscb(3, 59, &[9]);
-    }),
+    kind(
+        "the DSCBs of the catalog are damaged",
+        Reason::DamagedDscb,
+        &["SRC001", "SYSCTLG"],
+        |w| {
+            w.dscb(3, 59, &[9]);
+        },
+    ),
     kind(
         "an entry names a volume that lacks the data set",
         Reason::CatalogMismatch,

@@ -154,9 +154,14 @@ pub const KINDS: &[Kind] = &[
         w.dscb(6, 44, &[0xF9]);
     }),
     kind("an F8 without an F9", Reason::DamagedDscb, ONE, |w| w.dscb(4, 44, &[0xF8])),
-    kind("two data sets have the same tracks", Reason::DamagedVtoc, &["DAMAGE.ONE", "overlap"], |w| {
-        w.dscb(5, EXT1, &descriptor(1, 0, [1, 2], [1, 3]));
-    }),
+    kind(
+        "two data sets have the same tracks",
+        Reason::DamagedVtoc,
+        &["DAMAGE.ONE", "overlap"],
+        |w| {
+            w.dscb(5, EXT1, &descriptor(1, 0, [1, 2], [1, 3]));
+        },
+    ),
     kind("an extent overlaps the VTOC", Reason::DamagedVtoc, &["the VTOC", "overlap"], |w| {
         w.dscb(4, EXT1, &descriptor(1, 0, [0, 3], [0, 7]));
     }),
@@ -203,9 +208,14 @@ pub const KINDS: &[Kind] = &[
         w.dscb(1, 62, &[0xFF, 0xFE]);
         w.dscb(1, 132, &[0, 0, 0, CYLINDERS as u8]);
     }),
-    kind("a chain of split cylinders", Reason::SplitCylinderVolume, &["SRC001", "cylinders"], |w| {
-        w.dscb(1, 100, &cchhr(1, 9));
-    }),
+    kind(
+        "a chain of split cylinders",
+        Reason::SplitCylinderVolume,
+        &["SRC001", "cylinders"],
+        |w| {
+            w.dscb(1, 100, &cchhr(1, 9));
+        },
+    ),
     kind("a split cylinder", Reason::SplitCylinderVolume, &["SRC001", "cylinders"], |w| {
         w.dscb(4, EXT1, &[0x80]);
     }),

@@ -187,7 +187,9 @@ pub fn assess(
     let mut names: BTreeSet<DsName> =
         volumes.iter().flat_map(|volume| volume.selected.keys().copied()).collect();
     names.extend(masks.iter().filter_map(DsMask::as_name));
-    names.into_iter().map(|name| assess_one(name, &volumes, catalogs, options)).collect()
+    let catalogs: Vec<(&dyn Catalog, Option<Error>)> =
+        catalogs.iter().map(|catalog| (&**catalog, catalog.check_sound().err())).collect();
+    names.into_iter().map(|name| assess_one(name, &volumes, &catalogs, options)).collect()
 }
 
 /// A volume that is given, with its data sets that the masks select.
@@ -218,7 +220,7 @@ impl Given {
 fn assess_one(
     name: DsName,
     volumes: &[Given],
-    catalogs: &[Arc<dyn Catalog>],
+    catalogs: &[(&dyn Catalog, Option<Error>)],
     options: &Options,
 ) -> Result<Assessment> {
     let refuse = |reason, sentence: String| Error::new(reason, sentence).of_data_set(name);
@@ -226,12 +228,12 @@ fn assess_one(
         volumes.iter().filter(|volume| volume.selected.contains_key(&name)).collect();
     let mut data_set = Assessment { name, parts: vec![], cataloged: vec![], refusals: vec![] };
     let mut elsewhere: Vec<Cataloged> = Vec::new();
-    for catalog in catalogs {
+    for (catalog, damage) in catalogs {
         let entry = match catalog.locate(&name) {
             Ok(Some(entry)) => entry,
             Ok(None) => continue,
             // It leaves the name to another catalog, which is asked too.
-            Err(error) if refers_to_given(&error, &**catalog, catalogs) => continue,
+            Err(error) if refers_to_given(&error, *catalog, catalogs) => continue,
             Err(error) if error.reason() == Reason::EntryKind => {
                 if !holders.is_empty() {
                     data_set.refusals.push(error);
@@ -242,7 +244,12 @@ fn assess_one(
         };
         let concerns = entry.volumes.iter().any(|v| holders.iter().any(|h| h.volser == v.volser));
         let cataloged = Cataloged { catalog: catalog.name(), volser: catalog.volser(), entry };
-        if concerns { data_set.cataloged.push(cataloged) } else { elsewhere.push(cataloged) }
+        if concerns {
+            data_set.refusals.extend(damage.clone().map(|error| error.of_data_set(name)));
+            data_set.cataloged.push(cataloged);
+        } else {
+            elsewhere.push(cataloged);
+        }
     }
     let volsers = |cataloged: &Cataloged| -> Vec<Volser> {
         cataloged.entry.volumes.iter().map(|volume| volume.volser).collect()
@@ -320,12 +327,16 @@ fn assess_one(
 }
 
 /// Whether a catalog did not say where a name is because another one says it, and that is given.
-fn refers_to_given(error: &Error, by: &dyn Catalog, catalogs: &[Arc<dyn Catalog>]) -> bool {
+fn refers_to_given(
+    error: &Error,
+    by: &dyn Catalog,
+    catalogs: &[(&dyn Catalog, Option<Error>)],
+) -> bool {
     let referred = error.volser().map(Volser::from_bytes);
     error.reason() == Reason::EntryKind
         && referred.is_some()
         && referred != by.volser()
-        && catalogs.iter().any(|catalog| catalog.volser() == referred)
+        && catalogs.iter().any(|(catalog, _)| catalog.volser() == referred)
 }
 
 /// The volumes of a data set that no catalog names, by what its F1s say.

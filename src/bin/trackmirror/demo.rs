@@ -1,12 +1,14 @@
 //! `trackmirror demo`: the main job, shown on volumes that it makes itself.
 
 use crate::output::{Answer, Failure, Outcome};
-use crate::{check, migrate, verify, vtoc};
+use crate::{catalog, check, migrate, verify, vtoc};
 use clap::Parser;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use trackmirror::bytes::to_ebcdic;
+use trackmirror::catalog::cvol::CvolCatalog;
+use trackmirror::catalog::{Catalog as _, CatalogEntry, CatalogVolume};
 use trackmirror::clock::{Clock, Day, SystemClock};
 use trackmirror::dscb::Format1;
 use trackmirror::geometry::{Device, Extent, Geometry, Track};
@@ -23,8 +25,8 @@ Examples:
   trackmirror demo
   trackmirror demo --dir /tmp/demo
 
-It makes two small 3390 volumes with data sets in many extents, moves them, and compares the copies. Nothing outside
-its folder is touched; remove the folder when you are done.";
+It makes small 3390 volumes with a catalog and data sets in many extents, moves them, and compares the copies. Nothing
+outside its folder is touched; remove the folder when you are done.";
 
 /// Show the main job on volumes of its own
 #[derive(clap::Args)]
@@ -56,21 +58,28 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         _ => Error::io(folder.display(), &error),
     })?;
     let file = |name: &str| folder.join(name).display().to_string();
-    let (old, new, before) = (file("old001.ckd"), file("new001.ckd"), file("before.ckd"));
-    make_volumes(Path::new(&old), Path::new(&new))?;
+    let (system, old, new) = (file("sys001.ckd"), file("old001.ckd"), file("new001.ckd"));
+    let before = file("before.ckd");
+    make_volumes(Path::new(&system), Path::new(&old), Path::new(&new))?;
     std::fs::copy(&old, &before).map_err(|error| Error::io(&before, &error))?;
 
     let mut story = Story { code: Code::Done, text: String::new(), commands: Vec::new() };
-    story.tell("Two volumes were made. OLD001 has two data sets in eight extents:");
+    story.tell("Three volumes were made. OLD001 has two data sets in eight extents:");
     story.act(vtoc::run, &["vtoc", "--extents", &old])?;
+    story.tell("The catalog on SYS001 says where they are:");
+    story.act(catalog::run, &["catalog", &system, "DEMO.**"])?;
     story.tell(
-        "They are moved to NEW001, each into one extent, and compared before the source is scratched:",
+        "They are moved to NEW001, each into one extent, and compared before the catalog is switched and the source is \
+         scratched:",
     );
     let state = file("state");
-    story.act(migrate::run, &move_words(&old, &new, &state))?;
-    story.tell("NEW001 has them now, OLD001 has its space back, and both are sound:");
+    story.act(migrate::run, &move_words(&old, &new, &system, &state))?;
+    story.tell(
+        "NEW001 has them now, the catalog says so, OLD001 has its space back, and all is sound:",
+    );
     story.act(vtoc::run, &["vtoc", "--extents", &new])?;
-    story.act(check::run, &["check", "--tracks", "all", &old, &new])?;
+    story.act(catalog::run, &["catalog", &system, "DEMO.**"])?;
+    story.act(check::run, &["check", "--tracks", "all", &system, &old, &new])?;
     story.tell("A copy of OLD001 from before the move proves that every track arrived:");
     story.act(verify::run, &["verify", "DEMO.**", "--volume", &before, "--target", &new])?;
     story.tell(&format!(
@@ -83,9 +92,9 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
 }
 
 /// The main job.
-fn move_words<'a>(old: &'a str, new: &'a str, state: &'a str) -> Vec<&'a str> {
+fn move_words<'a>(old: &'a str, new: &'a str, system: &'a str, state: &'a str) -> Vec<&'a str> {
     let mut words = vec!["migrate", "DEMO.**", "--volume", old, "--target", new];
-    words.extend(["--uncataloged", "--verify", "--yes", "--state", state]);
+    words.extend(["--catalog", system, "--verify", "--yes", "--state", state]);
     words
 }
 
@@ -131,18 +140,42 @@ impl Story {
     }
 }
 
-fn make_volumes(old: &Path, new: &Path) -> Result<()> {
-    let device = Device::named("3390")?;
-    let geometry = Geometry { device, cylinders: CYLINDERS, slot_size: device.slot_size() };
-    for (path, volser) in [(old, "OLD001"), (new, "NEW001")] {
-        let volser = Volser::parse(volser)?;
-        let volume: Arc<dyn Volume> = Arc::new(CkdVolume::create(path, geometry, volser)?);
-        initialize(volume.as_ref(), volser, None, "DEMO")?;
-        if path == old {
-            DATA_SETS.iter().try_for_each(|(name, extents)| fill(&volume, name, extents))?;
-        }
+fn make_volumes(system: &Path, old: &Path, new: &Path) -> Result<()> {
+    let system = make_volume(system, "SYS001")?;
+    let old = make_volume(old, "OLD001")?;
+    make_volume(new, "NEW001")?;
+    let catalog = make_catalog(system)?;
+    for (name, extents) in DATA_SETS {
+        fill(&old, name, extents)?;
+        let unit_type = old.geometry().device.unit_type();
+        let volumes = vec![CatalogVolume { unit_type, volser: old.volser(), file_sequence: 0 }];
+        let entry = CatalogEntry { name: DsName::parse(name)?, volumes, dscb: None };
+        catalog.add(&entry, &NoJournal)?;
     }
     Ok(())
+}
+
+/// An empty volume.
+fn make_volume(path: &Path, volser: &str) -> Result<Arc<dyn Volume>> {
+    let device = Device::named("3390")?;
+    let geometry = Geometry { device, cylinders: CYLINDERS, slot_size: device.slot_size() };
+    let volser = Volser::parse(volser)?;
+    let volume: Arc<dyn Volume> = Arc::new(CkdVolume::create(path, geometry, volser)?);
+    initialize(volume.as_ref(), volser, None, "DEMO")?;
+    Ok(volume)
+}
+
+/// An empty catalog of two tracks.
+fn make_catalog(volume: Arc<dyn Volume>) -> Result<CvolCatalog> {
+    let extents = vec![Extent::new(Track(15), 2)];
+    let mut format1 = Format1::new(DsName::parse("SYSCTLG")?);
+    format1.set_first_volser(volume.volser());
+    format1.set_volume_sequence(1);
+    format1.set_creation_date(Day::at(SystemClock.now()).to_bytes());
+    format1.set_scal1(0x80);
+    let new = NewDataSet { format1, extents: extents.clone() };
+    VtocSpaceManager::new(volume.clone()).allocate(&new, &NoJournal)?;
+    CvolCatalog::format(volume, extents)
 }
 
 /// The attributes of a data set that fills so many tracks.

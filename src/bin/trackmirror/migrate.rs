@@ -236,6 +236,8 @@ fn begin(
         erase: arguments.erase,
         keep: arguments.keep,
     };
+    // What would be refused leaves no folder behind.
+    Migration::check_volumes(&opened.host, &plan, Some(folder))?;
     let store = FileStore::open(folder)?;
     // What is there has come to its end, as was seen before; nobody else can begin anything now.
     if look(folder)?.is_some_and(|(state, _)| state.is_ended()) {
@@ -261,7 +263,9 @@ fn copy_options(threads: u16) -> CopyOptions {
 
 /// Takes up the migration of a folder and leads it to its end.
 fn go_on(folder: &Path, request: Request) -> Outcome<Answer> {
-    let (migration, volumes) = take_up(folder, &request)?;
+    let (mut migration, volumes) = open_again(folder, &request)?;
+    migration.set_copy_options(copy_options(request.threads));
+    migration.take_up().map_err(|error| Failure { error, advice: advice(folder) })?;
     if migration.state().is_ended() {
         let text = format!("the migration is {}; nothing is left to do\n", migration.state());
         return Ok(Answer::done(text, json!({ "state": migration.state().name() })));
@@ -269,14 +273,14 @@ fn go_on(folder: &Path, request: Request) -> Outcome<Answer> {
     drive(migration, &volumes, request.verify, folder)
 }
 
-fn take_up(folder: &Path, request: &Request) -> Outcome<(Migration, Volumes)> {
+/// The migration of a folder, as it was when it was interrupted.
+fn open_again(folder: &Path, request: &Request) -> Outcome<(Migration, Volumes)> {
     let advise = |error| Failure { error, advice: advice(folder) };
     let store = FileStore::open(folder)?;
     let host = reopen(&request.files, Access::Exclusive).map_err(advise)?;
     let host = host.told_to(Teller::new(open_log(folder)?));
     let volumes = host.volumes.clone();
-    let options = copy_options(request.threads);
-    let migration = Migration::resume(host, store, Some(folder.into()), options).map_err(advise)?;
+    let migration = Migration::open(host, store, Some(folder.into())).map_err(advise)?;
     Ok((migration, volumes))
 }
 
@@ -296,8 +300,12 @@ fn drive(
 ) -> Outcome<Answer> {
     match lead(&mut migration, verify) {
         Ok(work) => Ok(summary(&migration, volumes, &work)),
-        // A target that was refused leaves nothing behind that anybody would have to go on with.
-        Err(error) if error.code() == Code::Refused && migration.state() == State::Planned => {
+        // A target that was refused leaves nothing behind that anybody would have to go on with; nor does a track that
+        // cannot go where it should, which no second attempt would change.
+        Err(error)
+            if error.code() == Code::Refused
+                && matches!(migration.state(), State::Planned | State::Copying) =>
+        {
             migration.terminate()?;
             Err(error.into())
         }
@@ -390,7 +398,7 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
         let json = json!({ "state": state.name() });
         return Ok(Answer { code: Code::Refused, text: "nothing was changed\n".into(), json });
     }
-    let (mut migration, _) = take_up(folder, &request)?;
+    let (mut migration, _) = open_again(folder, &request)?;
     migration.terminate().map_err(|error| Failure { error, advice: advice(folder) })?;
     let text = "the migration was given up; the target is released, the source is as it was\n";
     Ok(Answer::done(text.into(), json!({ "state": migration.state().name() })))

@@ -103,7 +103,8 @@ fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
     let field = (1..9usize, prop::sample::select(vec![44, 45, 50, 58, 59, 62, 64, 105, 115, 135]))
         .prop_map(|(r, at)| world::dscb_offset(r) + at);
     let block = (1..5usize, 0..100usize).prop_map(|(r, at)| world::block_offset(r) + at);
-    let offsets = prop_oneof![4 => dscb, 4 => field, 4 => block, 1 => 0..7680usize, 1 => 0..40usize];
+    let offsets =
+        prop_oneof![4 => dscb, 4 => field, 4 => block, 1 => 0..7680usize, 1 => 0..40usize];
     let bytes = prop_oneof![
         prop::collection::vec(any::<u8>(), 1..4),
         prop::collection::vec(0..4u8, 1..6),

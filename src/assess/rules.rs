@@ -73,7 +73,8 @@ pub(super) fn apply(data_set: &mut Assessment) {
     let mut refusals = Vec::new();
     // The keys of DSCBs that are no F1 begin with such bytes: no new data set gets such a name.
     if data_set.name.as_bytes()[0] <= 0x40 {
-        let sentence = "its name begins with a blank or a control character; rename it by its own system";
+        let sentence =
+            "its name begins with a blank or a control character; rename it by its own system";
         refusals.push(Error::new(Reason::BadName, sentence));
     }
     for (mask, reason, sentence) in NAMES {

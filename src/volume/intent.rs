@@ -100,11 +100,15 @@ impl Intent {
     /// [`Reason::CheckpointDamaged`] if it would write a track that it does not know.
     pub fn settle(&self, volume: &dyn Volume) -> Result<Settled> {
         // An intent comes from durable state, which may be damaged: it is not to lead to any other track.
-        let is_known = |step: &TrackImage| self.before.iter().any(|before| before.track == step.track);
+        let is_known =
+            |step: &TrackImage| self.before.iter().any(|before| before.track == step.track);
         if let Some(step) = self.steps.iter().flatten().find(|step| !is_known(step)) {
             let error = Error::new(
                 Reason::CheckpointDamaged,
-                format!("{}: the track as it was before is not known; restore the checkpoint", self.what),
+                format!(
+                    "{}: the track as it was before is not known; restore the checkpoint",
+                    self.what
+                ),
             );
             return Err(volume.locate(error, step.track));
         }

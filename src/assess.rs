@@ -233,7 +233,19 @@ fn assess_one(
     let mut data_set = Assessment { name, parts: vec![], cataloged: vec![], refusals: vec![] };
     let mut elsewhere: Vec<Cataloged> = Vec::new();
     for (catalog, damage) in catalogs {
-        let Some(entry) = catalog.locate(&name)? else { continue };
+        let entry = match catalog.locate(&name) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => continue,
+            // It leaves the name to another catalog, which is asked too.
+            Err(error) if refers_to_given(&error, *catalog, catalogs) => continue,
+            Err(error) if error.reason() == Reason::EntryKind => {
+                if !holders.is_empty() {
+                    data_set.refusals.push(error);
+                }
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let concerns = entry.volumes.iter().any(|v| holders.iter().any(|h| h.volser == v.volser));
         let cataloged = Cataloged { catalog: catalog.name(), volser: catalog.volser(), entry };
         if concerns {
@@ -316,6 +328,19 @@ fn assess_one(
     }
     rules::apply(&mut data_set);
     Ok(data_set)
+}
+
+/// Whether a catalog did not say where a name is because another one says it, and that is given.
+fn refers_to_given(
+    error: &Error,
+    by: &dyn Catalog,
+    catalogs: &[(&dyn Catalog, Option<Error>)],
+) -> bool {
+    let referred = error.volser().map(Volser::from_bytes);
+    error.reason() == Reason::EntryKind
+        && referred.is_some()
+        && referred != by.volser()
+        && catalogs.iter().any(|(catalog, _)| catalog.volser() == referred)
 }
 
 /// The volumes of a data set that no catalog names, by what its F1s say.

@@ -141,6 +141,7 @@ reasons! {
     TargetIsSource = 702, Refused, "the target is a source volume of the data set";
     CannotSplit = 703, Refused, "the data set must lie on one volume";
     HiddenEnd = 704, Refused, "an end-of-file record would hide the parts behind it";
+    TrackOverflow = 705, Refused, "a record goes on where the data set would be cut";
     // Layer 8: copies, checkpoints.
     Unequal = 801, Refused, "the two copies differ";
     CheckpointDamaged = 802, Refused, "the checkpoint does not check";

@@ -10,7 +10,6 @@ use crate::switch::{Ports, Space};
 use crate::volume::Volume;
 use crate::volume::intent::Journal;
 use crate::vtoc::manager::VtocSpaceManager;
-
 use std::sync::Arc;
 
 /// The ports of a migration. Each may be replaced singly, for each volume.

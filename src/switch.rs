@@ -336,12 +336,18 @@ pub fn release(
     Ok(true)
 }
 
-/// Scratches whatever of a target is allocated: the migration is given up.
+/// Scratches whatever of a target is allocated: the migration is given up. A data set that somebody else has under the
+/// target's name is left alone.
 pub fn release_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     for part in &data_set.parts {
-        if let Some(found) = find_target(part, ports)? {
-            let space = ports.space(part.volser)?;
-            space.scratch(&Identity::of(&found), Expiration::Ignore, ports.journal)?;
+        match find_target(part, ports) {
+            Ok(Some(found)) => {
+                let space = ports.space(part.volser)?;
+                space.scratch(&Identity::of(&found), Expiration::Ignore, ports.journal)?;
+            }
+            Ok(None) => {}
+            Err(error) if error.reason() == Reason::TargetChanged => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

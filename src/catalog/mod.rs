@@ -76,6 +76,9 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     }
 
     /// The entry of this name, if there is one.
+    ///
+    /// A name that this catalog refers to another one is [`Reason::EntryKind`](crate::Reason::EntryKind), on the volume
+    /// of that other one.
     fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>>;
 
     /// Every entry that the mask selects, by name.

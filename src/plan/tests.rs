@@ -221,6 +221,16 @@ fn what_a_target_cannot_take_is_refused_with_the_reason() {
 }
 
 #[test]
+fn the_nucleus_stays_in_one_extent() {
+    let mut source = data_set(PO, TRACKS, &[("SRC001", &[(40, 12)], None)]);
+    source.name = name("SYS1.NUCLEUS");
+    let targets = vec![target("T1", &[(20, 8), (40, 8)])];
+    let (planned, refusals) = plan(vec![source], targets, Mode::OnePrimary);
+    assert!(planned.data_sets.is_empty());
+    assert_eq!(refusals[0].reasons[0].reason(), Reason::NoSpace);
+}
+
+#[test]
 fn data_sets_of_one_plan_do_not_get_the_same_space() {
     let mut second = data_set(PO, TRACKS, &[("SRC001", &[(60, 5)], None)]);
     second.name = name("A.C");
@@ -240,4 +250,20 @@ fn plans_are_stored_and_read_back() {
     for length in 0..bytes.len() {
         assert!(Decoder::new(&bytes[..length]).get::<Plan>().is_err());
     }
+}
+
+#[test]
+fn what_is_contiguous_stays_so() {
+    const CONTIGUOUS: u8 = 0x88;
+    let source = |scal1| data_set(PS, scal1, &[("SRC001", &[(40, 12)], None)]);
+    let two = || vec![target("T1", &[(20, 6), (100, 6)])];
+    for mode in [Mode::OnePrimary, Mode::BestFit] {
+        assert_eq!(planned(source(TRACKS), two(), mode)[0].1.len(), 2);
+        assert_eq!(refused(source(CONTIGUOUS), two(), mode).reason(), Reason::NoSpace);
+        let one = vec![target("T1", &[(20, 6), (100, 12)])];
+        assert_eq!(planned(source(CONTIGUOUS), one, mode)[0].1, [(100, 12)]);
+    }
+    // What has grown since is in several extents already.
+    let grown = data_set(PS, CONTIGUOUS, &[("SRC001", &[(40, 6), (60, 6)], None)]);
+    assert_eq!(planned(grown, two(), Mode::OnePrimary)[0].1.len(), 2);
 }

@@ -27,6 +27,8 @@
 //! ```
 
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::catalog::{Catalog, CatalogEntry};

@@ -15,10 +15,10 @@
 //!
 //! What is refused leaves every byte of every image as it was.
 
-mod judges;
+mod moves;
 mod support;
 
-use judges::{Unloaded, contents, listed, unload};
+use moves::{Unloaded, contents, listed, unload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -28,11 +28,9 @@ use std::sync::{Arc, Mutex};
 use support::RealVolume;
 use tempfile::TempDir;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume, cvol::CvolCatalog};
-use trackmirror::checkpoint::MemoryStore;
 use trackmirror::dscb::Format1;
 use trackmirror::geometry::{Extent, Geometry, Track};
-use trackmirror::host::Host;
-use trackmirror::migrate::{Migration, MoveOptions, Selection, propose};
+use trackmirror::migrate::MoveOptions;
 use trackmirror::plan::{Mode, PlannedDataSet, Refusal};
 use trackmirror::volume::ckd::CkdVolume;
 use trackmirror::volume::{self, Access, Volume};
@@ -372,24 +370,8 @@ impl Bench {
         mode: Mode,
     ) -> Result<PlannedDataSet, Refusal> {
         let paths = self.images.iter().map(|image| &*image.path).chain([target]);
-        let volumes = volume::open_all(&paths.collect::<Vec<_>>(), Access::Exclusive).unwrap();
-        let host = Host::of_volumes(volumes).unwrap();
-        let masks = [DsMask::parse(&name.to_string()).unwrap()];
-        let selection = Selection { masks: &masks, sources, targets, mode, uncataloged: true };
-        let (plan, mut refusals) = propose(&host, &selection).unwrap();
-        if let Some(refusal) = refusals.pop() {
-            assert!(plan.data_sets.is_empty() && refusals.is_empty());
-            return Err(refusal);
-        }
-        let [planned] = &plan.data_sets[..] else { panic!("{name}: {plan:?}") };
-        let planned = planned.clone();
-        let mut migration =
-            Migration::new(host, plan, MoveOptions::default(), MemoryStore::default(), None)
-                .unwrap();
-        while let Some(verb) = migration.next_verb() {
-            migration.perform(verb, 500).unwrap_or_else(|error| panic!("{name}, {verb}: {error}"));
-        }
-        Ok(planned)
+        let options = MoveOptions::default();
+        moves::migrate(&paths.collect::<Vec<_>>(), name, sources, targets, mode, options)
     }
 
     /// Every entry of every catalog on the images.

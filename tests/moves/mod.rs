@@ -1,5 +1,5 @@
-//! Who judges whether a data set is still what it was: its tracks, read here apart from the library's own way of
-//! reading them, and what the emulator's tools unload.
+//! One move of one data set from proposal to release, and who judges whether it is still what it was: its tracks, read
+//! here apart from the library's own way of reading them, and what the emulator's tools unload.
 
 #![allow(dead_code)] // Each test uses its own part.
 
@@ -8,10 +8,40 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use trackmirror::DsName;
+use trackmirror::checkpoint::MemoryStore;
 use trackmirror::dscb::Format1;
 use trackmirror::geometry::{Extent, Track};
-use trackmirror::volume::{Volume, VolumeExt};
+use trackmirror::host::Host;
+use trackmirror::migrate::{Migration, MoveOptions, Selection, propose};
+use trackmirror::plan::{Mode, PlannedDataSet, Refusal};
+use trackmirror::volume::{self, Access, Volume, VolumeExt};
+use trackmirror::{DsMask, DsName, Volser};
+
+/// Moves one data set by the images given, which have sources, targets and catalogs. It need not be cataloged.
+pub fn migrate(
+    images: &[&Path],
+    name: DsName,
+    sources: &[Volser],
+    targets: &[Volser],
+    mode: Mode,
+    options: MoveOptions,
+) -> Result<PlannedDataSet, Refusal> {
+    let host = Host::of_volumes(volume::open_all(images, Access::Exclusive).unwrap()).unwrap();
+    let masks = [DsMask::parse(&name.to_string()).unwrap()];
+    let selection = Selection { masks: &masks, sources, targets, mode, uncataloged: true };
+    let (plan, mut refusals) = propose(&host, &selection).unwrap();
+    if let Some(refusal) = refusals.pop() {
+        assert!(plan.data_sets.is_empty() && refusals.is_empty());
+        return Err(refusal);
+    }
+    let [planned] = &plan.data_sets[..] else { panic!("{name}: {plan:?}") };
+    let planned = planned.clone();
+    let mut migration = Migration::new(host, plan, options, MemoryStore::default(), None).unwrap();
+    while let Some(verb) = migration.next_verb() {
+        migration.perform(verb, 500).unwrap_or_else(|error| panic!("{name}, {verb}: {error}"));
+    }
+    Ok(planned)
+}
 
 /// What the tracks of these extents hold, their own addresses aside, in order.
 pub fn contents(volume: &dyn Volume, extents: &[Extent]) -> Vec<Vec<u8>> {

@@ -38,7 +38,8 @@
 //!   nothing bounds the number of writes, passes, deaths and windows.
 //! * *One write at a time in an image.* An image of several threads is several images here, which also die one by one.
 //!   A write without a slot is a slot that covers all tracks.
-//! * *Several migrations.* A subscription is a pair of bitmaps of its own, which the others never touch.
+//! * *Several migrations.* A subscription is a pair of bitmaps of its own. What the owner of another migration does to
+//!   this one is that it reaps dead images too; that is in the model.
 //! * *Steps taken as one.* The load of `changed` and the or into `taken`: only the owner's process writes `taken`. A good
 //!   flush, or a failed one and its telling: the rule is that one thread flushes a target at a time, and tells of the
 //!   failure before the next may ask (`telling_a_flush_error_late_loses` is what happens else).
@@ -48,8 +49,8 @@
 //!   image that is attached asks after its write whether the subscription is active. Writes begun before the *image*
 //!   was attached need the wait; they are matter of coverage, with all writers that no monitor sees.
 //! * *Weaker memory than x86's.* There the product has its fences and orderings; they are tested as code, not here.
-//! * Images on other machines; torn blocks of checkpoint and catalog (both are written here at once); progress (nothing
-//!   here says that the window ever comes, only what holds when it does).
+//! * Images on other machines; torn blocks of checkpoint and catalog (both are written here at once). Of progress
+//!   only this is shown: from every state there is a way to the release.
 //! * *More tracks, images, threads.* No rule relates more than two of them. That is why two are enough, and it is the
 //!   one point here that is reasoned and not explored.
 //!
@@ -72,7 +73,7 @@ mod steps;
 mod world;
 
 use rules::{Broken, Config, Deed};
-use search::{Outcome, Story, explore};
+use search::{Outcome, Story, explore, traps};
 use std::time::Instant;
 
 /// Everything may go wrong.
@@ -120,8 +121,9 @@ fn differs(rule: Broken, config: Config) -> Story {
 }
 
 /// The same broken rule does no harm in these circumstances: so it is they that the loss needs.
-fn harmless(rule: Broken, circumstances: &str, config: Config) {
-    let config = Config { broken: Some(rule), acknowledgements: true, ..config };
+fn harmless(rule: Broken, circumstances: &'static str, config: Config) {
+    let (name, broken) = (circumstances, Some(rule));
+    let config = Config { name, broken, acknowledgements: true, ..config };
     let outcome = explored(&config);
     if let Some(story) = outcome.loss {
         panic!("{rule:?} loses also with {circumstances}:\n{story}");
@@ -181,6 +183,27 @@ fn the_rules_hold_for_a_host_that_tells_only_completions() {
     let config =
         Config { name, parts: 2, monitors: 2, completions: true, close_lies: false, ..HARSH };
     holds(config, &[Deed::Reap, Deed::ImageRestarts, Deed::OwnerDies, Deed::MachineDies]);
+}
+
+#[test]
+fn the_rules_hold_for_two_owners_that_reap() {
+    let name = "two owners that reap, two monitors";
+    holds(Config { name, second_owner: true, monitors: 2, ..HARSH }, ALL_DONE);
+}
+
+/// Nothing that dies leaves a state behind from which there is no way on. (The machine lives: its death would
+/// free whatever is stuck.)
+#[test]
+fn the_release_can_always_be_reached() {
+    let name = "no traps: two tracks, two copiers";
+    let two = Config { name, tracks: 2, copiers: 2, ..HARSH };
+    let name = "no traps: two monitors, two owners that reap";
+    let reaping = Config { name, monitors: 2, second_owner: true, ..HARSH };
+    for config in [two, reaping] {
+        let (states, traps) = traps(&Config { machine_dies: false, ..config });
+        println!("{}: {states} states", config.name);
+        assert_eq!(traps, 0, "{}", config.name);
+    }
 }
 
 /// With slots and seals the look is a second lock on a door that is shut: it finds what no monitor told.
@@ -259,7 +282,16 @@ fn dropping_reaped_slots_loses() {
 #[test]
 fn dropping_slots_at_a_restart_loses() {
     let config = Config { name: "images that die", images_die: true, ..Config::SMALL };
-    loses(Broken::RestartDropsSlots, config);
+    differs(Broken::RestartDropsSlots, config);
+}
+
+#[test]
+fn reaping_without_the_lock_of_the_name_loses() {
+    let name = "two owners that reap";
+    let config = Config { name, images_die: true, second_owner: true, ..Config::SMALL };
+    loses(Broken::ReapWithoutLock, config);
+    let alone = Config { second_owner: false, ..HARSH };
+    harmless(Broken::ReapWithoutLock, "one owner", alone);
 }
 
 #[test]

@@ -203,8 +203,12 @@ impl Image<'_> {
         });
     }
 
-    /// The same name may register again once the slots of its former life were reaped.
+    /// The same name may register again once the slots of its former life were reaped, and nobody who
+    /// reaps holds its lock.
     fn restart(&mut self) {
+        if reaper_holds(self.world, self.number, self.config) {
+            return;
+        }
         if self.monitor.slot == 0 || self.config.breaks(Broken::RestartDropsSlots) {
             self.step(Deed::ImageRestarts, |monitor, _| *monitor = Monitor::IDLE);
         }
@@ -245,6 +249,12 @@ fn source_changes(world: &mut World, cell: Cells) {
     for monitor in &mut world.monitors {
         monitor.own_cells &= !cell;
     }
+}
+
+/// Whether an owner holds the lock of this image's name, because it reaps it.
+pub fn reaper_holds(world: &World, number: u8, config: &Config) -> bool {
+    let reaped = world.reaping == number + 1 || world.second_reaping == number + 1;
+    reaped && !config.breaks(Broken::ReapWithoutLock)
 }
 
 /// Whether the owner may take the image's slot for that of a dead one.

@@ -1,10 +1,10 @@
 //! The owner of the migration: subscription, window, switch; its death, and that of the machine.
 
 use crate::copier::{flush, subsets};
-use crate::monitor::{closed, seems_dead};
+use crate::monitor::{closed, reaper_holds, seems_dead};
 use crate::rules::{Broken, Config, Deed, Who};
 use crate::steps::Steps;
-use crate::world::{Copier, CopierStep, Monitor, OwnerStep, Phase, World};
+use crate::world::{Copier, CopierStep, Monitor, OwnerStep, Phase, Tracks, World};
 
 pub fn steps(world: &World, config: &Config, steps: &mut Steps) {
     let mut owner = Owner { world, config, steps };
@@ -20,6 +20,9 @@ pub fn steps(world: &World, config: &Config, steps: &mut Steps) {
         owner.go_on();
     }
     owner.die();
+    if config.second_owner {
+        owner.second_owner();
+    }
 }
 
 struct Owner<'a> {
@@ -138,19 +141,33 @@ impl Owner<'_> {
         }
     }
 
-    /// Proven dead: what the slot covers becomes changed, then the slot is freed.
+    /// Proven dead: what the slot covers becomes changed, then the slot is freed; under the lock of the
+    /// image's name, so that no other owner reaps, and no new life of the image begins, between.
     fn reap(&mut self) {
         for number in 0..self.config.monitors {
-            let monitor = &self.world.monitors[usize::from(number)];
-            let slot = monitor.slot;
-            if slot != 0 && seems_dead(monitor, self.config) {
-                let dropped = self.config.breaks(Broken::ReapedSlotsDropped);
-                let mut world = *self.world;
-                world.changed |= if dropped { 0 } else { slot };
+            if let Some(mut world) = self.reaped(number) {
                 world.reaping = number + 1;
-                self.steps.add(Who::Owner, Deed::Reap, slot, world);
+                self.steps.add(Who::Owner, Deed::Reap, self.slot(number), world);
             }
         }
+    }
+
+    /// The first half of a reaping, if there is something to reap.
+    fn reaped(&self, number: u8) -> Option<World> {
+        let monitor = &self.world.monitors[usize::from(number)];
+        let dead = seems_dead(monitor, self.config) && monitor.slot != 0;
+        if !dead || reaper_holds(self.world, number, self.config) {
+            return None;
+        }
+        let mut world = *self.world;
+        if world.active && !self.config.breaks(Broken::ReapedSlotsDropped) {
+            world.changed |= monitor.slot;
+        }
+        Some(world)
+    }
+
+    fn slot(&self, number: u8) -> Tracks {
+        self.world.monitors[usize::from(number)].slot
     }
 
     fn free_reaped(&mut self) {
@@ -158,6 +175,25 @@ impl Owner<'_> {
             world.monitors[usize::from(world.reaping) - 1].slot = 0;
             world.reaping = 0;
         });
+    }
+
+    /// The owner of another migration reaps for all subscriptions, whenever it likes; and may die over it.
+    fn second_owner(&mut self) {
+        let add = |steps: &mut Steps, deed, world| steps.add(Who::SecondOwner, deed, 0, world);
+        let mut world = *self.world;
+        if world.second_reaping != 0 {
+            world.second_reaping = 0;
+            add(self.steps, Deed::OwnerDies, world);
+            world.monitors[usize::from(self.world.second_reaping) - 1].slot = 0;
+            add(self.steps, Deed::ReapFree, world);
+            return;
+        }
+        for number in 0..self.config.monitors {
+            if let Some(mut world) = self.reaped(number) {
+                world.second_reaping = number + 1;
+                add(self.steps, Deed::Reap, world);
+            }
+        }
     }
 
     fn place(&self, position: u8) -> Place {
@@ -274,6 +310,7 @@ fn owner_died(world: &mut World) {
 /// The machine restarts: every program is gone, and so is what was in the area.
 fn machine_died(world: &mut World) {
     owner_died(world);
+    world.second_reaping = 0;
     world.monitors = [Monitor::IDLE; 2];
     world.changed = 0;
     world.taken = 0;

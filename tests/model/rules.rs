@@ -22,6 +22,8 @@ pub enum Broken {
     ReapedSlotsDropped,
     /// An image that comes back under its name begins with free slots.
     RestartDropsSlots,
+    /// Who reaps a dead image does not hold the lock of its name meanwhile.
+    ReapWithoutLock,
     /// The scan of the window goes `taken`, `changed`, slots.
     WindowAgainstTheFlow,
     /// Nothing is sealed.
@@ -53,6 +55,8 @@ pub struct Config {
     pub parts: u8,
     pub monitors: u8,
     pub copiers: u8,
+    /// Another migration has a subscription of the same area: its owner reaps dead images too.
+    pub second_owner: bool,
     /// Writes and batches may span two tracks.
     pub ranges: bool,
     /// A write may cover only one part of its track.
@@ -85,6 +89,7 @@ impl Config {
         parts: 1,
         monitors: 1,
         copiers: 1,
+        second_owner: false,
         ranges: false,
         partial_writes: false,
         images_die: false,
@@ -139,6 +144,7 @@ pub enum Who {
     Image(u8),
     Copier(u8),
     Owner,
+    SecondOwner,
     Machine,
 }
 
@@ -195,7 +201,7 @@ deeds! {
     Fill => "fills taken with all tracks of the plan",
     Resume => "resumes where the checkpoint says",
     Reap => "finds an image dead: sets the track of its slot in changed",
-    ReapFree => "frees the slot of the dead image",
+    ReapFree => "frees the slot of the image that it found dead",
     Close => "is told that all is closed: seals the tracks",
     SealSeen => "has the seal become visible to the others",
     GiveUp => "gives the window up: unseals",
@@ -231,6 +237,7 @@ impl fmt::Display for Label {
             Who::Image(number) => write!(f, "image {}", number + 1)?,
             Who::Copier(number) => write!(f, "copier {}", number + 1)?,
             Who::Owner => f.write_str("the owner")?,
+            Who::SecondOwner => f.write_str("the owner of another migration")?,
             Who::Machine => f.write_str("the machine")?,
         }
         write!(f, " {}", self.deed.words())?;

@@ -2,7 +2,7 @@
 
 use crate::rules::{Config, Deed, Label};
 use crate::steps::Steps;
-use crate::world::{Copier, World};
+use crate::world::{Copier, Phase, World};
 use std::fmt;
 
 /// What the search of one configuration found.
@@ -64,7 +64,7 @@ pub fn explore(config: &Config) -> Outcome {
         for &(label, after) in steps.of(&world, config) {
             outcome.steps += 1;
             outcome.deeds[label.deed as usize] += 1;
-            let is_new = visited.insert(canonical(after, config).key(), at as u32);
+            let (_, is_new) = visited.insert(canonical(after, config).key(), at as u32);
             if let Some(end) = is_new.then(|| wrong(&after, config)).flatten() {
                 let labels = story(&visited, config);
                 outcome.loss = Some(Story { labels, end });
@@ -76,6 +76,34 @@ pub fn explore(config: &Config) -> Outcome {
     }
     outcome.states = visited.keys.len();
     outcome
+}
+
+/// How many states can be reached, and how many of them are traps: whatever happens, the openers of the
+/// target are never released.
+pub fn traps(config: &Config) -> (usize, usize) {
+    let mut visited = Visited::new();
+    visited.insert(World::start(config.all_cells()).key(), 0);
+    let mut before: Vec<Vec<u32>> = Vec::new();
+    let mut steps = Steps::default();
+    let mut at = 0;
+    while at < visited.keys.len() {
+        let world = World::of_key(visited.keys[at]);
+        for &(_, after) in steps.of(&world, config) {
+            let (index, _) = visited.insert(canonical(after, config).key(), at as u32);
+            before.resize(visited.keys.len(), Vec::new());
+            before[index as usize].push(at as u32);
+        }
+        at += 1;
+    }
+    let is_released = |index: &usize| World::of_key(visited.keys[*index]).phase == Phase::Released;
+    let mut to_follow: Vec<usize> = (0..visited.keys.len()).filter(is_released).collect();
+    let mut hopeful = vec![false; visited.keys.len()];
+    while let Some(index) = to_follow.pop() {
+        if !std::mem::replace(&mut hopeful[index], true) {
+            to_follow.extend(before[index].iter().map(|&index| index as usize));
+        }
+    }
+    (hopeful.len(), hopeful.iter().filter(|&&hopeful| !hopeful).count())
 }
 
 /// The copying threads are alike: which of them has which batch makes no difference. (Stories name them,
@@ -128,19 +156,20 @@ impl Visited {
         Visited { keys: Vec::new(), parents: Vec::new(), table: vec![0; 1 << 12] }
     }
 
-    /// Whether the state is new.
-    fn insert(&mut self, key: u128, parent: u32) -> bool {
+    /// The state's index, and whether it is new.
+    fn insert(&mut self, key: u128, parent: u32) -> (u32, bool) {
         let place = self.place(key);
         if self.table[place] != 0 {
-            return false;
+            return (self.table[place] - 1, false);
         }
+        let index = self.keys.len() as u32;
         self.keys.push(key);
         self.parents.push(parent);
-        self.table[place] = self.keys.len() as u32;
+        self.table[place] = index + 1;
         if self.keys.len() * 2 > self.table.len() {
             self.grow();
         }
-        true
+        (index, true)
     }
 
     /// Where the state is in the table, or where it belongs.

@@ -229,6 +229,8 @@ pub struct World {
     pub position: u8,
     /// The monitor (from 1) whose slot was added to `changed` and is freed next.
     pub reaping: u8,
+    /// The same of the owner of another migration.
+    pub second_reaping: u8,
     /// The checkpoint.
     pub phase: Phase,
     /// The catalog names the target.
@@ -259,6 +261,7 @@ impl World {
             owner: OwnerStep::Down,
             position: 0,
             reaping: 0,
+            second_reaping: 0,
             phase: Phase::Copying,
             cataloged: false,
             target: 0,
@@ -325,6 +328,7 @@ impl World {
         coder.step(&mut self.owner, |step| step as u8, &OwnerStep::ALL, 4);
         coder.number(&mut self.position, 2);
         coder.number(&mut self.reaping, 2);
+        coder.number(&mut self.second_reaping, 2);
         coder.step(&mut self.phase, |step| step as u8, &Phase::ALL, 2);
         coder.flag(&mut self.cataloged);
         coder.number(&mut self.target, 4);

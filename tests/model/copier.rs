@@ -92,17 +92,19 @@ impl Thread<'_> {
         });
     }
 
+    /// The parts of a track may be read in any order.
     fn read(&mut self) {
-        self.step(Deed::Read, |_, copier, config| {
-            let cell = lowest(copier.to_do);
-            copier.buffer |= cell;
-            copier.to_do &= !cell;
-            if copier.to_do == 0 {
-                let late = config.breaks(Broken::ClearAfterReading);
-                copier.step = if late { CopierStep::Read } else { CopierStep::Writing };
-                copier.to_do = config.cells_of(copier.snapshot);
-            }
-        });
+        for cell in members(self.copier.to_do) {
+            self.step(Deed::Read, |_, copier, config| {
+                copier.buffer |= cell;
+                copier.to_do &= !cell;
+                if copier.to_do == 0 {
+                    let late = config.breaks(Broken::ClearAfterReading);
+                    copier.step = if late { CopierStep::Read } else { CopierStep::Writing };
+                    copier.to_do = config.cells_of(copier.snapshot);
+                }
+            });
+        }
     }
 
     fn clear_late(&mut self) {
@@ -214,6 +216,11 @@ fn tell_others(world: &mut World, number: u8, config: &Config) {
 pub fn flush(world: &mut World, kept: Cells) {
     world.durable = world.durable & !kept | world.target & kept;
     world.unflushed = 0;
+}
+
+/// The members of a set, each as a set of its own.
+fn members(set: u8) -> impl Iterator<Item = u8> {
+    (0..u8::BITS).map(|bit| 1 << bit).filter(move |member| set & member != 0)
 }
 
 /// Every subset of a set, the empty one and the set itself among them.

@@ -254,6 +254,12 @@ fn clearing_after_reading_loses() {
     loses(Broken::ClearAfterReading, Config::SMALL);
 }
 
+/// Unless the owner waits for the writes that were begun before it subscribed: see the story above.
+#[test]
+fn asking_for_the_subscription_before_the_write_loses() {
+    loses(Broken::SubscriptionAskedAtBegin, Config::SMALL);
+}
+
 #[test]
 fn plain_stores_lose() {
     let config =

@@ -99,7 +99,11 @@ impl Image<'_> {
                 monitor.step = MonitorStep::Idle;
             });
         } else {
-            self.step(Deed::Admitted, |monitor, _| monitor.step = MonitorStep::Writing);
+            let asked = self.config.breaks(Broken::SubscriptionAskedAtBegin) && self.world.active;
+            self.step(Deed::Admitted, |monitor, _| {
+                monitor.to_note = if asked { monitor.range } else { 0 };
+                monitor.step = MonitorStep::Writing;
+            });
         }
     }
 
@@ -130,7 +134,9 @@ impl Image<'_> {
             }
             return;
         }
-        if !self.world.active {
+        let early = self.config.breaks(Broken::SubscriptionAskedAtBegin);
+        let active = if early { self.monitor.to_note != 0 } else { self.world.active };
+        if !active {
             self.step(Deed::NoSubscription, |monitor, _| monitor.step = MonitorStep::Noted);
         } else {
             self.step(Deed::Subscription, |monitor, _| {

@@ -12,6 +12,8 @@ pub enum Broken {
     ClearBeforeSet,
     /// The batch is read before its bits are cleared in `changed`.
     ClearAfterReading,
+    /// `begin` asks whether the subscription is active, and `end` goes by its answer.
+    SubscriptionAskedAtBegin,
     /// `end` loads the word of `changed`, and stores it with its bit added.
     PlainStores,
     /// Two threads may hold the same track.

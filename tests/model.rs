@@ -214,7 +214,7 @@ fn the_rules_hold_without_the_look_for_monitored_writes() {
     holds(config, &[Deed::Refused, Deed::NotQuiet, Deed::OwnerDies, Deed::MachineDies]);
 }
 
-/// Thirty million states: only optimised code explores them in minutes.
+/// 37 million states: optimised code takes a minute for them, code that is not takes a quarter of an hour.
 #[cfg(not(debug_assertions))]
 #[test]
 fn the_rules_hold_for_larger_configurations() {

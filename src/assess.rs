@@ -54,7 +54,7 @@ pub struct Part {
 impl Part {
     /// Tracks of all extents.
     pub fn track_count(&self) -> u32 {
-        self.dscbs.extents.iter().map(|extent| extent.track_count).sum()
+        self.dscbs.track_count()
     }
 
     /// What tells it from others of its name.
@@ -116,7 +116,7 @@ pub struct Assessment {
 impl Assessment {
     /// Tracks of all parts.
     pub fn track_count(&self) -> u32 {
-        self.parts.iter().map(Part::track_count).sum()
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.track_count()))
     }
 
     /// Every extent with its volume, in order.
@@ -155,8 +155,14 @@ impl Encode for Assessment {
     }
     fn decode(from: &mut Decoder<'_>) -> Result<Assessment> {
         let (name, parts, cataloged) = (from.get()?, from.get::<Vec<Part>>()?, from.get()?);
-        if parts.is_empty() {
-            return Err(Error::new(Reason::EndOfData, "an assessment without parts"));
+        let track_count: u64 = parts
+            .iter()
+            .flat_map(|part| &part.dscbs.extents)
+            .map(|extent| u64::from(extent.track_count))
+            .sum();
+        if parts.is_empty() || track_count > u64::from(u32::MAX) {
+            let what = "an assessment without parts, or with more tracks than there can be";
+            return Err(Error::new(Reason::EndOfData, what));
         }
         Ok(Assessment { name, parts, cataloged, refusals: Vec::new() })
     }

@@ -123,6 +123,16 @@ pub(super) fn extent_for_extent(
     let mut left = candidates.to_vec();
     let mut space = Vec::new();
     for part in &data_set.parts {
+        if part.dscbs.extents.len() > EXTENTS_MAX {
+            return Err(Error::new(
+                Reason::TooManyExtents,
+                format!(
+                    "its part has {} extents, where {EXTENTS_MAX} are allowed; combine them by another mode",
+                    part.dscbs.extents.len()
+                ),
+            )
+            .on_volume(part.volser));
+        }
         let found = left.iter().enumerate().find_map(|(place, &index)| {
             let mut trial = targets[index].clone();
             let extents: Option<Vec<Extent>> = part

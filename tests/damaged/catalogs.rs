@@ -157,3 +157,52 @@ fn second_pointer(world: &World) {
     drop(catalog);
     patch(world, INDEX, &[0xE9, 0xE9, 0xE9, 0x40], 8, &[0, 0, NAMES as u8]);
 }
+
+/// More aliases of one index than the byte counts that counts them.
+#[test]
+fn hundreds_of_aliases_are_counted() {
+    const COUNT: usize = 264;
+    let world = World::new();
+    let entries: Vec<Vec<u8>> = (0..COUNT)
+        .map(|number| {
+            let digit = |n: usize| 0xF0 + (n % 10) as u8;
+            let name = [
+                0xC5,
+                digit(number / 100),
+                digit(number / 10),
+                digit(number),
+                0x40,
+                0x40,
+                0x40,
+                0x40,
+            ];
+            [&name[..], &[0, 0, NAMES as u8, 4], &DAMAGE].concat()
+        })
+        .collect();
+    // Twelve in a block: blocks 3 to 17 of the first track, then those of the second.
+    let place =
+        |block: usize| if block < 15 { [0, 0, 3 + block as u8] } else { [0, 1, block as u8 - 14] };
+    let high = [0xFF; 8];
+    let blocks: Vec<&[Vec<u8>]> = entries.chunks(12).collect();
+    for (number, entries) in blocks.iter().enumerate() {
+        let is_last = number + 1 == blocks.len();
+        let link = if is_last { [0; 3] } else { place(number + 1) };
+        let mut data = vec![0, 0];
+        entries.iter().for_each(|entry| data.extend(entry));
+        data.extend([&high[..], &link, &[0]].concat());
+        data[1] = data.len() as u8;
+        data.resize(256, 0);
+        let key = if is_last { &high } else { &entries[entries.len() - 1][..8] };
+        let [_, track, record] = place(number);
+        let offset = world::block_offset(record.into());
+        world.track(10 + u32::from(track), offset, &[key, &data].concat());
+    }
+    let used = usize::from(world.block_data(INDEX)[1]);
+    world.block(INDEX, 8 + used - 4, &place(0));
+    let volume = world.open(&world.source());
+    let found = CvolCatalog::find_on(volume).unwrap().unwrap().check().unwrap();
+    assert!(found.damage.is_empty(), "{:?}", found.damage);
+    assert!(found.remarks.iter().any(|remark| remark.contains("aliases")), "{:?}", found.remarks);
+    let (code, text) = world.migrate();
+    assert_eq!(code, 0, "{text}");
+}

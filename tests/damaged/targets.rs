@@ -41,6 +41,22 @@ pub const KINDS: &[Kind] = &[
         w.targets = w.volumes.clone();
         w.add_option("--mode", "extent-for-extent");
     }),
+    kind("more extents than a volume may hold", Reason::TooManyExtents, &["SRC001", "17"], |w| {
+        // Ten more in the F3, and one in a second one; free space is void, because they are recorded as free.
+        w.dscb(1, 58, &[0x04]);
+        let descriptor = |number: u8, track: u8| [1, number, 0, track / 20, 0, track % 20];
+        let whole =
+            |number, track| [&descriptor(number, track)[..], &descriptor(0, track)[2..]].concat();
+        for (number, place) in (6u8..).zip([34, 45, 55, 65, 75, 85, 95, 105, 115, 125]) {
+            w.dscb(6, place, &whole(number, 120 + 2 * number));
+        }
+        w.dscb(6, 135, &[0, 0, 0, 1, 9]);
+        w.dscb(9, 0, &[3; 4]);
+        w.dscb(9, 4, &whole(16, 160));
+        w.dscb(9, 44, &[0xF3]);
+        w.dscb(5, 59, &[17]);
+        w.add_option("--mode", "extent-for-extent");
+    }),
     kind("another process writes the source", Reason::VolumeInUse, &["SRC001.ckd", "sleep"], |w| {
         let writer = Beside::writer(&w.source());
         w.beside.push(Box::new(writer));

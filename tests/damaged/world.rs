@@ -116,7 +116,7 @@ pub fn catalog(volume: &Arc<dyn Volume>) -> CvolCatalog {
 }
 
 /// The bytes of both images before any damage.
-fn originals() -> &'static [Vec<u8>; 2] {
+pub fn originals() -> &'static [Vec<u8>; 2] {
     static ORIGINALS: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
     ORIGINALS.get_or_init(|| {
         let folder = support::folder();

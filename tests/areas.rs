@@ -4,6 +4,7 @@
 //! The other processes are this test program once more, started with [`ROLE`] in its environment: each test of
 //! a role begins with `role()`, does what its role is and says so line by line on its output.
 #![cfg(target_os = "linux")]
+#![allow(unsafe_code)]
 
 mod support;
 
@@ -204,6 +205,34 @@ fn a_role_of_another_process() {
                 threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>()
             });
             say(counts);
+        }
+        "fork" => {
+            let image = Image::register(&area, "WRITER", Kind::Brackets).unwrap();
+            let begun = image.begin(extent(33, 1)).unwrap();
+            // SAFETY: the child uses nothing that another thread may have locked but the allocator, which forks well.
+            match unsafe { libc::fork() } {
+                0 => {
+                    let refused = image.begin(extent(44, 1)).map_err(|error| error.reason());
+                    // Neither the end of the parent's write nor the parent's farewell is the child's.
+                    image.end(begun);
+                    drop(image);
+                    let own = Image::register(&area, "CHILD", Kind::Brackets).unwrap();
+                    own.write(extent(55, 1), || ()).unwrap();
+                    let right = refused == Err(Reason::ImageDetached);
+                    // SAFETY: it ends the child at once, without what the test's threads would do.
+                    unsafe { libc::_exit(i32::from(!right)) };
+                }
+                child => {
+                    let mut status = -1;
+                    // SAFETY: it writes one number, where it was told to.
+                    unsafe { libc::waitpid(child, &raw mut status, 0) };
+                    say(status);
+                    heard();
+                    image.end(begun);
+                    say("ended");
+                    heard();
+                }
+            }
         }
         "thread-ends" => {
             let image = Image::register(&area, "WRITER", Kind::Brackets).unwrap();
@@ -425,6 +454,64 @@ fn a_thread_that_ended_inside_its_write_frees_its_slot() {
     assert_eq!(subscription.next_work(all(), 9).unwrap(), Some(extent(77, 1)));
     assert_eq!(subscription.left_count(all()).unwrap(), 1);
     assert_eq!(report(&area, "WRITER").slots_in_use, 2);
+}
+
+#[test]
+fn a_fork_registers_itself_and_leaves_its_parent_alone() {
+    let folder = folder();
+    let area = area(folder.path());
+    let subscription = filled(&area);
+    let mut player = Player::new("fork", folder.path());
+    assert_eq!(player.hear(), "0");
+    assert_eq!(report(&area, "CHILD").standing, Standing::Dead);
+    let parent = report(&area, "WRITER");
+    assert_eq!((parent.standing, parent.slots_in_use), (Standing::Attached, 1));
+    assert_eq!(area.reap().unwrap().len(), 1);
+    assert_eq!(report(&area, "WRITER").standing, Standing::Attached);
+    assert_eq!(subscription.next_work(all(), 9).unwrap(), Some(extent(55, 1)));
+    assert_eq!(subscription.left_count(all()).unwrap(), 1);
+    player.tell("");
+    assert_eq!(player.hear(), "ended");
+    assert_eq!(subscription.left_count(all()).unwrap(), 2);
+}
+
+/// The layout that other programs rely on, by its numbers.
+#[test]
+fn everything_lies_where_the_layout_says() {
+    let folder = folder();
+    let known = Identity { device_code: 0x90, volser: *b"VOLSER", ..identity() };
+    let area = Area::open_in(folder.path(), known).unwrap();
+    let subscription = Subscription::open(&area, MIGRATION).unwrap();
+    subscription.fill(&[extent(64, 2)]).unwrap();
+    subscription.seal(&[extent(0, 1)]).unwrap();
+    let image = Image::register(&area, "ABCDEFGHIJ", Kind::Brackets).unwrap();
+    image.write(extent(130, 1), || ()).unwrap();
+    assert!(image.begin(extent(0, 2)).is_err());
+    let _begun = image.begin_unbound(extent(5, 3)).unwrap();
+    let bytes = fs::read(area.path().unwrap()).unwrap();
+    let words: Vec<u64> =
+        bytes.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word)).collect();
+    let [id, boot] = [area.id(), area.boot()];
+    assert_eq!(
+        words[..8],
+        [0x544D_5241_5245_4101, 1, 17_088 + 24 * 160, id[0], id[1], boot[0], boot[1], 10_000]
+    );
+    assert_eq!(words[8..18], [0x90_001E, 0x564F_4C53_4552, 1, 2, 32, 64, 8, 160, 1, 1]);
+    assert_eq!(words[24], 1);
+    let process = u64::from(std::process::id());
+    assert_eq!(words[64..70], [0x102, 0x4142_4344_4546_4748, 0x494A << 48, 0, 0, process]);
+    assert_eq!((words[71], words[72], words[74], words[75]), (1, 0, 1, 1));
+    let slots = &words[576..576 + 64 * 8];
+    let used: Vec<_> = slots.chunks(8).filter(|slot| slot[0] != 0).collect();
+    assert_eq!(used.len(), 1);
+    assert_eq!(used[0][..3], [1 << 63 | 3 << 32 | 5, 0, 2]);
+    assert_eq!(used[0][3], 1 << 63 | 1 << 32 | 130);
+    assert_eq!(words[16_960..16_964], [2, 7, 11, process]);
+    let (changed, taken, sealed) = (17_088, 17_088 + 160, 17_088 + 320);
+    assert_eq!(words[changed..changed + 3], [0, 0, 4]);
+    assert_eq!(words[taken..taken + 3], [0, 3, 0]);
+    assert_eq!(words[sealed..sealed + 3], [1, 0, 0]);
+    assert_eq!(words.len(), 17_088 + 24 * 160);
 }
 
 #[test]

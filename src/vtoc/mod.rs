@@ -5,6 +5,8 @@
 //! | `read` | label, format 4, every track of the VTOC: a [`Vtoc`] |
 //! | `chain` | the DSCBs and extents of one data set |
 //! | `claims` | who has which tracks |
+//! | `sound` | what must hold before a VTOC is changed |
+//! | `edit` | a copy of the VTOC on which a change is worked out |
 //! | [`free_space`] | the runs of free tracks |
 //! | [`check`](mod@check) | whether a whole volume is sound |
 //! | [`init`] | an empty volume |
@@ -13,9 +15,12 @@
 mod chain;
 pub mod check;
 mod claims;
+mod edit;
 pub mod free_space;
 pub mod init;
+pub mod manager;
 mod read;
+mod sound;
 pub mod space;
 
 pub use free_space::FreeSpace;

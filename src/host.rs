@@ -9,6 +9,7 @@ use crate::name::Volser;
 use crate::switch::{Ports, Space};
 use crate::volume::Volume;
 use crate::volume::intent::Journal;
+use crate::vtoc::manager::VtocSpaceManager;
 
 use std::sync::Arc;
 
@@ -51,7 +52,7 @@ impl Host {
             if let Some(catalog) = CvolCatalog::find_on(volume.clone())? {
                 host.catalogs.push(Arc::new(catalog));
             }
-            //SPACE
+            host.space.insert(volser, Arc::new(VtocSpaceManager::new(volume.clone())));
             if let Some(other) = host.volumes.insert(volser, volume.clone()) {
                 return Err(Error::new(
                     Reason::DuplicateVolser,

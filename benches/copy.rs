@@ -22,6 +22,7 @@ use trackmirror::copy::{Copier, CopyOptions, Volumes};
 use trackmirror::geometry::{Device, Extent, Geometry, Track};
 use trackmirror::track::{self, Place};
 use trackmirror::translate::TranslateTable;
+use trackmirror::verify::verify;
 use trackmirror::volume::label::Label;
 use trackmirror::volume::{Access, Held, Lock, Volume, ckd::CkdVolume};
 use trackmirror::{Result, Volser};
@@ -98,9 +99,13 @@ fn copy_ours(source: &Path, target: &Path, threads: usize, flush: bool) -> Resul
     let step_tracks = number_from("STEP_TRACKS").unwrap_or(u32::MAX);
     let options = CopyOptions { threads, batch_tracks, digests: false };
     let volumes = |volser, volume| Volumes::from([(volser, volume)]);
-    let mut copier = Copier::new(table, &volumes(from, source), &volumes(to, target), options)?;
+    let (sources, targets) = (volumes(from, source), volumes(to, target));
+    let mut copier = Copier::new(table, &sources, &targets, options)?;
     while !copier.step(step_tracks)?.done {}
-    Ok(start.elapsed())
+    let time = start.elapsed();
+    let found = verify(copier.table(), &sources, &targets, 2)?;
+    assert!(found.is_equal(), "{:?}", found.differences.first());
+    Ok(time)
 }
 
 /// To try other batches than a cylinder, and other steps than one for all.

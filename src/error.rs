@@ -153,6 +153,7 @@ reasons! {
     SourceChanged = 902, Refused, "the source changed where it must not";
     // Layer 10: migrations.
     PlanDiffers = 1001, Refused, "an unfinished migration has another plan";
+    Interrupted = 1002, Environment, "stopped on request";
     Broken = 1601, Internal, "a rule of the library was broken";
 }
 

@@ -11,6 +11,7 @@ use crate::volume::Volume;
 use crate::volume::intent::Journal;
 use crate::vtoc::manager::VtocSpaceManager;
 
+use crate::vtoc::manager::VtocSpaceManager;
 use std::sync::Arc;
 
 /// The ports of a migration. Each may be replaced singly, for each volume.

@@ -1,4 +1,25 @@
-//! Moves mainframe data sets between DASD volumes, track by track.
+//! `trackmirror` moves mainframe data sets between DASD volumes, track by track.
+//!
+//! A data set is assessed (catalog, VTOC), space is allocated for it on other volumes under the same name, its tracks
+//! are copied there, the catalog is made to point to them, and the source is scratched or kept. Whatever is interrupted,
+//! whenever, every name leads to one complete copy, and the migration can be taken up again.
+//!
+//! | to | see |
+//! |---|---|
+//! | move data sets from one volume to another | [`migrate`] |
+//! | know what a data set is, and what forbids moving it | [`assess`](mod@assess) |
+//! | find space for data sets on volumes | [`plan`](mod@plan) |
+//! | know where a track goes | [`translate`] |
+//! | keep sets of tracks | [`changed`] |
+//! | copy tracks, so that it can be stopped and gone on with | [`copy`] |
+//! | compare two copies | [`verify`](mod@verify) |
+//! | read, check, initialise or change a VTOC | [`vtoc`] |
+//! | read or change an OS CVOL | [`catalog`] |
+//! | read and write volume images | [`volume`] |
+//!
+//! The outside is reached through ports, and each may be replaced singly: [`Volume`], [`SpaceManager`], [`Catalog`],
+//! [`CheckpointStore`], [`Clock`]; a [`Host`] bundles them. The library starts no thread that outlives a call and keeps no
+//! global state.
 
 pub mod assess;
 pub mod bytes;
@@ -25,6 +46,7 @@ pub mod volume;
 pub mod vtoc;
 
 pub use catalog::Catalog;
+pub use checkpoint::CheckpointStore;
 pub use clock::Clock;
 pub use error::{Code, Error, Reason, Result};
 pub use host::Host;

@@ -53,7 +53,7 @@
 mod durable;
 mod propose;
 
-pub use durable::MoveOptions;
+pub use durable::{MoveOptions, status};
 pub use propose::{Selection, kept_name, propose};
 
 use crate::checkpoint::{Checkpoint, CheckpointStore};
@@ -370,7 +370,7 @@ impl Migration {
     fn begin_copying(&mut self) -> Result<()> {
         let plan = self.plan();
         let volumes = &self.host.volumes;
-        let mut copier = Copier::new(plan.table()?, volumes, volumes, self.copy_options.clone())?;
+        let mut copier = Copier::new(plan.table()?, volumes, volumes, self.copy_options)?;
         if self.durable.lock().stored.options.used_only {
             for data_set in &plan.data_sets {
                 for (volser, extent) in data_set.unused_source() {
@@ -663,7 +663,8 @@ fn touched(plan: &Plan) -> BTreeSet<Volser> {
 fn check_writable(host: &Host, volsers: &BTreeSet<Volser>) -> Result<()> {
     for volser in volsers {
         let volume = host.volumes.get(volser).ok_or_else(|| {
-            Error::new(Reason::NoSuchVolume, "the volume is not given; give its image").on_volume(*volser)
+            Error::new(Reason::NoSuchVolume, "the volume is not given; give its image")
+                .on_volume(*volser)
         })?;
         if !volume.is_writable() {
             return Err(Error::new(

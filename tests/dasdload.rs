@@ -11,8 +11,10 @@ mod support;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use tempfile::TempDir;
+use trackmirror::Reason;
 use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use trackmirror::dscb::Format1;
@@ -119,7 +121,13 @@ impl World {
     }
 
     /// Migrates by the catalog of LOAD01.
-    fn migrate(&self, mask: &str, sources: &[&str], targets: &[&str], options: &[&str]) -> i32 {
+    fn migrate(
+        &self,
+        mask: &str,
+        sources: &[&str],
+        targets: &[&str],
+        options: &[&str],
+    ) -> (i32, String) {
         let mut arguments: Vec<OsString> = ["migrate", mask].map(OsString::from).into();
         let mut give = |option: &str, volser: &str| {
             arguments.extend([option.into(), self.image(volser).into_os_string()]);
@@ -129,27 +137,51 @@ impl World {
         give("--catalog", LOADED);
         arguments.extend(["--state".into(), self.path("state").into_os_string(), "--yes".into()]);
         arguments.extend(options.iter().map(OsString::from));
-        self.trackmirror(arguments).0
+        self.trackmirror(arguments)
     }
 
     /// Migrates, and sees that everything is sound afterwards: the volumes, and the catalog.
     fn migrate_well(&self, mask: &str, sources: &[&str], targets: &[&str], options: &[&str]) {
-        assert_eq!(self.migrate(mask, sources, targets, options), 0);
+        assert_eq!(self.migrate(mask, sources, targets, options).0, 0);
         for volser in sources.iter().chain(targets) {
             // dasdload's VTOCs do not record free space, which is worth a remark.
             let (code, text) =
                 self.trackmirror([OsStr::new("check"), self.image(volser).as_os_str()]);
             assert!(code == 0 || (code == 4 && sources.contains(volser)), "{volser}: {text}");
         }
-        self.catalog(Access::Read).check().unwrap();
+        assert_eq!(self.catalog(Access::Read).check().unwrap().damage, []);
     }
 
     /// The records of a sequential data set as `dasdseq` reads them.
     fn dasdseq(&self, volser: &str, name: &str) -> Vec<u8> {
-        let output = self.path("dasdseq.out");
-        let operands = [self.image(volser).into_os_string(), name.into(), output.clone().into()];
-        support::tool("dasdseq", operands);
-        fs::read(output).unwrap()
+        let mut files = self.unload("dasdseq", volser, name);
+        assert_eq!(files.len(), 1, "{name} on {volser}");
+        files.remove(0).1
+    }
+
+    /// The members of a library as `dasdpdsu` reads them: names and contents.
+    fn dasdpdsu(&self, volser: &str, name: &str) -> Vec<(String, Vec<u8>)> {
+        self.unload("dasdpdsu", volser, name)
+    }
+
+    /// The files that one of the emulator's tools makes of a data set, in the folder where it runs.
+    fn unload(&self, tool: &str, volser: &str, name: &str) -> Vec<(String, Vec<u8>)> {
+        let folder = support::folder();
+        let output = Command::new(tool)
+            .args([self.image(volser).as_os_str(), OsStr::new(name)])
+            .current_dir(folder.path())
+            .output()
+            .unwrap_or_else(|error| panic!("{tool} cannot be run, is it installed? {error}"));
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{tool} {volser} {name}: {text}");
+        let mut files = Vec::new();
+        for file in fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            let name = file.file_name().to_string_lossy().into_owned();
+            files.push((name, fs::read(file.path()).unwrap()));
+        }
+        files.sort();
+        files
     }
 
     /// The data sets of a volume as `dasdls` lists them.
@@ -313,13 +345,13 @@ fn members_of_a_library_are_the_same_for_dasdpdsu() {
     let world = World::load(&["sys1.samplib empty trk 10 1 5 po fb 80 3120 0"]);
     world.init("TGT001", 40);
     write_members(&world, "SYS1.SAMPLIB");
-    let before = dasdpdsu(&world, LOADED, "SYS1.SAMPLIB");
+    let before = world.dasdpdsu(LOADED, "SYS1.SAMPLIB");
     assert_eq!(before.len(), 3);
 
     world.migrate_well("SYS1.SAMPLIB", &[LOADED], &["TGT001"], &["--verify"]);
 
     assert_eq!(world.cataloged("SYS1.SAMPLIB"), ["TGT001"]);
-    assert_eq!(dasdpdsu(&world, "TGT001", "SYS1.SAMPLIB"), before);
+    assert_eq!(world.dasdpdsu("TGT001", "SYS1.SAMPLIB"), before);
 }
 
 /// Writes a directory with three members over the empty library that `dasdload` made.
@@ -365,25 +397,6 @@ fn write_members(world: &World, name: &str) {
 fn tracks_of(volume: &dyn Volume, name: &str) -> Vec<Track> {
     let found = Vtoc::read(volume).unwrap().find(&ds_name(name)).unwrap().unwrap();
     tracks(&found.extents).collect()
-}
-
-/// The members of a library as `dasdpdsu` unloads them: names and contents.
-fn dasdpdsu(world: &World, volser: &str, name: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = support::folder();
-    let status = std::process::Command::new("dasdpdsu")
-        .args([world.image(volser).as_os_str(), OsStr::new(name)])
-        .current_dir(folder.path())
-        .stdout(std::process::Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success());
-    let mut members: Vec<(String, Vec<u8>)> = fs::read_dir(folder.path())
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .map(|file| (file.file_name().unwrap().to_string_lossy().into(), fs::read(file).unwrap()))
-        .collect();
-    members.sort();
-    members
 }
 
 /// LOAD01 with four data sets of 1, 3, 4 and 16 extents, and an empty TGT001: names, extents, records.
@@ -528,7 +541,9 @@ fn one_primary_space_that_nobody_has_is_refused_and_nothing_changes() {
     let images = [LOADED, "TGT001", "TGT002", "TGT003"].map(|volser| world.image(volser));
     let before = images.each_ref().map(|image| fs::read(image).unwrap());
     let targets = ["TGT001", "TGT002", "TGT003"];
-    assert_eq!(world.migrate(name, &[LOADED], &targets, &["--mode", "one-primary"]), 8);
+    let (code, text) = world.migrate(name, &[LOADED], &targets, &["--mode", "one-primary"]);
+    assert_eq!(code, 8);
+    assert!(text.contains(name) && text.contains(&format!("[{}]", Reason::NoSpace as u32)));
     for (image, before) in images.iter().zip(&before) {
         assert!(fs::read(image).unwrap() == *before, "{} was changed", image.display());
     }

@@ -135,7 +135,10 @@ fn os_vs1_finds_and_reads_what_was_moved() {
         let line = printed.lines().find(|line| line.contains(data_set));
         assert!(line.is_some_and(|line| line.contains(volser)), "{data_set}:\n{printed}");
     }
-    // After all that the guest did to them, every volume is sound.
+    // After all that the guest did to them, catalogs and volumes are sound.
+    for image in [&system, &private] {
+        assert_eq!(catalog(image, Access::Read).check().unwrap().damage, []);
+    }
     for image in [
         "dliba1.150",
         "clna01.151",

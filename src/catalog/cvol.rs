@@ -31,11 +31,13 @@ use super::{Catalog, CatalogEntry};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
 use crate::name::{DsMask, DsName, Volser};
+use crate::track;
 use crate::volume::intent::Journal;
-use crate::volume::{Lock, Volume};
+use crate::volume::{Lock, Volume, VolumeExt};
 use crate::vtoc::Vtoc;
+use block::{Block, IndexBlock};
 use change::{Change, other_catalog};
-use entry::{Entry, Kind};
+use entry::{Entry, Kind, Ttr};
 use std::sync::Arc;
 use tree::{End, Path, Tree, dscb_that_fits};
 
@@ -82,6 +84,39 @@ impl CvolCatalog {
         let catalog = CvolCatalog { volume, extents: Extents::OfVtoc };
         let found = catalog.extents()?;
         Ok(found.map(|_| catalog))
+    }
+
+    /// Makes an empty catalog in these extents of a volume. Whatever is in them is lost.
+    ///
+    /// Error: [`Reason::BadRequest`] if a catalog cannot have so many tracks, or none.
+    pub fn format(volume: Arc<dyn Volume>, extents: Vec<Extent>) -> Result<CvolCatalog> {
+        let geometry = volume.geometry();
+        let track_count: u64 = extents.iter().map(|extent| u64::from(extent.track_count)).sum();
+        let last_track = track_count.checked_sub(1).and_then(|last| u16::try_from(last).ok());
+        let last_track = last_track.ok_or_else(|| {
+            Error::new(
+                Reason::BadRequest,
+                format!("SYSCTLG has 1 to 65536 tracks, not {track_count}"),
+            )
+            .on_volume(volume.volser())
+        })?;
+        let limit = Ttr { track: last_track, record: geometry.device.directory_blocks_per_track() };
+        let control = Some(Entry::volume_control(limit, Ttr { track: 0, record: 2 }));
+        let index = IndexBlock { control, entries: Vec::new(), next: None }.to_block();
+        let mut slot = vec![0; volume.slot_size()];
+        for (number, track) in
+            extents.iter().flat_map(|e| (0..e.track_count).map(|n| e.first.plus(n))).enumerate()
+        {
+            let mut records: Vec<(&[u8], &[u8])> =
+                vec![(&Block::FREE.key, &Block::FREE.data); limit.record.into()];
+            if number == 0 {
+                records[0] = (&index.key, &index.data);
+            }
+            track::build(&mut slot, volume.place(track), &records)?;
+            volume.write(track, &slot)?;
+        }
+        volume.flush()?;
+        CvolCatalog::open(volume, extents)
     }
 
     /// Checks the whole structure: every block is reachable exactly once or free, keys, order and control entries are

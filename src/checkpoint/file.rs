@@ -106,6 +106,31 @@ impl FileStore {
         })
     }
 
+    /// Who owns the migration in this folder, if anybody does: for messages.
+    pub fn owner(folder: &Path) -> Option<String> {
+        let options = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).clone();
+        let file = options.open(folder.join(OWNER)).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(holder(&file)),
+            _ => None,
+        }
+    }
+
+    /// Forgets what was saved: the folder is as if no migration had ever been in it.
+    pub fn clear(&self) -> Result<()> {
+        // In this order, so that what an interruption leaves is still the last state.
+        for slot in [1, 0] {
+            let path = self.folder.join(slot_name(slot));
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::io(path.display(), &error));
+                }
+                _ => self.sync_folder()?,
+            }
+        }
+        Ok(())
+    }
+
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -197,7 +197,10 @@ fn a_folder_has_one_owner_and_is_private() {
         assert_eq!(error.reason(), Reason::CheckpointInUse);
         assert!(error.sentence().contains(&std::process::id().to_string()), "{error}");
         assert!(error.sentence().contains(&folder.display().to_string()), "{error}");
+        let owner = FileStore::owner(&folder).unwrap();
+        assert!(owner.contains(&std::process::id().to_string()), "{owner}");
     }
+    assert_eq!(FileStore::owner(&folder), None);
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
     for name in ["checkpoint.0", "checkpoint.1", "owner"] {
@@ -211,6 +214,9 @@ fn a_folder_has_one_owner_and_is_private() {
         FileStore::peek(folder.parent().unwrap()).unwrap_err().reason(),
         Reason::NoCheckpoint
     );
+    FileStore::open(&folder).unwrap().clear().unwrap();
+    let (_, nothing) = Checkpoint::open(FileStore::open(&folder).unwrap()).unwrap();
+    assert_eq!(nothing, None);
 }
 
 #[test]

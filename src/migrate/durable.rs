@@ -73,6 +73,13 @@ pub(super) struct Stored {
     pub intent: Option<Intent>,
 }
 
+/// What a checkpoint says of its migration, for those who only want to know.
+///
+/// Error: [`Reason::CheckpointDamaged`].
+pub fn status(sections: &Sections) -> Result<(State, Plan)> {
+    Ok((sections.require(STAT)?, sections.require(PLAN)?))
+}
+
 /// The stored state together with the checkpoint that it is saved in.
 pub(super) struct Durable {
     pub stored: Stored,

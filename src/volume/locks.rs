@@ -370,7 +370,7 @@ mod system {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use std::fs::OpenOptions;
@@ -398,7 +398,7 @@ mod tests {
             (Read, MonitoredWrite, true),
             (Read, Exclusive, false),
             (MonitoredWrite, Read, true),
-            (MonitoredWrite, MonitoredWrite, cfg!(target_os = "linux")),
+            (MonitoredWrite, MonitoredWrite, true),
             (MonitoredWrite, Exclusive, false),
             (Exclusive, Read, false),
             (Exclusive, MonitoredWrite, false),

@@ -118,8 +118,11 @@ impl SpaceManager for VtocSpaceManager {
         Vtoc::read(&*self.volume)
     }
 
+    /// How the volume was opened does not count: a plan is made of volumes that are opened for reading.
     fn check_writable(&self) -> Result<()> {
-        self.begin().map(|_| ())
+        let vtoc = self.read()?;
+        refuse_kinds(&vtoc)?;
+        check_sound(&vtoc).map(drop)
     }
 
     fn allocate(&self, new: &NewDataSet, journal: &dyn Journal) -> Result<DataSetDscbs> {

@@ -73,6 +73,7 @@ pub trait SpaceManager: Send + Sync + fmt::Debug {
     }
 
     /// That data sets can be allocated and scratched here: neither the VTOC's state nor the volume's kind forbids it.
+    /// Whether the volume was opened for writing does not matter, so that a plan can be made by who only reads.
     fn check_writable(&self) -> Result<()>;
 
     /// Allocates a data set with exactly these extents.

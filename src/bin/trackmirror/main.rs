@@ -4,18 +4,27 @@
 //! prints it and ends the process. Codes of return: 0 done; 4 done with remarks, or more to do; 8 refused, nothing was
 //! changed; 12 the environment failed, what was begun can be resumed; 16 the library failed.
 
+mod assess;
 mod attributes;
+mod catalog;
 mod check;
 mod host_space;
 mod init;
+mod migrate;
 mod output;
+mod plan;
+mod progress;
+mod selection;
+mod state_folder;
+mod status;
+mod terminal;
 mod verify;
 mod vtoc;
 
 use clap::{Parser, Subcommand};
-use output::Answer;
+use output::{Answer, Outcome};
 use std::io::Write;
-use trackmirror::{Code, Result};
+use trackmirror::Code;
 
 const CODES: &str = "\
 Codes of return:
@@ -43,6 +52,13 @@ enum Verb {
     Init(init::Arguments),
     Vtoc(vtoc::Arguments),
     Check(check::Arguments),
+    Catalog(catalog::Arguments),
+    Assess(assess::Arguments),
+    Plan(plan::Arguments),
+    Migrate(migrate::Arguments),
+    Resume(migrate::ResumeArguments),
+    Status(status::Arguments),
+    Terminate(migrate::TerminateArguments),
     Verify(verify::Arguments),
 }
 
@@ -52,17 +68,31 @@ impl Verb {
             Verb::Init(_) => "init",
             Verb::Vtoc(_) => "vtoc",
             Verb::Check(_) => "check",
+            Verb::Catalog(_) => "catalog",
+            Verb::Assess(_) => "assess",
+            Verb::Plan(_) => "plan",
+            Verb::Migrate(_) => "migrate",
+            Verb::Resume(_) => "resume",
+            Verb::Status(_) => "status",
+            Verb::Terminate(_) => "terminate",
             Verb::Verify(_) => "verify",
         }
     }
 
-    fn run(&self) -> Result<Answer> {
-        match self {
-            Verb::Init(arguments) => init::run(arguments),
-            Verb::Vtoc(arguments) => vtoc::run(arguments),
-            Verb::Check(arguments) => check::run(arguments),
-            Verb::Verify(arguments) => verify::run(arguments),
-        }
+    fn run(&self) -> Outcome<Answer> {
+        Ok(match self {
+            Verb::Init(arguments) => init::run(arguments)?,
+            Verb::Vtoc(arguments) => vtoc::run(arguments)?,
+            Verb::Check(arguments) => check::run(arguments)?,
+            Verb::Catalog(arguments) => catalog::run(arguments)?,
+            Verb::Assess(arguments) => assess::run(arguments)?,
+            Verb::Plan(arguments) => plan::run(arguments)?,
+            Verb::Migrate(arguments) => migrate::run(arguments)?,
+            Verb::Resume(arguments) => migrate::resume(arguments)?,
+            Verb::Status(arguments) => status::run(arguments)?,
+            Verb::Terminate(arguments) => migrate::terminate(arguments)?,
+            Verb::Verify(arguments) => verify::run(arguments)?,
+        })
     }
 }
 
@@ -83,11 +113,13 @@ fn main() {
     let answer = command.verb.run();
     let (code, text) = match (&answer, command.json) {
         (Ok(answer), true) => (answer.code, output::json(command.verb.name(), answer)),
-        (Err(error), true) => (error.code(), output::json_error(command.verb.name(), error)),
+        (Err(failure), true) => {
+            (failure.error.code(), output::json_failure(command.verb.name(), failure))
+        }
         (Ok(answer), false) => (answer.code, answer.text.clone()),
-        (Err(error), false) => {
-            eprintln!("trackmirror: {error}");
-            (error.code(), String::new())
+        (Err(failure), false) => {
+            eprint!("trackmirror: {}\n{}", failure.error, failure.advice);
+            (failure.error.code(), String::new())
         }
     };
     // Who reads may have gone (`trackmirror vtoc ... | head`); the code still tells what happened.

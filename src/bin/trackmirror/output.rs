@@ -32,6 +32,23 @@ impl Answer {
     }
 }
 
+/// Why there is no answer.
+pub struct Failure {
+    /// What failed.
+    pub error: Error,
+    /// What can be done now, for people.
+    pub advice: String,
+}
+
+/// What a verb gives back.
+pub type Outcome<T> = std::result::Result<T, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { error, advice: String::new() }
+    }
+}
+
 /// The whole answer as JSON.
 pub fn json(verb: &str, answer: &Answer) -> String {
     format!(
@@ -41,11 +58,11 @@ pub fn json(verb: &str, answer: &Answer) -> String {
 }
 
 /// A failure as JSON.
-pub fn json_error(verb: &str, error: &Error) -> String {
+pub fn json_failure(verb: &str, Failure { error, advice }: &Failure) -> String {
     format!(
         "{:#}\n",
         json!({
-            "schema": SCHEMA, "verb": verb, "code": error.code() as i32, "error": error_value(error),
+            "schema": SCHEMA, "verb": verb, "code": error.code() as i32, "error": error_value(error), "advice": advice,
         })
     )
 }

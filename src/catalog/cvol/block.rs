@@ -192,7 +192,8 @@ mod tests {
     #[test]
     fn blocks_that_do_not_check_are_refused() {
         let mut block = Block { key: HIGH_NAME, data: [0; DATA] };
-        for (used, what) in [(0u16, "used"), (257, "used"), (2, "link"), (14, "link"), (9, "ends")] {
+        for (used, what) in [(0u16, "used"), (257, "used"), (2, "link"), (14, "link"), (9, "ends")]
+        {
             put16(&mut block.data, 0, used);
             assert!(IndexBlock::parse(&block).unwrap_err().contains(what), "{used}");
         }

@@ -87,7 +87,7 @@ impl Change {
         let (volume_places, index_places) = places.split_at(volume_blocks);
         let name = path.names[path.names.len() - 1];
         let mut child = self.put_volumes(name, entry, volume_places);
-        for (names, place) in path.names[depth..].windows(2).rev().zip(index_places) {
+        for (names, place) in path.names[depth..].windows(2).zip(index_places).rev() {
             let control = Some(Entry::index_control(*place));
             self.put_index(*place, &IndexBlock { control, entries: vec![child], next: None });
             child = Entry::index(names[0], *place);
@@ -192,9 +192,10 @@ impl Change {
         let mut slots: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
         let mut steps: Vec<Vec<TrackImage>> = Vec::new();
         for (ttr, block) in &self.writes {
-            let track = self.tree.track(ttr.track).ok_or_else(|| {
-                self.tree.damaged(*ttr, "its track is not one of the data set")
-            })?;
+            let track = self
+                .tree
+                .track(ttr.track)
+                .ok_or_else(|| self.tree.damaged(*ttr, "its track is not one of the data set"))?;
             if !slots.contains_key(&track.0) {
                 let mut slot = volume.read_track(track)?;
                 let summary = track::check(&slot, volume.place(track))?;
@@ -208,9 +209,9 @@ impl Change {
                     && record.key.len() == block.key.len()
                     && record.data.len() == DATA
             });
-            let data = record.map(|record| record.data_range()).ok_or_else(|| {
-                self.tree.damaged(*ttr, "there is no such block")
-            })?;
+            let data = record
+                .map(|record| record.data_range())
+                .ok_or_else(|| self.tree.damaged(*ttr, "there is no such block"))?;
             slot[data.start - block.key.len()..data.start].copy_from_slice(&block.key);
             slot[data].copy_from_slice(&block.data);
             let image = TrackImage { track, image: slot.clone() };
@@ -363,8 +364,7 @@ impl Change {
         let control = self.tree.index_block(ttr)?.control;
         let (lower, upper) = whole.entries.split_at(cut);
         let upper = IndexBlock { control: None, entries: upper.to_vec(), next: whole.next };
-        let mut lower =
-            IndexBlock { control, entries: lower.to_vec(), next: Some(upper_place) };
+        let mut lower = IndexBlock { control, entries: lower.to_vec(), next: Some(upper_place) };
         let is_last = upper.next.is_none();
         if let Some(control) = lower.control.as_mut().filter(|_| is_last) {
             control.set_last_block(upper_place);
@@ -482,7 +482,10 @@ fn check_volumes(entry: &CatalogEntry) -> Result<()> {
     }
     Err(Error::new(
         Reason::BadRequest,
-        format!("a data set is cataloged on 1 to {VOLUMES_MAX} volumes, not on {}", entry.volumes.len()),
+        format!(
+            "a data set is cataloged on 1 to {VOLUMES_MAX} volumes, not on {}",
+            entry.volumes.len()
+        ),
     ))
 }
 

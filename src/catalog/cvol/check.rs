@@ -30,7 +30,8 @@ pub(super) fn check(tree: &Tree) -> Result<CvolCheck> {
     let lost: Vec<Ttr> =
         tree.blocks().keys().filter(|ttr| !checker.reached.contains(ttr)).copied().collect();
     if let Some(first) = lost.first() {
-        checker.remark(format!("{} used blocks belong to nothing, the first is {first}", lost.len()));
+        checker
+            .remark(format!("{} used blocks belong to nothing, the first is {first}", lost.len()));
     }
     let control = tree.index_block(Ttr::FIRST)?.control;
     let named = control.as_ref().and_then(Entry::first_free);

@@ -108,6 +108,12 @@ impl Entry {
         Entry::new(CONTROL_NAME, Some(first), &[&first.to_bytes()[..], &[0; 3]].concat())
     }
 
+    /// The control entry of a new volume index.
+    pub fn volume_control(upper_limit: Ttr, first_free: Ttr) -> Entry {
+        let fields = [&upper_limit.to_bytes()[..], &[0], &first_free.to_bytes(), &[0; 3]].concat();
+        Entry::new(CONTROL_NAME, Some(Ttr::FIRST), &fields)
+    }
+
     /// A data set on 1 to 5 volumes.
     pub fn data_set(name: Name, volumes: &[CatalogVolume], dscb: Option<[u8; 3]>) -> Entry {
         debug_assert!((1..=VOLUMES_IN_ENTRY_MAX).contains(&volumes.len()));

@@ -228,8 +228,7 @@ impl Tree {
         let qualifiers: Option<Vec<Name>> = name.qualifiers().map(name_of_qualifier).collect();
         let Some(names) = qualifiers else { return Ok(None) };
         let volume_index = Level { first: Ttr::FIRST, generations: None };
-        let mut path =
-            Path { name: *name, names, levels: vec![volume_index], end: End::Missing };
+        let mut path = Path { name: *name, names, levels: vec![volume_index], end: End::Missing };
         for place in 0..path.names.len() {
             let level = &path.levels[place];
             if level.generations.is_some() {

@@ -1,0 +1,105 @@
+//! Which data sets, on which volumes, to which volumes: the arguments that several verbs share, and the opened volumes.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::path::{Path, PathBuf};
+use trackmirror::host::Host;
+use trackmirror::plan::Mode;
+use trackmirror::volume::{Access, open_all};
+use trackmirror::{DsMask, Error, Reason, Result, Volser};
+
+/// What is selected.
+#[derive(clap::Args)]
+pub struct Sources {
+    /// Data set names, or masks: * is one qualifier or a part of one, ** any number of qualifiers, % one character
+    #[arg(required = true, value_name = "MASK")]
+    pub masks: Vec<DsMask>,
+    /// The images of the volumes that the data sets are on
+    #[arg(long = "volume", required = true, num_args = 1.., value_name = "FILE")]
+    pub volumes: Vec<PathBuf>,
+    /// Images of further volumes with catalogs (those of the source and target volumes are used anyway)
+    #[arg(long = "catalog", num_args = 1.., value_name = "FILE")]
+    pub catalogs: Vec<PathBuf>,
+    /// Allow data sets that no catalog names
+    #[arg(long)]
+    pub uncataloged: bool,
+}
+
+/// Where it goes.
+#[derive(clap::Args)]
+pub struct Targets {
+    /// The images of the volumes that the data sets may go to
+    #[arg(long = "target", required = true, num_args = 1.., value_name = "FILE")]
+    pub targets: Vec<PathBuf>,
+    /// How the target's space is chosen: one request of the total space, extent for extent, or the best fit over
+    /// several volumes
+    #[arg(long, default_value_t = Mode::OnePrimary, value_parser = mode_parser())]
+    pub mode: Mode,
+    /// Move the others if some data sets are refused
+    #[arg(long)]
+    pub skip_refused: bool,
+}
+
+fn mode_parser() -> impl TypedValueParser<Value = Mode> {
+    let names = Mode::ALL.map(|(_, name)| name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Mode>())
+}
+
+/// The opened volumes, and which of them are what.
+pub struct Opened {
+    /// All of them, with their space managers and catalogs.
+    pub host: Host,
+    /// Those that the data sets are on.
+    pub sources: Vec<Volser>,
+    /// Those that they may go to.
+    pub targets: Vec<Volser>,
+    /// The images, each once, by the names that lead to them from everywhere.
+    pub files: Vec<PathBuf>,
+}
+
+/// The names of images that lead to them from everywhere; none may be given twice.
+fn real_paths(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for file in files {
+        let path =
+            std::fs::canonicalize(file).map_err(|error| Error::io(file.display(), &error))?;
+        if paths.contains(&path) {
+            return Err(Error::new(
+                Reason::SameFileTwice,
+                format!("{} is given twice", file.display()),
+            ));
+        }
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// Opens sources, targets and catalogs. One image may have several of these roles.
+pub fn open(sources: &Sources, targets: Option<&Targets>, access: Access) -> Result<Opened> {
+    let source_paths = real_paths(&sources.volumes)?;
+    let target_paths = real_paths(targets.map_or(&[], |targets| &targets.targets))?;
+    let mut files = source_paths.clone();
+    for path in target_paths.iter().chain(&real_paths(&sources.catalogs)?) {
+        if !files.contains(path) {
+            files.push(path.clone());
+        }
+    }
+    let volumes = open_all(&files, access)?;
+    let volser = |path: &PathBuf| {
+        files.iter().position(|file| file == path).map(|index| volumes[index].volser())
+    };
+    let (source_volsers, target_volsers) = (
+        source_paths.iter().filter_map(volser).collect(),
+        target_paths.iter().filter_map(volser).collect(),
+    );
+    Ok(Opened {
+        host: Host::of_volumes(volumes)?,
+        sources: source_volsers,
+        targets: target_volsers,
+        files,
+    })
+}
+
+/// Opens images again that were opened before.
+pub fn reopen<P: AsRef<Path>>(files: &[P], access: Access) -> Result<Host> {
+    Host::of_volumes(open_all(files, access)?)
+}

@@ -150,22 +150,9 @@ impl Migration {
         state_folder: Option<PathBuf>,
         copy_options: CopyOptions,
     ) -> Result<Migration> {
-        let (checkpoint, sections) = Checkpoint::open(store)?;
-        let Some(sections) = sections else {
-            return Err(Error::new(
-                Reason::NoCheckpoint,
-                format!("{} holds no migration", checkpoint.location()),
-            ));
-        };
-        let durable = Durable::load(checkpoint, sections)?;
-        let state = durable.stored.state;
-        let mut migration = Migration {
-            host,
-            durable: Mutex::new(durable),
-            copier: None,
-            copy_options,
-            notes: state_folder,
-        };
+        let mut migration = Migration::load(host, store, state_folder)?;
+        migration.copy_options = copy_options;
+        let state = migration.state();
         migration.host.tell(&Event::Resumed { state });
         migration.settle()?;
         if !state.is_ended() {
@@ -181,6 +168,51 @@ impl Migration {
             State::Complete | State::Terminated => migration.remove_notes()?,
         }
         Ok(migration)
+    }
+
+    /// Gives up a migration that was interrupted, also where it could not go on: because source or target changed
+    /// meanwhile, or because it was interrupted when it was given up.
+    ///
+    /// Errors: as those of [`terminate`](Migration::terminate), and those of reading the checkpoint.
+    pub fn give_up(
+        host: Host,
+        store: impl CheckpointStore + 'static,
+        state_folder: Option<PathBuf>,
+    ) -> Result<Migration> {
+        let mut migration = Migration::load(host, store, state_folder)?;
+        if migration.state() == State::Terminated {
+            migration.remove_notes()?;
+        } else {
+            migration.terminate()?;
+        }
+        Ok(migration)
+    }
+
+    fn load(
+        host: Host,
+        store: impl CheckpointStore + 'static,
+        state_folder: Option<PathBuf>,
+    ) -> Result<Migration> {
+        let (checkpoint, sections) = Checkpoint::open(store)?;
+        let Some(sections) = sections else {
+            return Err(Error::new(
+                Reason::NoCheckpoint,
+                format!("{} holds no migration", checkpoint.location()),
+            ));
+        };
+        Ok(Migration {
+            host,
+            durable: Mutex::new(Durable::load(checkpoint, sections)?),
+            copier: None,
+            copy_options: CopyOptions::default(),
+            notes: state_folder,
+        })
+    }
+
+    /// What every verb begins with: that it is allowed, and that no change is half done, which an error may have left.
+    fn begin(&self, verb: Verb) -> Result<()> {
+        self.state().check(verb)?;
+        self.settle()
     }
 
     /// Does the rest of a change that was interrupted.
@@ -246,7 +278,8 @@ impl Migration {
         if self.state() == State::Mirrored {
             self.move_to(State::Copying)?;
         }
-        self.begin_copying()
+        self.copier = None;
+        Ok(())
     }
 
     fn resume_switching(&mut self) -> Result<()> {
@@ -304,10 +337,29 @@ impl Migration {
         match self.state() {
             State::Planned => Some(Verb::Reserve),
             State::Copying => Some(Verb::Step),
+            State::Mirrored | State::Closing | State::Quiesced if self.left() > 0 => {
+                Some(Verb::Step)
+            }
             State::Mirrored | State::Closing => Some(Verb::Quiesce),
             State::Quiesced | State::Switching => Some(Verb::Switch),
             State::Switched => Some(Verb::Complete),
             State::Complete | State::Terminated => None,
+        }
+    }
+
+    /// How many tracks are begun to be copied, and not copied yet.
+    fn left(&self) -> u64 {
+        self.copier.as_ref().map_or(0, Copier::left)
+    }
+
+    /// That nothing is left to be copied.
+    fn check_copied(&self, verb: Verb) -> Result<()> {
+        match self.left() {
+            0 => Ok(()),
+            left => Err(Error::new(
+                Reason::WrongState,
+                format!("{verb} must wait: {left} tracks are still to be copied; step"),
+            )),
         }
     }
 
@@ -332,11 +384,12 @@ impl Migration {
     /// Errors: those of [`SpaceManager::allocate`](crate::SpaceManager::allocate), [`Reason::TargetChanged`],
     /// [`Reason::SourceChanged`].
     pub fn reserve(&mut self) -> Result<()> {
-        self.state().check(Verb::Reserve)?;
+        self.begin(Verb::Reserve)?;
         let plan = self.plan();
         let reserved = plan.data_sets.iter().try_for_each(|data_set| self.reserve_one(data_set));
         if let Err(error) = reserved {
             if error.code() == Code::Refused {
+                self.settle()?;
                 let ports = self.ports();
                 plan.data_sets
                     .iter()
@@ -344,8 +397,7 @@ impl Migration {
             }
             return Err(error);
         }
-        self.move_to(State::Copying)?;
-        self.begin_copying()
+        self.move_to(State::Copying)
     }
 
     fn reserve_one(&self, data_set: &PlannedDataSet) -> Result<()> {
@@ -366,9 +418,12 @@ impl Migration {
         switch::targets_stand(data_set, &ports).map(drop)
     }
 
-    /// Makes the copier, with the whole work before it.
+    /// Makes the copier, with the whole work before it. A target that is not allocated (any more) is not written to.
     fn begin_copying(&mut self) -> Result<()> {
         let plan = self.plan();
+        for data_set in &plan.data_sets {
+            switch::targets_stand(data_set, &self.ports())?;
+        }
         let volumes = &self.host.volumes;
         let mut copier = Copier::new(plan.table()?, volumes, volumes, self.copy_options)?;
         if self.durable.lock().stored.options.used_only {
@@ -380,6 +435,10 @@ impl Migration {
                     write_empty(self.ports().volume(volser)?, extent, NullFormat::EndOfFile)?;
                 }
             }
+            // Here, where an error makes it begin anew: after a flush that failed the next one says nothing of them.
+            for volser in copier.table().target_volsers() {
+                self.ports().volume(volser)?.flush()?;
+            }
         }
         self.host.tell(&Event::CopyBegun { track_count: copier.left() });
         self.copier = Some(copier);
@@ -388,8 +447,11 @@ impl Migration {
 
     /// Copies at most `track_count_max` tracks. When nothing is left the migration is mirrored.
     pub fn step(&mut self, track_count_max: u32) -> Result<Progress> {
-        self.state().check(Verb::Step)?;
+        self.begin(Verb::Step)?;
         let plan = self.plan();
+        if self.copier.is_none() {
+            self.begin_copying()?;
+        }
         let Some(copier) = &mut self.copier else {
             return Err(Error::new(Reason::Broken, "a migration that copies has no copier"));
         };
@@ -427,7 +489,7 @@ impl Migration {
     ///
     /// Error: [`Reason::Unequal`] names the first track that differs.
     pub fn verify(&mut self) -> Result<Verification> {
-        self.state().check(Verb::Verify)?;
+        self.begin(Verb::Verify)?;
         let verification = self.compare(self.copy_options.threads)?;
         if let Some(difference) = verification.differences.first() {
             let (volser, track) = difference.source;
@@ -466,7 +528,8 @@ impl Migration {
 
     /// Opens the window. The volumes are open for this process alone, so that nobody has the data sets open.
     pub fn quiesce(&mut self) -> Result<()> {
-        self.state().check(Verb::Quiesce)?;
+        self.begin(Verb::Quiesce)?;
+        self.check_copied(Verb::Quiesce)?;
         if self.state() == State::Mirrored {
             self.move_to(State::Closing)?;
             self.host.tell(&Event::ClosingBegun);
@@ -478,7 +541,7 @@ impl Migration {
 
     /// Gives the window up.
     pub fn postpone(&mut self) -> Result<()> {
-        self.state().check(Verb::Postpone)?;
+        self.begin(Verb::Postpone)?;
         self.move_to(State::Mirrored)?;
         self.host.tell(&Event::Postponed { why: "on request".into() });
         Ok(())
@@ -487,9 +550,10 @@ impl Migration {
     /// Makes the catalogs point to the target, and looks once more. If something refuses, everything is backed out and
     /// the migration is mirrored again.
     pub fn switch(&mut self) -> Result<()> {
-        self.state().check(Verb::Switch)?;
+        self.begin(Verb::Switch)?;
         let plan = self.plan();
         if self.state() == State::Quiesced {
+            self.check_copied(Verb::Switch)?;
             for volser in plan.table()?.target_volsers() {
                 self.ports().volume(volser)?.flush()?;
             }
@@ -523,11 +587,12 @@ impl Migration {
 
     /// Undoes a switch that did not reach its point of no return.
     pub fn back_out(&mut self) -> Result<()> {
-        self.state().check(Verb::BackOut)?;
+        self.begin(Verb::BackOut)?;
         self.undo_switch("on request")
     }
 
     fn undo_switch(&mut self, why: &str) -> Result<()> {
+        self.settle()?;
         let ports = self.ports();
         self.plan().data_sets.iter().try_for_each(|data_set| switch::back_out(data_set, &ports))?;
         self.host.tell(&Event::BackedOut { why: why.to_string() });
@@ -536,7 +601,7 @@ impl Migration {
 
     /// Releases the sources: the migration is complete.
     pub fn complete(&mut self) -> Result<()> {
-        self.state().check(Verb::Complete)?;
+        self.begin(Verb::Complete)?;
         let plan = self.plan();
         for (index, data_set) in plan.data_sets.iter().enumerate() {
             let first = usize::from(self.durable.lock().stored.released.parts[index]);
@@ -589,8 +654,20 @@ impl Migration {
     }
 
     /// Gives the migration up: the target is scratched, the source stays as it is.
+    ///
+    /// Error: [`Reason::EntryChanged`] if somebody cataloged the target.
     pub fn terminate(&mut self) -> Result<()> {
-        self.state().check(Verb::Terminate)?;
+        self.begin(Verb::Terminate)?;
+        let ports = self.ports();
+        for data_set in &self.plan().data_sets {
+            if switch::leads_to_target(data_set, &ports)? {
+                return Err(Error::new(
+                    Reason::EntryChanged,
+                    "a catalog leads to the target, which would be scratched; make its entry lead to the source first",
+                )
+                .of_data_set(data_set.assessment.name));
+            }
+        }
         self.copier = None;
         let ports = self.ports();
         self.plan()

@@ -336,10 +336,32 @@ pub fn release(
     Ok(true)
 }
 
-/// Scratches whatever of a target is allocated: the migration is given up.
+/// Whether an entry leads to the target's volumes, whatever is allocated there.
+pub fn leads_to_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<bool> {
+    if data_set.combines {
+        return Ok(false);
+    }
+    let planned = || data_set.parts.iter().map(|part| part.volser);
+    for cataloged in &data_set.assessment.cataloged {
+        let entry = ports.catalog(&cataloged.catalog)?.locate(&data_set.assessment.name)?;
+        if entry.is_some_and(|entry| entry.volumes.iter().any(|v| planned().any(|p| p == v.volser)))
+            && !cataloged.entry.volumes.iter().any(|v| planned().any(|p| p == v.volser))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Scratches whatever of a target is allocated: the migration is given up. Another data set that has the name there by
+/// now is left alone.
 pub fn release_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     for part in &data_set.parts {
-        if let Some(found) = find_target(part, ports)? {
+        let found = match find_target(part, ports) {
+            Err(error) if error.reason() == Reason::TargetChanged => None,
+            other => other?,
+        };
+        if let Some(found) = found {
             let space = ports.space(part.volser)?;
             space.scratch(&Identity::of(&found), Expiration::Ignore, ports.journal)?;
         }

@@ -9,7 +9,6 @@ use crate::name::Volser;
 use crate::switch::{Ports, Space};
 use crate::volume::Volume;
 use crate::volume::intent::Journal;
-
 use crate::vtoc::manager::VtocSpaceManager;
 use std::sync::Arc;
 

@@ -52,6 +52,7 @@
 
 mod durable;
 mod propose;
+mod resume;
 
 pub use durable::{MoveOptions, status};
 pub use propose::{Selection, kept_name, propose};
@@ -65,21 +66,26 @@ use crate::name::{DsName, Volser};
 use crate::plan::{Plan, PlannedDataSet};
 use crate::registry;
 use crate::state::{State, Verb};
-use crate::switch::{self, Disposal, Found, Ports};
+use crate::switch::{self, Disposal, Ports};
 use crate::track::NullFormat;
 use crate::translate::TranslateTable;
 use crate::verify::{Verification, verify};
-use crate::volume::intent::{Journal, Settled};
+use crate::volume::intent::Journal;
 use durable::{Durable, Released, Stored};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A migration: see the [module](self).
 pub struct Migration {
     host: Host,
+    plan: Arc<Plan>,
     durable: Mutex<Durable>,
+    /// None until the next step begins with the whole work.
     copier: Option<Copier>,
+    /// Nobody can have written to source or target since they were looked at.
+    is_taken_up: bool,
     copy_options: CopyOptions,
     /// The state's folder, as the notes beside the volumes' images name it.
     notes: Option<PathBuf>,
@@ -127,194 +133,23 @@ impl Migration {
         }
         let stored =
             Stored { plan, options, kept_as, state: State::Planned, released, intent: None };
-        let durable = Mutex::new(Durable::new(stored, checkpoint)?);
-        let migration = Migration {
-            host,
-            durable,
-            copier: None,
-            copy_options: CopyOptions::default(),
-            notes: state_folder,
-        };
+        let durable = Durable::new(stored, checkpoint)?;
+        let mut migration = Migration::over(host, durable, state_folder);
+        migration.is_taken_up = true;
         migration.write_notes()?;
         Ok(migration)
     }
 
-    /// Takes up a migration where it was interrupted: see the [module](self).
-    ///
-    /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`]; [`Reason::IntentConflict`],
-    /// [`Reason::SourceChanged`], [`Reason::TargetChanged`], [`Reason::EntryChanged`] if somebody else changed what the
-    /// migration relies on: then nothing is touched.
-    pub fn resume(
-        host: Host,
-        store: impl CheckpointStore + 'static,
-        state_folder: Option<PathBuf>,
-        copy_options: CopyOptions,
-    ) -> Result<Migration> {
-        let mut migration = Migration::load(host, store, state_folder)?;
-        migration.copy_options = copy_options;
-        let state = migration.state();
-        migration.host.tell(&Event::Resumed { state });
-        migration.settle()?;
-        if !state.is_ended() {
-            migration.write_notes()?;
-        }
-        match state {
-            State::Planned | State::Switched => {}
-            State::Copying | State::Mirrored | State::Closing | State::Quiesced => {
-                migration.check_before_switch()?;
-                migration.copy_again()?;
-            }
-            State::Switching => migration.resume_switching()?,
-            State::Complete | State::Terminated => migration.remove_notes()?,
-        }
-        Ok(migration)
-    }
-
-    /// Gives up a migration that was interrupted, also where it could not go on: because source or target changed
-    /// meanwhile, or because it was interrupted when it was given up.
-    ///
-    /// Errors: as those of [`terminate`](Migration::terminate), and those of reading the checkpoint.
-    pub fn give_up(
-        host: Host,
-        store: impl CheckpointStore + 'static,
-        state_folder: Option<PathBuf>,
-    ) -> Result<Migration> {
-        let mut migration = Migration::load(host, store, state_folder)?;
-        if migration.state() == State::Terminated {
-            migration.remove_notes()?;
-        } else {
-            migration.terminate()?;
-        }
-        Ok(migration)
-    }
-
-    fn load(
-        host: Host,
-        store: impl CheckpointStore + 'static,
-        state_folder: Option<PathBuf>,
-    ) -> Result<Migration> {
-        let (checkpoint, sections) = Checkpoint::open(store)?;
-        let Some(sections) = sections else {
-            return Err(Error::new(
-                Reason::NoCheckpoint,
-                format!("{} holds no migration", checkpoint.location()),
-            ));
-        };
-        Ok(Migration {
-            host,
-            durable: Mutex::new(Durable::load(checkpoint, sections)?),
-            copier: None,
-            copy_options: CopyOptions::default(),
-            notes: state_folder,
-        })
-    }
-
-    /// What every verb begins with: that it is allowed, and that no change is half done, which an error may have left.
-    fn begin(&self, verb: Verb) -> Result<()> {
-        self.state().check(verb)?;
-        self.settle()
-    }
-
-    /// Does the rest of a change that was interrupted.
-    fn settle(&self) -> Result<()> {
-        let mut durable = self.durable.lock();
-        let Some(intent) = durable.stored.intent.take() else { return Ok(()) };
-        let settled = {
-            let volume = self.host.volumes.get(&intent.volser).ok_or_else(|| {
-                Error::new(
-                    Reason::NoSuchVolume,
-                    "a change of this volume was interrupted; give its image",
-                )
-                .on_volume(intent.volser)
-            });
-            volume.and_then(|volume| {
-                let _held = volume.lock(crate::volume::Lock::Vtoc)?;
-                let _held = volume.lock(crate::volume::Lock::Catalog)?;
-                intent.settle(&**volume)
-            })
-        };
-        let released = &mut durable.stored.released;
-        match settled {
-            Err(error) => {
-                durable.stored.intent = Some(intent);
-                return Err(error);
-            }
-            // The source is as it was, so that it is still to be released.
-            Ok(Settled::Dropped) => {
-                if let Some(parts) =
-                    released.current.and_then(|set| released.parts.get_mut(set as usize))
-                {
-                    *parts = parts.saturating_sub(1);
-                }
-            }
-            Ok(Settled::Done) => {}
-        }
-        released.current = None;
-        durable.save()
-    }
-
-    /// That catalogs, sources and targets are what a migration before its switch relies on.
-    fn check_before_switch(&self) -> Result<()> {
-        let ports = self.ports();
-        for data_set in &self.plan().data_sets {
-            switch::sources_stand(data_set, &ports)?;
-            switch::targets_stand(data_set, &ports)?;
-            if switch::found(data_set, &ports)? != Found::Source {
-                return Err(Error::new(
-                    Reason::EntryChanged,
-                    "the catalog leads to the target already, though it may be incomplete; correct the entry, then resume",
-                )
-                .of_data_set(data_set.assessment.name));
-            }
-        }
-        Ok(())
-    }
-
-    /// Back to copying, with every track to be copied.
-    fn copy_again(&mut self) -> Result<()> {
-        if matches!(self.state(), State::Closing | State::Quiesced) {
-            self.move_to(State::Mirrored)?;
-        }
-        if self.state() == State::Mirrored {
-            self.move_to(State::Copying)?;
-        }
-        self.copier = None;
-        Ok(())
-    }
-
-    fn resume_switching(&mut self) -> Result<()> {
-        let verification = self.compare(self.copy_options.threads)?;
-        if verification.is_equal() {
-            return Ok(());
-        }
-        let plan = self.plan();
-        let ports = self.ports();
-        let first = &verification.differences[0];
-        for data_set in &plan.data_sets {
-            let differs = verification
-                .differences
-                .iter()
-                .any(|difference| contains(data_set, difference.source.0, difference.source.1));
-            if differs && switch::found(data_set, &ports)? != Found::Source {
-                return Err(Error::new(
-                    Reason::SourceChanged,
-                    format!(
-                        "somebody wrote to it while the switch was interrupted: {}. The catalog leads to the target; \
-                         only its owner can tell which copy is right: correct the other one, then resume",
-                        first.what
-                    ),
-                )
-                .on_volume(first.source.0)
-                .of_data_set(data_set.assessment.name));
-            }
-        }
-        self.undo_switch(&format!("the source was written to meanwhile: {}", first.what))?;
-        self.copy_again()
+    fn over(host: Host, durable: Durable, notes: Option<PathBuf>) -> Migration {
+        let plan = Arc::new(durable.stored.plan.clone());
+        let (durable, copy_options) = (Mutex::new(durable), CopyOptions::default());
+        let is_taken_up = false;
+        Migration { host, plan, durable, copier: None, is_taken_up, copy_options, notes }
     }
 
     /// What is moved.
-    pub fn plan(&self) -> Plan {
-        self.durable.lock().stored.plan.clone()
+    pub fn plan(&self) -> Arc<Plan> {
+        self.plan.clone()
     }
 
     /// The state.

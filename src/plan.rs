@@ -18,6 +18,7 @@
 
 pub mod ends;
 pub mod parts;
+mod space;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ use crate::name::{DsName, Volser};
 use crate::translate::{Entry, TranslateTable};
 use crate::vtoc::free_space::FreeSpace;
 use crate::vtoc::{NewDataSet, SpaceManager};
+use space::{Shape, best_fit, extent_for_extent, one_primary};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -342,8 +344,6 @@ pub fn plan(
     (plan, refusals)
 }
 
-type Space = Vec<(usize, Vec<Extent>)>;
-
 /// The target of one data set, and whether it combines extents on the data set's own volume.
 fn plan_one(
     data_set: &Assessment,
@@ -380,6 +380,14 @@ fn plan_one(
                  target",
                 data_set.parts[0].dscbs.extents.len()
             ),
+        )
+        .on_volume(targets[space[0].0].volser));
+    }
+    if extent_count > 1 && data_set.name.starts_with("SYS1.NUCLEUS ") {
+        return Err(Error::new(
+            Reason::NoSpace,
+            "the IPL program reads the first extent of SYS1.NUCLEUS only, and no free space holds it in one; give \
+             another target",
         )
         .on_volume(targets[space[0].0].volser));
     }
@@ -442,183 +450,6 @@ fn is_like(device: &crate::geometry::Device, target: &Geometry) -> bool {
     device.code == target.device.code
         && device.heads == target.heads()
         && device.track_length == target.device.track_length
-}
-
-/// What space a data set needs.
-struct Shape {
-    track_count: u32,
-    /// The space must begin and end on cylinder boundaries: it was requested in cylinders, and secondary extents will be.
-    aligned: bool,
-    /// All of it must be on one volume.
-    one_volume: bool,
-}
-
-impl Shape {
-    fn of(data_set: &Assessment, heads: u16) -> Shape {
-        let f1 = data_set.format1();
-        let in_cylinders = f1.is_cylinder_allocated() || f1.scal1() & 0x01 != 0;
-        let aligned = data_set.extents().all(|(_, extent)| extent.is_cylinder_aligned(heads));
-        Shape {
-            track_count: data_set.track_count(),
-            aligned: in_cylinders && aligned,
-            one_volume: f1.dsorg() != Format1::DSORG_PS && f1.dsorg() != Format1::DSORG_DA,
-        }
-    }
-}
-
-/// The free runs that can be used for this shape, longest first: whole cylinders if it is aligned.
-fn usable_runs(target: &Target, aligned: bool) -> Vec<Extent> {
-    let mut runs: Vec<Extent> =
-        if aligned { target.free.aligned_runs().collect() } else { target.free.runs().to_vec() };
-    runs.sort_by_key(|run| (std::cmp::Reverse(run.track_count), run.first));
-    runs
-}
-
-/// Space of `track_count` tracks in at most `extents_max` extents: the shortest run that holds all of it, else the
-/// longest runs, and the shortest one that holds the rest.
-fn in_few_extents(runs: &[Extent], track_count: u32, extents_max: usize) -> Option<Vec<Extent>> {
-    let (mut runs, mut left, mut extents) = (runs.to_vec(), track_count, Vec::new());
-    while left > 0 {
-        if extents.len() == extents_max || runs.is_empty() {
-            return None;
-        }
-        let index = runs.iter().rposition(|run| run.track_count >= left).unwrap_or(0);
-        let run = runs.remove(index);
-        extents.push(Extent::new(run.first, run.track_count.min(left)));
-        left -= run.track_count.min(left);
-    }
-    extents.sort();
-    Some(extents)
-}
-
-fn no_space(shape: &Shape, targets: &[Target], candidates: &[usize], what: &str) -> Error {
-    let seen: Vec<String> = candidates
-        .iter()
-        .map(|&index| {
-            let runs = usable_runs(&targets[index], shape.aligned);
-            format!(
-                "{}: {} tracks free in {} areas, the largest of {}",
-                targets[index].volser,
-                runs.iter().map(|run| u64::from(run.track_count)).sum::<u64>(),
-                runs.len(),
-                runs.first().map_or(0, |run| run.track_count)
-            )
-        })
-        .collect();
-    let error = Error::new(
-        Reason::NoSpace,
-        format!(
-            "{} tracks{} are needed {what} ({}); give another target or another mode",
-            shape.track_count,
-            if shape.aligned { " in whole cylinders" } else { "" },
-            seen.join("; ")
-        ),
-    );
-    match candidates {
-        [only] => error.on_volume(targets[*only].volser),
-        _ => error,
-    }
-}
-
-fn one_primary(
-    shape: &Shape,
-    targets: &[Target],
-    candidates: &[usize],
-    extents_max: usize,
-) -> Result<Space> {
-    let found = candidates.iter().filter_map(|&index| {
-        let runs = usable_runs(&targets[index], shape.aligned);
-        in_few_extents(&runs, shape.track_count, extents_max).map(|extents| (index, extents))
-    });
-    found.min_by_key(|(_, extents)| extents.len()).map(|space| vec![space]).ok_or_else(|| {
-        let what = format!("on one volume in at most {extents_max} extents");
-        no_space(shape, targets, candidates, &what)
-    })
-}
-
-fn extent_for_extent(
-    data_set: &Assessment,
-    shape: &Shape,
-    targets: &[Target],
-    candidates: &[usize],
-) -> Result<Space> {
-    let mut left = candidates.to_vec();
-    let mut space = Vec::new();
-    for part in &data_set.parts {
-        let found = left.iter().enumerate().find_map(|(place, &index)| {
-            let mut trial = targets[index].clone();
-            let extents: Option<Vec<Extent>> = part
-                .dscbs
-                .extents
-                .iter()
-                .map(|extent| {
-                    let runs = usable_runs(&trial, shape.aligned);
-                    let taken = in_few_extents(&runs, extent.track_count, 1)?[0];
-                    trial.free.take(taken).ok().map(|()| taken)
-                })
-                .collect();
-            extents.map(|extents| (place, index, extents))
-        });
-        let Some((place, index, extents)) = found else {
-            let what = format!(
-                "extent for extent, and the part of {} finds no place of its own for its {} extents",
-                part.volser,
-                part.dscbs.extents.len()
-            );
-            return Err(no_space(shape, targets, candidates, &what));
-        };
-        left.remove(place);
-        space.push((index, extents));
-    }
-    Ok(space)
-}
-
-fn best_fit(
-    data_set: &Assessment,
-    shape: &Shape,
-    targets: &[Target],
-    candidates: &[usize],
-) -> Result<Space> {
-    if let Ok(space) = one_primary(shape, targets, candidates, EXTENTS_MAX) {
-        return Ok(space);
-    }
-    if shape.one_volume {
-        let seen = no_space(shape, targets, candidates, "on one volume");
-        return Err(Error::new(
-            Reason::CannotSplit,
-            format!(
-                "only sequential and direct data sets can lie on several volumes: {}",
-                seen.sentence()
-            ),
-        ));
-    }
-    // The volumes with the most usable space first, so that they are few.
-    let mut by_space: Vec<(u64, usize, Vec<Extent>)> = candidates
-        .iter()
-        .map(|&index| {
-            let mut runs = usable_runs(&targets[index], shape.aligned);
-            runs.truncate(EXTENTS_MAX);
-            (runs.iter().map(|run| u64::from(run.track_count)).sum(), index, runs)
-        })
-        .collect();
-    by_space.sort_by_key(|(tracks, index, _)| (std::cmp::Reverse(*tracks), *index));
-    let (mut left, mut space) = (shape.track_count, Space::new());
-    for (tracks, index, runs) in by_space {
-        if left == 0 || tracks == 0 {
-            break;
-        }
-        let here = left.min(u32::try_from(tracks).unwrap_or(u32::MAX));
-        let extents = in_few_extents(&runs, here, EXTENTS_MAX)
-            .expect("the runs of a volume, at most 16, hold what they hold");
-        left -= here;
-        space.push((index, extents));
-    }
-    if left > 0 || space.len() > 59 {
-        let what =
-            format!("over {} volumes of at most {EXTENTS_MAX} extents each", candidates.len());
-        return Err(no_space(shape, targets, candidates, &what).of_data_set(data_set.name));
-    }
-    Ok(space)
 }
 
 /// The name under which new space stands on the data set's own volume until the data set takes it over.

@@ -66,6 +66,74 @@ fn clean_contents(catalog: &CvolCatalog) -> Model {
     contents(catalog)
 }
 
+/// How a system of its own finds names, told apart from the library: from the first block of an index it searches the
+/// records for a key that is equal or higher, looks for the name in that block, and goes on where the link points.
+struct System(BTreeMap<[u8; 3], (Vec<u8>, Vec<u8>)>);
+
+impl System {
+    fn of(volume: &dyn Volume) -> System {
+        let tracks = EXTENTS.iter().flat_map(|e| (0..e.track_count).map(|n| e.first.plus(n)));
+        let mut blocks = BTreeMap::new();
+        for (track, relative) in tracks.zip(0u8..) {
+            let slot = volume.read_track(track).unwrap();
+            for record in track::records(&slot).map(|r| r.unwrap()).filter(|r| r.number > 0) {
+                let block = (record.key.to_vec(), record.data.to_vec());
+                blocks.insert([0, relative, record.number], block);
+            }
+        }
+        System(blocks)
+    }
+
+    fn find(&self, first: [u8; 3], name: &[u8]) -> Option<Vec<u8>> {
+        let mut place = first;
+        for _ in 0..self.0.len() {
+            let (_, (_, data)) = self.0.range(place..).find(|(_, (key, _))| key[..] >= *name)?;
+            let mut at = 2;
+            loop {
+                let length = 12 + 2 * usize::from(data[at + 11]);
+                let entry = &data[at..at + length];
+                if entry[..8] == *name {
+                    return Some(entry.to_vec());
+                }
+                if entry[..8] == [0xFF; 8] {
+                    place = array(entry, 8);
+                    break;
+                }
+                at += length;
+            }
+        }
+        None
+    }
+
+    /// How many volumes the entry of a name has, and the first one's 12 bytes.
+    fn locate(&self, name: &DsName) -> Option<(u8, Vec<u8>)> {
+        let mut index = [0, 0, 1];
+        let mut entry = None;
+        for qualifier in name.qualifiers() {
+            let mut padded = [0x40; 8];
+            padded[..qualifier.len()].copy_from_slice(qualifier);
+            let found = self.find(index, &padded)?;
+            index = array(&found, 8);
+            entry = Some(found);
+        }
+        let entry = entry?;
+        match entry[11] {
+            0 => None,
+            1 => self.0.get(&index).map(|(_, data)| (data[1], data[2..14].to_vec())),
+            _ => Some((entry[13], entry[14..26].to_vec())),
+        }
+    }
+
+    #[track_caller]
+    fn assert_finds(&self, model: &Model) {
+        for (name, entry) in model {
+            let found = self.locate(name);
+            let expected = (entry.volumes.len() as u8, encoded(&entry.volumes[0]));
+            assert_eq!(found, Some(expected), "{name}");
+        }
+    }
+}
+
 /// Pseudo-random numbers from a seed.
 struct Random(u64);
 
@@ -214,6 +282,7 @@ fn random_changes_agree_with_a_map() {
                 }
             }
             assert_eq!(clean_contents(&catalog), model, "seed {seed}, step {step}: {change:?}");
+            System::of(&*volume).assert_finds(&model);
             let asked = random.name();
             assert_eq!(catalog.locate(&asked).unwrap().as_ref(), model.get(&asked));
         }
@@ -429,7 +498,9 @@ fn crash(
     if fault == Fault::Dropped {
         // Without the intent: valid as it is, and the change can be made again or is made already.
         let catalog = open(copy(&volume));
-        assert_old_or_new(&contents(&catalog), before, after, change);
+        let present = contents(&catalog);
+        assert_old_or_new(&present, before, after, change);
+        System::of(&*volume).assert_finds(&present);
         match (change, change.perform(&catalog, &NoJournal)) {
             (_, Ok(())) => assert_eq!(contents(&catalog), *after, "{change:?} at {at}"),
             (Change::Recatalog(..), Err(error)) if error.reason() != Reason::CatalogFull => {
@@ -445,9 +516,16 @@ fn crash(
         }
     }
     let intent = log.0.into_inner().unwrap();
+    let is_begun = volume.to_bytes() != start.to_bytes();
     for _ in 0..2 {
-        assert_eq!(intent.settle(&*volume).unwrap(), Settled::Done);
-        assert_eq!(clean_contents(&open(volume.clone())), *after, "{change:?} at {at} {fault:?}");
+        let settled = intent.settle(&*volume).unwrap();
+        assert_eq!(settled == Settled::Done, is_begun, "{change:?} at {at} {fault:?}");
+        let expected = if is_begun { after } else { before };
+        assert_eq!(
+            clean_contents(&open(volume.clone())),
+            *expected,
+            "{change:?} at {at} {fault:?}"
+        );
     }
 }
 

@@ -33,15 +33,25 @@ fn python(script: &str, arguments: &[&Path]) {
     assert!(output.status.success(), "{}: {}\n{complaint}", script.display(), output.status);
 }
 
-/// Runs a verb of the command on one image, and returns what it printed.
+/// Runs a verb of the command on one image, and returns what it printed; remarks are no reason to worry.
 fn trackmirror(verb: &str, image: &Path) -> String {
-    let output =
-        support::trackmirror().arg(verb).arg(image).output().expect("the command can be run");
+    let output = support::trackmirror().arg(verb).arg(image).output();
+    let output = output.expect("the command can be run");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr);
     let image = image.display();
-    assert_eq!(output.status.code(), Some(0), "{verb} {image}:\n{printed}{complaint}");
+    assert!(
+        matches!(output.status.code(), Some(0 | 4)),
+        "{verb} {image}: {}:\n{printed}{complaint}",
+        output.status
+    );
     printed
+}
+
+/// That the command finds no error on a volume.
+fn check(image: &Path) {
+    let printed = trackmirror("check", image);
+    assert!(printed.contains(": nothing found") || printed.contains(": 0 errors,"), "{printed}");
 }
 
 fn name(text: &str) -> DsName {
@@ -70,7 +80,7 @@ fn change_private_catalog(image: &Path) {
     for number in 1..=40 {
         catalog.add(&entry(&format!("PRIV.MANY{number:03}"), &["TGTA01"]), journal).unwrap();
     }
-    catalog.add(&entry("PRIV.NEW.INDEX.LEVELS", &["CLNA01", "CLNA02"]), journal).unwrap();
+    catalog.add(&entry("PRIV.NEW.INDEX.LEVELS", &["CLNA01"]), journal).unwrap();
     for number in (1..=40).step_by(3) {
         catalog.delete(&name(&format!("PRIV.MANY{number:03}")), journal).unwrap();
     }
@@ -110,7 +120,7 @@ fn os_vs1_finds_and_reads_what_was_moved() {
 
     let (system, private) = (scratch.join("dliba1.150"), scratch.join("clna01.151"));
     change_private_catalog(&private);
-    trackmirror("check", &private);
+    check(&private);
     let (system_before, private_before) = (listed_by_library(&system), listed_by_library(&private));
 
     python("judge.py", &[scratch, &shared]);
@@ -149,6 +159,6 @@ fn os_vs1_finds_and_reads_what_was_moved() {
         "smp004.148",
         "tgtb01.149",
     ] {
-        trackmirror("check", &scratch.join(image));
+        check(&scratch.join(image));
     }
 }

@@ -258,3 +258,31 @@ fn constants_of_new_volumes_are_those_of_real_ones() {
         }
     });
 }
+
+#[test]
+fn a_volume_of_dasdload_gets_its_record_of_free_space() {
+    if !has_hercules() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (control, image) = (folder.path().join("control"), folder.path().join("image"));
+    let text = "LOAD01 3350 100\nSYSVTOC vtoc trk 10\n\
+                TEST.EMPTY empty trk 5 0 0 po fb 80 3120 80\nTEST.TWO empty cyl 2 0 0 ps fb 80 3120 80\n";
+    std::fs::write(&control, text).unwrap();
+    let made = std::process::Command::new("dasdload").arg(control).arg(&image).output().unwrap();
+    assert!(made.status.success());
+    let volume = open(&image, Access::Exclusive).unwrap();
+    let found = check(&*volume, Tracks::All).unwrap();
+    assert!(found.len() == 1 && found[0].sentence.starts_with("the DOS bit is on"), "{found:?}");
+    let space = VtocSpaceManager::new(volume.clone());
+    let before = space.read().unwrap();
+    assert_eq!(FreeSpace::recorded(&before).unwrap(), None);
+    let extents = vec![FreeSpace::of(&before).unwrap().fit(30, true).unwrap()];
+    let format1 = Format1::new("TEST.NEW".parse().unwrap());
+    space.allocate(&NewDataSet { format1, extents }, &NoJournal).unwrap();
+    let after = space.read().unwrap();
+    assert_eq!(after.format4().indicators(), 0x08);
+    assert_eq!(FreeSpace::recorded(&after).unwrap(), Some(FreeSpace::complement(&after)));
+    assert!(check(&*volume, Tracks::All).unwrap().is_empty());
+    assert_eq!(dasdls(&image).len(), 3);
+}

@@ -9,7 +9,8 @@
 //!   is free.
 //! * Cataloging makes the indexes that a name needs; uncataloging removes those that it leaves empty, except those
 //!   right below the volume index, and generation indexes.
-//! * More than five volumes are held in volume control blocks, whose key is that of a last block.
+//! * Keys guide the system's search; what they must be is told in `block`.
+//! * More than five volumes are held in volume control blocks, whose key is the highest one.
 //! * A generation is held under its complemented number. The pointer to the generation index counts them.
 //! * An alias points to the index of its true name, whose control entry counts it. Whoever asks by an alias gets the
 //!   true name back.
@@ -102,7 +103,7 @@ impl CvolCatalog {
         })?;
         let limit = Ttr { track: last_track, record: geometry.device.directory_blocks_per_track() };
         let control = Some(Entry::volume_control(limit, Ttr { track: 0, record: 2 }));
-        let index = IndexBlock { control, entries: Vec::new(), next: None }.to_block();
+        let index = IndexBlock { control, entries: Vec::new(), next: None }.to_block(Ttr::FIRST);
         let mut slot = vec![0; volume.slot_size()];
         for (number, track) in
             extents.iter().flat_map(|e| (0..e.track_count).map(|n| e.first.plus(n))).enumerate()

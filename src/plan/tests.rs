@@ -221,6 +221,16 @@ fn what_a_target_cannot_take_is_refused_with_the_reason() {
 }
 
 #[test]
+fn the_nucleus_stays_in_one_extent() {
+    let mut source = data_set(PO, TRACKS, &[("SRC001", &[(40, 12)], None)]);
+    source.name = name("SYS1.NUCLEUS");
+    let targets = vec![target("T1", &[(20, 8), (40, 8)])];
+    let (planned, refusals) = plan(vec![source], targets, Mode::OnePrimary);
+    assert!(planned.data_sets.is_empty());
+    assert_eq!(refusals[0].reasons[0].reason(), Reason::NoSpace);
+}
+
+#[test]
 fn data_sets_of_one_plan_do_not_get_the_same_space() {
     let mut second = data_set(PO, TRACKS, &[("SRC001", &[(60, 5)], None)]);
     second.name = name("A.C");

@@ -6,10 +6,12 @@
 //! track its image before, and each image that will be written, in order. The [`Journal`] is where it is kept: a
 //! migration's checkpoint, or nowhere ([`NoJournal`]) for those who accept what DIRF protects.
 //!
-//! After a crash the intent is *settled* ([`Intent::settle`]): if its tracks are as they were before, or hold any
-//! mixture of the images (byte by byte: a write is torn anywhere, also inside a record, and the disk keeps the sectors
-//! of a write in no order), or do not check at all (torn), the rest of the steps is written, and the change is done.
-//! If a track checks and has a byte that is in none of the images at its place, somebody else changed it. Then
+//! After a crash the intent is *settled* ([`Intent::settle`]). If its tracks are as they were before, it is dropped, and
+//! whoever wanted the change sees whether he still wants it: an entry that leads to a source which was written to
+//! meanwhile must not be turned to the target. If they hold any mixture of the images (byte by byte: a write is torn
+//! anywhere, also inside a record, and the disk keeps the sectors of a write in no order), or do not check at all
+//! (torn), the rest of the steps is written, and the change is done. If a track checks and has a byte that is in none
+//! of the images at its place, somebody else changed it. Then
 //! either nothing of the change was written, and the intent is dropped; or both happened, and nothing is touched: the
 //! error says where. Settling twice is the same as settling once.
 
@@ -58,7 +60,7 @@ pub struct Intent {
 pub enum Settled {
     /// The change is done.
     Done,
-    /// Somebody else changed its tracks before anything of it was written; it will not be done.
+    /// Nothing of it was written, and nothing of it will be.
     Dropped,
 }
 
@@ -95,8 +97,8 @@ impl Intent {
         Ok(())
     }
 
-    /// After a crash: does the rest of the change, or finds that nothing of it was done and that it cannot be done any
-    /// more. The caller then forgets the intent.
+    /// After a crash: does the rest of the change, or finds that nothing of it was done. The caller then forgets the
+    /// intent.
     ///
     /// Error: [`Reason::IntentConflict`] if it was begun, and somebody else changed the same tracks too.
     pub fn settle(&self, volume: &dyn Volume) -> Result<Settled> {
@@ -129,6 +131,7 @@ impl Intent {
             present.insert(before.track, slot);
         }
         match foreign {
+            None if !begun => Ok(Settled::Dropped),
             None => {
                 let steps = &self.steps[self.steps_done(&present)..];
                 self.write(volume, steps)?;

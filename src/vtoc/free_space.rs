@@ -363,3 +363,74 @@ fn damaged(vtoc: &Vtoc, track: Track, what: &str) -> Error {
     .on_volume(vtoc.volser)
     .at_track(track.0, vtoc.geometry.heads())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn free(heads: u16, runs: &[(u32, u32)]) -> FreeSpace {
+        let mut free = FreeSpace::new(heads);
+        runs.iter()
+            .for_each(|&(first, count)| free.give(Extent::new(Track(first), count)).unwrap());
+        free
+    }
+
+    #[test]
+    fn the_best_fit_is_the_smallest_run_that_is_large_enough() {
+        let free = free(15, &[(1, 50), (60, 14), (90, 30), (200, 29)]);
+        let at = |first, count| Some(Extent::new(Track(first), count));
+        assert_eq!(free.fit(10, false), at(60, 10));
+        assert_eq!(free.fit(29, false), at(200, 29));
+        assert_eq!(free.fit(51, false), None);
+        assert_eq!(free.fit(15, true), at(210, 15));
+        assert_eq!(free.fit(30, true), at(15, 30));
+        assert_eq!(free.fit(45, true), None);
+        assert_eq!((free.fit(0, false), free.fit(0, true)), (None, None));
+        assert_eq!((free.largest(), free.largest_aligned()), (at(1, 50), at(15, 30)));
+        assert_eq!(free.aligned_runs().map(|run| run.first.0).collect::<Vec<_>>(), [15, 90, 210]);
+    }
+
+    #[test]
+    fn extents_at_the_end_of_all_numbers_do_not_overflow() {
+        let mut free = free(15, &[(u32::MAX - 10, 10)]);
+        assert!(free.is_free(Extent::new(Track(u32::MAX - 1), 1)));
+        assert!(!free.is_free(Extent::new(Track(u32::MAX - 1), 2)));
+        assert!(!free.is_free(Extent::new(Track(u32::MAX), u32::MAX)));
+        assert!(free.give(Extent::new(Track(u32::MAX - 1), 2)).is_err());
+        assert!(free.take(Extent::new(Track(0), u32::MAX)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn takes_and_gives_are_those_of_single_tracks(
+            steps in prop::collection::vec((any::<bool>(), 0u32..120, 0u32..20), 1..80)
+        ) {
+            let mut free = FreeSpace::new(15);
+            let mut tracks = [false; 140];
+            for (is_give, first, count) in steps {
+                let extent = Extent::new(Track(first), count);
+                let range = first as usize..(first + count) as usize;
+                let fits = count > 0 && tracks[range.clone()].iter().all(|&track| track != is_give);
+                let done = if is_give { free.give(extent) } else { free.take(extent) };
+                prop_assert_eq!(done.is_ok(), fits);
+                if fits {
+                    tracks[range].fill(is_give);
+                }
+                let all = tracks.iter().filter(|&&track| track).count();
+                prop_assert_eq!(free.track_count() as usize, all);
+                prop_assert!(free.runs().windows(2).all(|pair| pair[0].end() < pair[1].first));
+                for run in free.runs() {
+                    prop_assert!((run.first.0..run.end().0).all(|track| tracks[track as usize]));
+                }
+            }
+            // What is written into F5s and F7s is read back.
+            let format5s = free.to_format5s();
+            let read: Vec<Extent> = format5s.iter().flat_map(|format5| format5.free(15)).collect();
+            prop_assert_eq!(&read, free.runs());
+            let format7s = free.to_format7s();
+            let read: Vec<Extent> = format7s.iter().flat_map(Format7::free).collect();
+            prop_assert_eq!(&read, free.runs());
+        }
+    }
+}

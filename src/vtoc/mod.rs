@@ -138,3 +138,6 @@ impl Vtoc {
             || self.format4().device_flags2() & CYLINDER_MANAGED_OR_EXTENDED_DSCBS != 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -207,8 +207,7 @@ pub fn single(name: &'static str) -> Scenario {
 pub fn two_volumes() -> Scenario {
     let mut builder = Builder::new(&["SRC001", "SRC002", "TGT001"], &["TGT001"]);
     let first: &[(u32, u32)] = &[(6, 2), (9, 1), (12, 2), (15, 1), (18, 2)];
-    let moved =
-        builder.data_set("MOVE.IT", &[("SRC001", first), ("SRC002", &[(50, 2)])], true);
+    let moved = builder.data_set("MOVE.IT", &[("SRC001", first), ("SRC002", &[(50, 2)])], true);
     builder.scenario("two volumes", &[moved], &["SRC001", "SRC002"], &["TGT001"])
 }
 
@@ -248,8 +247,7 @@ pub fn uncataloged() -> Scenario {
     let mut builder = Builder::new(&["SRC001", "SRC002", "TGT001"], &[]);
     let parts: &[(&str, &[(u32, u32)])] = &[("SRC001", &[(45, 3)]), ("SRC002", &[(45, 2)])];
     let moved = builder.data_set("MOVE.IT", parts, false);
-    let scenario =
-        builder.scenario("uncataloged", &[moved], &["SRC001", "SRC002"], &["TGT001"]);
+    let scenario = builder.scenario("uncataloged", &[moved], &["SRC001", "SRC002"], &["TGT001"]);
     Scenario { is_cataloged: false, ..scenario }
 }
 
@@ -268,6 +266,13 @@ pub fn terminated(name: &'static str, state: State) -> Scenario {
     let two = builder.data_set("GROUP.B", &[("SRC002", &[(45, 2)]), ("SRC001", &[(55, 1)])], true);
     let scenario = builder.scenario(name, &[one, two], &["SRC001", "SRC002"], &["TGT001"]);
     Scenario { terminate_in: Some(state), ..scenario }
+}
+
+impl Scenario {
+    /// The same, led to its end.
+    pub fn completed(self) -> Scenario {
+        Scenario { terminate_in: None, ..self }
+    }
 }
 
 /// A switch that is refused in its middle, and backed out.

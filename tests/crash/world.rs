@@ -86,7 +86,8 @@ pub enum Kind {
 #[derive(Clone)]
 struct Disk {
     geometry: Geometry,
-    bytes: Vec<u8>,
+    /// Shared with the worlds from which this one came, until it is written.
+    bytes: Arc<Vec<u8>>,
     /// Each write since the last flush: where, the bytes before, the bytes written.
     pending: Vec<(usize, Vec<u8>, Vec<u8>)>,
 }
@@ -122,7 +123,7 @@ impl World {
             let geometry = volume.geometry();
             let mut bytes = vec![0; geometry.track_count() as usize * geometry.slot_size as usize];
             volume.read(Track(0), &mut bytes).unwrap();
-            (volume.volser(), Disk { geometry, bytes, pending: Vec::new() })
+            (volume.volser(), Disk { geometry, bytes: Arc::new(bytes), pending: Vec::new() })
         };
         World(Mutex::new(State {
             disks: volumes.iter().map(disk).collect(),
@@ -166,7 +167,7 @@ impl World {
         self.0.lock().is_dead
     }
 
-    /// Tracks of volumes that were torn and not written since.
+    /// Tracks of volumes that were torn, and not durably written since.
     pub fn torn(&self) -> Vec<(Volser, Track)> {
         self.0.lock().torn.clone()
     }
@@ -220,16 +221,32 @@ impl State {
         Some((at.fault, Random::new(at.seed)))
     }
 
+    /// What was written to a volume is durable; what was torn there is whole, unless it was torn again.
+    fn settle(&mut self, volser: Volser) {
+        let disk = self.disks.get_mut(&volser).unwrap();
+        let slot_size = disk.geometry.slot_size as usize;
+        let written: Vec<std::ops::Range<usize>> = disk
+            .pending
+            .drain(..)
+            .map(|(offset, _, written)| offset / slot_size..(offset + written.len()) / slot_size)
+            .collect();
+        self.torn.retain(|(torn_volser, track)| {
+            *torn_volser != volser || !written.iter().any(|w| w.contains(&(track.0 as usize)))
+        });
+    }
+
     /// The machine ends: every pending write of every disk has its own fate.
     fn lose_power(&mut self, random: &mut Random) {
         for (volser, disk) in &mut self.disks {
             let pending = std::mem::take(&mut disk.pending);
             for (offset, before, _) in pending.iter().rev() {
-                disk.bytes[*offset..offset + before.len()].copy_from_slice(before);
+                let bytes = Arc::make_mut(&mut disk.bytes);
+                bytes[*offset..offset + before.len()].copy_from_slice(before);
             }
             for (offset, _, written) in pending {
                 let fate = Fate::ALL[random.below(4)];
-                let present = &mut disk.bytes[offset..offset + written.len()];
+                let bytes = Arc::make_mut(&mut disk.bytes);
+                let present = &mut bytes[offset..offset + written.len()];
                 put(present, &written, fate, random);
                 if fate.is_torn() {
                     let slot_size = disk.geometry.slot_size as usize;
@@ -324,14 +341,14 @@ impl Volume for Port {
         let range = self.range(first, buffer.len())?;
         if self.is_foreign {
             let mut state = self.world.0.lock();
-            state.disks.get_mut(&self.volser).unwrap().bytes[range].copy_from_slice(buffer);
+            let disk = state.disks.get_mut(&self.volser).unwrap();
+            Arc::make_mut(&mut disk.bytes)[range].copy_from_slice(buffer);
             return Ok(());
         }
         let mut state = self.world.alive()?;
         let fault = state.count(Kind::Write(self.volser, first));
         let slot_size = self.geometry.slot_size as usize;
         let tracks = first.0..first.0 + (buffer.len() / slot_size) as u32;
-        state.torn.retain(|(volser, track)| *volser != self.volser || !tracks.contains(&track.0));
         let (fate, mut random) = match &fault {
             None => (Fate::Done, Random::new(0)),
             Some((Fault::Kill(fate) | Fault::Fail(fate) | Fault::Power(fate), random)) => {
@@ -340,7 +357,7 @@ impl Volume for Port {
         };
         let disk = state.disks.get_mut(&self.volser).unwrap();
         let before = disk.bytes[range.clone()].to_vec();
-        put(&mut disk.bytes[range.clone()], buffer, fate, &mut random);
+        put(&mut Arc::make_mut(&mut disk.bytes)[range.clone()], buffer, fate, &mut random);
         let written = disk.bytes[range.clone()].to_vec();
         disk.pending.push((range.start, before, written));
         if fate.is_torn() {
@@ -369,7 +386,7 @@ impl Volume for Port {
                 return Err(dead());
             }
             fault => {
-                state.disks.get_mut(&self.volser).unwrap().pending.clear();
+                state.settle(self.volser);
                 match fault {
                     None => Ok(()),
                     Some((Fault::Fail(_), _)) => Err(failed()),

@@ -99,6 +99,10 @@ def steps(printed, job):
 
 
 def allocated(printed, job, step):
-    """The units that a step got, by DD name."""
+    """The units that a step got, by DD name; of several the first."""
     part = re.search(r'IEF236I ALLOC\. FOR %s\s+%s\s(.*?)(IEF142I|IEF236I|\Z)' % (job, step), printed, re.S)
-    return dict((name, unit) for unit, name in re.findall(r'IEF237I (\w+)\s+ALLOCATED TO (\S+)', part[1]))
+    units = re.findall(r'IEF237I (\w+)\s+ALLOCATED TO (\S+)', part[1]) if part else []
+    first = {}
+    for unit, name in units:
+        first.setdefault(name, unit)
+    return first

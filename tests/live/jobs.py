@@ -78,3 +78,9 @@ def run_program(step, program, parameter, library, *cards):
 
 def change_catalog(step, *statements, volsers=('DLIBA1', 'CLNA01')):
     return utility(step, 'IEHPROGM', volume_dds(*volsers), control(*statements))
+
+
+def locate(step, names):
+    """A step that needs these data sets and does nothing with them: each must be found through the catalog."""
+    return f'//{step:<8} EXEC PGM=IEFBR14\n' + ''.join(
+        dd(f'FOUND{number}', name) for number, name in enumerate(names))

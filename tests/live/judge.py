@@ -13,7 +13,7 @@ import jobs
 from guest import Guest, allocated
 from image import Image
 from move import copy
-from scenario import DA, IMAGES, PO, Scratch, all_moved
+from scenario import DA, IMAGES, LOCATED, PO, Scratch, all_moved
 
 MOUNTED_FIRST = ('CLNA01', 'TGTA01', 'TWIN01', 'ORIG01', 'CLNC01', 'TGTC01', 'SMP004', 'TGTB01')
 
@@ -51,8 +51,9 @@ class Judge:
         for step in asked:
             self.judge(f'{name} {step}', ended.get(step, 'not run'), expected)
         self.judge(f'{name} steps', len(ended), len(asked))
-        counts = re.findall(r'TOTAL NUMBER OF RECORDS COMPARED = (\d+)', printed)
-        self.judge(f'{name} comparisons of nothing', sum(int(count) == 0 for count in counts), 0)
+        counts = [int(count) for count in re.findall(r'TOTAL NUMBER OF RECORDS COMPARED = (\d+)', printed)]
+        if counts:
+            self.judge(f'{name} comparisons of nothing', counts.count(0), 0)
         return printed
 
     def judge(self, what, seen, expected):
@@ -97,9 +98,10 @@ class Judge:
 
     def list_volumes(self):
         """What the guest says of the data sets is the same on both sides, extents aside."""
-        printed = {
-            volser: self.run(f'L{volser}', jobs.list_vtoc('VTOC', volser))
-            for volser in ('CLNA01', 'ORIG01', 'TGTA01', 'CLNC01', 'TGTC01', 'SMP004', 'TGTB01')}
+        listed = ('CLNA01', 'ORIG01', 'TGTA01', 'CLNC01', 'TGTC01', 'SMP004', 'TGTB01')
+        parts = self.run('VTOCS', *(jobs.list_vtoc(volser, volser) for volser in listed))
+        parts = re.split(r'CONTENTS OF VTOC ON VOL (\w+)', parts)
+        printed = dict(zip(parts[1::2], parts[2::2]))
         for data_set in all_moved():
             if ',' in data_set.source:
                 continue
@@ -125,8 +127,10 @@ class Judge:
         self.judge('directories', directory_lines(new), members)
 
     def list_catalogs(self):
-        for volser in ('DLIBA1', 'CLNA01'):
-            printed = self.run(f'C{volser}', jobs.list_catalog('CATALOG', volser))
+        listed = ('DLIBA1', 'CLNA01')
+        parts = self.run('CATALOGS', *(jobs.list_catalog(volser, volser) for volser in listed))
+        parts = re.split(r'INFORMATION FOR CATALOG ON VOL (\w+)', parts)
+        for volser, printed in zip(parts[1::2], parts[2::2]):
             self.save_catalog(f'catalog-{volser}.txt', printed)
 
     def save_catalog(self, name, printed):
@@ -141,6 +145,13 @@ class Judge:
             lines[-1] += f' {volser}:{unit}'
         with open(self.scratch.path(name), 'w') as file:
             file.write(''.join(line + '\n' for line in lines))
+
+    def locate(self, job):
+        """The guest searches the private catalog by the keys of its blocks."""
+        printed = self.run(job, jobs.locate('LOOKUP', LOCATED))
+        units = allocated(printed, job, 'LOOKUP')
+        for number, (name, volser) in enumerate(LOCATED.items()):
+            self.judge(f'{job} {name} on unit', units.get(f'FOUND{number}'), IMAGES[volser][1])
 
     def change_catalog(self):
         """The guest goes on where the product left the private catalog."""
@@ -188,7 +199,9 @@ class Judge:
         self.list_volumes()
         self.list_directories()
         self.list_catalogs()
+        self.locate('LOCATE1')
         self.change_catalog()
+        self.locate('LOCATE2')
         self.compare_multivolume()
         self.allocate()
         self.run_programs()

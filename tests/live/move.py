@@ -100,7 +100,8 @@ def main(binary, folder, shared):
         kept |= migrate(binary, scratch, move, number)
     for volser in IMAGES:
         if volser != 'TWIN01':
-            command(binary, scratch, 'check', scratch.image(volser))
+            found = command(binary, scratch, 'check', scratch.image(volser))
+            assert ': nothing found' in found or ': 0 errors,' in found, found
     scratch.save('kept.json', kept)
     for name, now in kept.items():
         print(f'moved {name:<20} {"kept as " + now if now else "scratched"}')

@@ -59,6 +59,20 @@ MOVES = [
 ]
 
 
+# Names that the test puts into the private catalog (see tests/live.rs), from the first to the last of the many blocks
+# of their index, and lower indexes. There are no data sets behind them; the guest looks them up.
+LOCATED = {
+    'PRIV.MANY002': 'TGTA01',
+    'PRIV.MANY009': 'TGTA01',
+    'PRIV.MANY015': 'TGTA01',
+    'PRIV.MANY024': 'TGTA01',
+    'PRIV.MANY030': 'TGTA01',
+    'PRIV.MANY039': 'TGTA01',
+    'PRIV.NEW.INDEX.LEVELS': 'CLNA01',
+    'PRIV.A.B.OTHER': 'CLNA01',
+}
+
+
 def all_moved():
     return [data_set for move in MOVES for data_set in move.moved]
 

@@ -170,9 +170,9 @@ pub fn tool<S: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = S>)
 }
 
 /// The built command.
-#[cfg(feature = "cli")]
 pub fn trackmirror() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_trackmirror"))
+    let built = option_env!("CARGO_BIN_EXE_trackmirror");
+    Command::new(built.expect("the command is built with the feature \"cli\""))
 }
 
 fn run(command: &mut Command) -> String {

@@ -4,9 +4,11 @@ use crate::output::{Answer, count};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use trackmirror::Result;
+use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::registry::{Note, read_notes};
-use trackmirror::volume::{Access, open_all};
+use trackmirror::volume::{Access, Volume, open_all};
 use trackmirror::vtoc::check::{Finding, Severity, Tracks, check};
 
 const EXAMPLES: &str = "\
@@ -17,7 +19,7 @@ Examples:
 
 Nothing is changed. Code 4: something was found, or a volume has an unfinished migration.";
 
-/// Check label, VTOC, extents, free space and tracks of volumes
+/// Check label, VTOC, extents, free space, tracks and catalog of volumes
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -50,20 +52,39 @@ pub fn run(arguments: &Arguments) -> Result<Answer> {
     let (mut text, mut values, mut remarks) = (String::new(), Vec::new(), false);
     for volume in open_all(&arguments.files, Access::Read)? {
         let findings = check(volume.as_ref(), tracks)?;
+        let catalog = check_catalog(&volume);
         let notes = volume.path().map(read_notes).transpose()?.unwrap_or_default();
-        remarks |= !findings.is_empty() || !notes.is_empty();
-        text += &volume_text(&volume.volser().to_string(), &findings, &notes);
+        remarks |= !findings.is_empty() || !notes.is_empty() || !catalog.is_empty();
+        text += &volume_text(&volume.volser().to_string(), &findings, &catalog, &notes);
         values.push(json!({
             "volser": volume.volser().to_string(),
             "location": volume.location(),
             "findings": findings.iter().map(finding_value).collect::<Vec<Value>>(),
+            "catalog_findings": catalog,
             "unfinished_migrations": notes.iter().map(note_value).collect::<Vec<Value>>(),
         }));
     }
     Ok(Answer::with_remarks(remarks, text, json!({ "volumes": values })))
 }
 
-fn volume_text(volser: &str, findings: &[Finding], notes: &[Note]) -> String {
+/// What is wrong or odd with the catalog on a volume, if it has one.
+fn check_catalog(volume: &Arc<dyn Volume>) -> Vec<String> {
+    let check = || match CvolCatalog::find_on(volume.clone())? {
+        Some(catalog) => catalog.check().map(Some),
+        None => Ok(None),
+    };
+    match check() {
+        Ok(None) => Vec::new(),
+        Ok(Some(found)) => {
+            let damage = found.damage.iter().map(|error| format!("error: catalog: {error}"));
+            let remarks = found.remarks.iter().map(|remark| format!("remark: catalog: {remark}"));
+            damage.chain(remarks).collect()
+        }
+        Err(error) => vec![format!("error: catalog: {error}")],
+    }
+}
+
+fn volume_text(volser: &str, findings: &[Finding], catalog: &[String], notes: &[Note]) -> String {
     let mut text = String::new();
     for note in notes {
         writeln!(text, "unfinished migration: volume {volser}: {note}")
@@ -72,8 +93,13 @@ fn volume_text(volser: &str, findings: &[Finding], notes: &[Note]) -> String {
     for finding in findings {
         writeln!(text, "{finding}").expect("a string takes everything");
     }
+    for finding in catalog {
+        text += &format!("{finding}\n");
+    }
+    let in_catalog = |kind: &str| catalog.iter().filter(|text| text.starts_with(kind)).count();
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-    let remarks = findings.len() - errors;
+    let remarks = findings.len() - errors + in_catalog("remark");
+    let errors = errors + in_catalog("error");
     let result = match (errors, remarks) {
         (0, 0) => "nothing found".into(),
         _ => format!("{}, {}", count(errors as u64, "error"), count(remarks as u64, "remark")),

@@ -8,6 +8,7 @@ mod assess;
 mod attributes;
 mod catalog;
 mod check;
+mod demo;
 mod host_space;
 mod init;
 mod migrate;
@@ -60,6 +61,7 @@ enum Verb {
     Status(status::Arguments),
     Terminate(migrate::TerminateArguments),
     Verify(verify::Arguments),
+    Demo(demo::Arguments),
 }
 
 impl Verb {
@@ -76,6 +78,7 @@ impl Verb {
             Verb::Status(_) => "status",
             Verb::Terminate(_) => "terminate",
             Verb::Verify(_) => "verify",
+            Verb::Demo(_) => "demo",
         }
     }
 
@@ -92,6 +95,7 @@ impl Verb {
             Verb::Status(arguments) => status::run(arguments)?,
             Verb::Terminate(arguments) => migrate::terminate(arguments)?,
             Verb::Verify(arguments) => verify::run(arguments)?,
+            Verb::Demo(arguments) => demo::run(arguments)?,
         })
     }
 }

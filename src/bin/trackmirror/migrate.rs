@@ -16,6 +16,7 @@ use trackmirror::copy::{CopyOptions, Volumes};
 use trackmirror::event::Progress;
 use trackmirror::migrate::{Migration, MoveOptions, status};
 use trackmirror::plan::Plan;
+use trackmirror::registry::check_unfinished;
 use trackmirror::state::{State, Verb};
 use trackmirror::volume::Access;
 use trackmirror::{Code, Error, Reason, Result};
@@ -56,7 +57,7 @@ pub struct Arguments {
     /// How many threads copy
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
-    /// The folder for the state [default: below the user's state folder, named after what is moved]
+    /// The folder for the state [default: in the user's state folder, named after what is moved]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Do not ask
@@ -175,6 +176,9 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     }
     let access = if arguments.dry_run { Access::Read } else { Access::Exclusive };
     let opened = open(&arguments.sources, Some(&arguments.targets), access)?;
+    if !arguments.dry_run {
+        opened.files.iter().try_for_each(|file| check_unfinished(file, &folder))?;
+    }
     let proposal = Proposal::make(&opened, &arguments.sources, &arguments.targets)?;
     let code = proposal.code(arguments.targets.skip_refused);
     let text = proposal.text(&opened.host.volumes);
@@ -257,18 +261,24 @@ fn copy_options(threads: u16) -> CopyOptions {
 
 /// Takes up the migration of a folder and leads it to its end.
 fn go_on(folder: &Path, request: Request) -> Outcome<Answer> {
-    let (migration, volumes) = take_up(folder, &request)?;
+    let (mut migration, volumes) = open_again(folder, &request)?;
+    migration.set_copy_options(copy_options(request.threads));
+    migration.take_up().map_err(|error| Failure { error, advice: advice(folder) })?;
+    if migration.state().is_ended() {
+        let text = format!("the migration is {}; nothing is left to do\n", migration.state());
+        return Ok(Answer::done(text, json!({ "state": migration.state().name() })));
+    }
     drive(migration, &volumes, request.verify, folder)
 }
 
-fn take_up(folder: &Path, request: &Request) -> Outcome<(Migration, Volumes)> {
+/// The migration of a folder, as it was when it was interrupted.
+fn open_again(folder: &Path, request: &Request) -> Outcome<(Migration, Volumes)> {
     let advise = |error| Failure { error, advice: advice(folder) };
     let store = FileStore::open(folder)?;
     let host = reopen(&request.files, Access::Exclusive).map_err(advise)?;
     let host = host.told_to(Teller::new(open_log(folder)?));
     let volumes = host.volumes.clone();
-    let options = copy_options(request.threads);
-    let migration = Migration::resume(host, store, Some(folder.into()), options).map_err(advise)?;
+    let migration = Migration::open(host, store, Some(folder.into())).map_err(advise)?;
     Ok((migration, volumes))
 }
 
@@ -382,7 +392,7 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
         let json = json!({ "state": state.name() });
         return Ok(Answer { code: Code::Refused, text: "nothing was changed\n".into(), json });
     }
-    let (mut migration, _) = take_up(folder, &request)?;
+    let (mut migration, _) = open_again(folder, &request)?;
     migration.terminate().map_err(|error| Failure { error, advice: advice(folder) })?;
     let text = "the migration was given up; the target is released, the source is as it was\n";
     Ok(Answer::done(text.into(), json!({ "state": migration.state().name() })))

@@ -89,13 +89,17 @@ impl Proposal {
     }
 }
 
+/// The table's columns.
+const HEAD: &[&str] = &["DATA SET", ">TRACKS", "FROM", ">EXTENTS", "TO", ">EXTENTS", "ADDRESSES"];
+
 /// Each data set in a line: where it is, and where it goes.
 pub fn table(plan: &Plan, volumes: &Volumes) -> Table {
-    let mut table =
-        Table::new(&["DATA SET", ">TRACKS", "FROM", ">EXTENTS", "TO", ">EXTENTS", "ADDRESSES"]);
+    // Addresses are told where the volumes are open.
+    let columns = if volumes.is_empty() { HEAD.len() - 1 } else { HEAD.len() };
+    let mut table = Table::new(&HEAD[..columns]);
     for data_set in &plan.data_sets {
         let (source, target) = (&data_set.assessment, &data_set.parts);
-        table.row(vec![
+        let mut cells = vec![
             source.name.to_string(),
             source.track_count().to_string(),
             volsers(source.parts.iter().map(|part| part.volser)),
@@ -103,7 +107,9 @@ pub fn table(plan: &Plan, volumes: &Volumes) -> Table {
             volsers(target.iter().map(|part| part.volser)),
             data_set.target_extents().count().to_string(),
             addresses(data_set, volumes),
-        ]);
+        ];
+        cells.truncate(columns);
+        table.row(cells);
     }
     table
 }
@@ -123,7 +129,6 @@ fn addresses(data_set: &PlannedDataSet, volumes: &Volumes) -> String {
 
 /// The data sets of a plan for programs.
 pub fn values(plan: &Plan, volumes: &Volumes) -> Vec<Value> {
-    // Addresses are told where the volume is open.
     let one = |(volser, extent): (Volser, Extent)| {
         let volume = volumes.get(&volser);
         json!({

@@ -10,13 +10,13 @@ use trackmirror::{DsMask, Error, Reason, Result, Volser};
 /// What is selected.
 #[derive(clap::Args)]
 pub struct Sources {
-    /// Data set names, or masks: * is one qualifier or a part of one, ** any number of qualifiers, % one character
+    /// Data set names or masks (* one qualifier or a part of one, ** any number of them, % one character)
     #[arg(required = true, value_name = "MASK")]
     pub masks: Vec<DsMask>,
     /// The images of the volumes that the data sets are on
     #[arg(long = "volume", required = true, num_args = 1.., value_name = "FILE")]
     pub volumes: Vec<PathBuf>,
-    /// Images of further volumes with catalogs (those of the source and target volumes are used anyway)
+    /// Images of further volumes with catalogs (those of sources and targets are used anyway)
     #[arg(long = "catalog", num_args = 1.., value_name = "FILE")]
     pub catalogs: Vec<PathBuf>,
     /// Allow data sets that no catalog names
@@ -30,9 +30,9 @@ pub struct Targets {
     /// The images of the volumes that the data sets may go to
     #[arg(long = "target", required = true, num_args = 1.., value_name = "FILE")]
     pub targets: Vec<PathBuf>,
-    /// How the target's space is chosen: one request of the total space, extent for extent, or the best fit over
-    /// several volumes
+    /// How the target's space is chosen: one-primary (default), extent-for-extent or best-fit
     #[arg(long, default_value_t = Mode::OnePrimary, value_parser = mode_parser())]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub mode: Mode,
     /// Move the others if some data sets are refused
     #[arg(long)]

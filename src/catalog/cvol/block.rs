@@ -2,10 +2,16 @@
 //!
 //! | kind of block | key | data |
 //! |---|---|---|
-//! | index, with a successor | name of its last entry | halfword: bytes used, these two included; entries by name; link entry |
-//! | index, the last one | eight times X'FF' | the same, and the link is zero |
+//! | index | eight times X'FF', see below | halfword: bytes used, these two included; entries by name; link entry |
 //! | volume control | eight times X'FF' | halfword: volumes in this and the following blocks; up to 20 volumes; at 252 the TTR of the next block |
 //! | free | zero | anything: the key alone tells |
+//!
+//! The system looks for a name by searching, from the first block of the index on and over whatever blocks stand behind
+//! it, for a key that is equal or higher; in the block found it looks for the name, and follows the link. So the key is
+//! the name of the last entry only where the next block of the index is the next record; everywhere else it is the
+//! highest key, at which the search stops. (With another key OS/VS1 lands in blocks of other indexes, and catalogs names
+//! there.) OS/VS1 counts the first record of the next track as the next record, too; this library writes the highest
+//! key there, which is right wherever the track ends.
 //!
 //! The system that frees a block sets key and data to zero; the last block of a new `SYSCTLG` has a zero key and
 //! leftovers as its data.
@@ -85,17 +91,29 @@ impl IndexBlock {
         self.used() <= DATA
     }
 
-    /// The key that it must have.
-    pub fn key(&self) -> Name {
+    /// The key that it must have where it stands.
+    pub fn key(&self, place: Ttr) -> Name {
+        let is_followed = self.next.is_some_and(|next| {
+            next.track == place.track && u16::from(next.record) == u16::from(place.record) + 1
+        });
         match self.entries.last().or(self.control.as_ref()) {
-            Some(last) if self.next.is_some() => last.name(),
+            Some(last) if is_followed => last.name(),
             _ => HIGH_NAME,
         }
     }
 
+    /// Whether the system finds its way with this key: with the one that is written here, with the highest one, or with
+    /// the name of the last entry before a block at the start of the next track.
+    pub fn is_key(&self, place: Ttr, key: Name) -> bool {
+        let next_track = place.track.checked_add(1).map(|track| Ttr { track, record: 1 });
+        let is_followed = self.next.is_some() && self.next == next_track;
+        let last = self.entries.last().filter(|_| is_followed).map(Entry::name);
+        key == self.key(place) || key == HIGH_NAME || Some(key) == last
+    }
+
     /// The bytes. It must fit.
-    pub fn to_block(&self) -> Block {
-        let mut block = Block { key: self.key(), data: [0; DATA] };
+    pub fn to_block(&self, place: Ttr) -> Block {
+        let mut block = Block { key: self.key(place), data: [0; DATA] };
         put16(&mut block.data, 0, self.used() as u16);
         let link = Entry::index(HIGH_NAME, self.next.unwrap_or(Ttr { track: 0, record: 0 }));
         let mut offset = 2;
@@ -187,6 +205,26 @@ mod tests {
         assert_eq!(chain[0].1.data[242..], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0]);
         assert_eq!(chain[1].1.data[..2], [0, 5]);
         assert_eq!(VolumeControlBlock::parse(&chain[1].1).volumes, volumes[20..]);
+    }
+
+    #[test]
+    fn keys_are_those_that_the_system_searches_for() {
+        // As OS/VS1 wrote chains: blocks 0B and 0C, block 13 before 15, block 1C before the first of the next track.
+        let entry = Entry::index([0xC1; 8], Ttr { track: 0, record: 99 });
+        let key = |place: (u16, u8), next: Option<(u16, u8)>| {
+            let ttr = |(track, record)| Ttr { track, record };
+            let block =
+                IndexBlock { control: None, entries: vec![entry.clone()], next: next.map(ttr) };
+            let place = ttr(place);
+            assert!(block.is_key(place, block.key(place)) && block.is_key(place, HIGH_NAME));
+            (block.key(place), block.is_key(place, entry.name()))
+        };
+        assert_eq!(key((0, 0x0B), Some((0, 0x0C))), (entry.name(), true));
+        assert_eq!(key((0, 0x13), Some((0, 0x15))), (HIGH_NAME, false));
+        assert_eq!(key((0, 0x13), Some((0, 0x12))), (HIGH_NAME, false));
+        assert_eq!(key((0, 0x1C), Some((1, 1))), (HIGH_NAME, true));
+        assert_eq!(key((0, 0x1C), Some((2, 1))), (HIGH_NAME, false));
+        assert_eq!(key((0, 0x0E), None), (HIGH_NAME, false));
     }
 
     #[test]

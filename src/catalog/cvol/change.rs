@@ -25,11 +25,12 @@ use super::entry::{Entry, Name, Ttr, VOLUMES_IN_ENTRY_MAX, generation_name};
 use super::tree::{Chain, End, Path, Tree, dscb_that_fits};
 use crate::catalog::CatalogEntry;
 use crate::error::{Error, Reason, Result};
+use crate::geometry::Track;
 use crate::name::DsName;
 use crate::track;
 use crate::volume::intent::{Intent, TrackImage};
 use crate::volume::{Volume, VolumeExt};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 /// The most volumes of a data set.
 const VOLUMES_MAX: usize = 255;
@@ -189,21 +190,23 @@ impl Change {
     /// The change as an intent: one step for each write; those that follow each other on one track are one.
     pub fn intent(&self, volume: &dyn Volume, what: String) -> Result<Intent> {
         let mut before = Vec::new();
-        let mut slots: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        let mut slots: BTreeMap<Track, Vec<u8>> = BTreeMap::new();
         let mut steps: Vec<Vec<TrackImage>> = Vec::new();
         for (ttr, block) in &self.writes {
             let track = self
                 .tree
                 .track(ttr.track)
                 .ok_or_else(|| self.tree.damaged(*ttr, "its track is not one of the data set"))?;
-            if !slots.contains_key(&track.0) {
-                let mut slot = volume.read_track(track)?;
-                let summary = track::check(&slot, volume.place(track))?;
-                slot.truncate(summary.length);
-                before.push(TrackImage { track, image: slot.clone() });
-                slots.insert(track.0, slot);
-            }
-            let slot = slots.entry(track.0).or_default();
+            let slot = match slots.entry(track) {
+                btree_map::Entry::Occupied(known) => known.into_mut(),
+                btree_map::Entry::Vacant(place) => {
+                    let mut slot = volume.read_track(track)?;
+                    let summary = track::check(&slot, volume.place(track))?;
+                    slot.truncate(summary.length);
+                    before.push(TrackImage { track, image: slot.clone() });
+                    place.insert(slot)
+                }
+            };
             let record = track::records(slot).map_while(Result::ok).find(|record| {
                 record.number == ttr.record
                     && record.key.len() == block.key.len()
@@ -232,7 +235,7 @@ impl Change {
     }
 
     fn put_index(&mut self, ttr: Ttr, block: &IndexBlock) {
-        self.put(ttr, block.to_block());
+        self.put(ttr, block.to_block(ttr));
     }
 
     /// Writes the volumes of an entry as far as they need blocks of their own, and returns the entry.

@@ -111,8 +111,8 @@ impl Checker<'_> {
         for (ttr, block) in chain {
             self.reach(*ttr);
             let key = self.tree.blocks().get(ttr).map(|block| block.key);
-            if key != Some(block.key()) {
-                self.damage(*ttr, "its key is not the name of its last entry".to_string());
+            if !key.is_some_and(|key| block.is_key(*ttr, key)) {
+                self.damage(*ttr, "its key is not what its system would search for".to_string());
             }
             for entry in &block.entries {
                 if last_name.is_some_and(|last| last >= entry.name()) {

@@ -1,0 +1,190 @@
+//! Taking up a migration that was interrupted.
+
+use super::durable::Durable;
+use super::{Migration, contains};
+use crate::checkpoint::{Checkpoint, CheckpointStore};
+use crate::copy::CopyOptions;
+use crate::error::{Error, Reason, Result};
+use crate::event::Event;
+use crate::host::Host;
+use crate::state::{State, Verb};
+use crate::switch::{self, Found};
+use crate::volume::Lock;
+use crate::volume::intent::Settled;
+use std::path::PathBuf;
+
+impl Migration {
+    /// Opens a migration that was interrupted: the change inside which it was interrupted is done, and nothing else. It
+    /// can be [terminated](Migration::terminate) then, or [taken up](Migration::take_up).
+    ///
+    /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`]; [`Reason::IntentConflict`] if somebody else changed
+    /// the same blocks: then nothing is touched.
+    pub fn open(
+        host: Host,
+        store: impl CheckpointStore + 'static,
+        state_folder: Option<PathBuf>,
+    ) -> Result<Migration> {
+        let (checkpoint, sections) = Checkpoint::open(store)?;
+        let Some(sections) = sections else {
+            return Err(Error::new(
+                Reason::NoCheckpoint,
+                format!("{} holds no migration", checkpoint.location()),
+            ));
+        };
+        let durable = Durable::load(checkpoint, sections)?;
+        let state = durable.stored.state;
+        let migration = Migration::over(host, durable, state_folder);
+        migration.host.tell(&Event::Resumed { state });
+        migration.settle()?;
+        if state.is_ended() {
+            migration.remove_notes()?;
+        } else {
+            migration.write_notes()?;
+        }
+        Ok(migration)
+    }
+
+    /// [Opens](Migration::open) a migration and [takes it up](Migration::take_up).
+    pub fn resume(
+        host: Host,
+        store: impl CheckpointStore + 'static,
+        state_folder: Option<PathBuf>,
+        copy_options: CopyOptions,
+    ) -> Result<Migration> {
+        let mut migration = Migration::open(host, store, state_folder)?;
+        migration.set_copy_options(copy_options);
+        migration.take_up()?;
+        Ok(migration)
+    }
+
+    /// Goes back to where the migration can go on from: see [after an interruption](self#after-an-interruption). Doing it
+    /// twice changes nothing.
+    ///
+    /// Errors: [`Reason::SourceChanged`], [`Reason::TargetChanged`], [`Reason::EntryChanged`] if somebody else changed
+    /// what the migration relies on: then nothing is touched.
+    pub fn take_up(&mut self) -> Result<()> {
+        self.settle()?;
+        match self.state() {
+            _ if self.is_taken_up => {}
+            State::Planned | State::Switched | State::Complete | State::Terminated => {}
+            State::Copying | State::Mirrored | State::Closing | State::Quiesced => {
+                self.check_before_switch()?;
+                self.copy_again()?;
+            }
+            State::Switching => self.resume_switching()?,
+        }
+        self.is_taken_up = true;
+        Ok(())
+    }
+
+    /// What every verb begins with: that it is allowed; that the migration is taken up, if it was interrupted, because
+    /// nobody has seen who wrote to source and target meanwhile; and that no change is half done, as an error may leave
+    /// it.
+    pub(super) fn begin(&self, verb: Verb) -> Result<()> {
+        self.state().check(verb)?;
+        if !self.is_taken_up && !matches!(verb, Verb::Terminate | Verb::BackOut) {
+            return Err(Error::new(
+                Reason::WrongState,
+                format!("the migration was interrupted; take it up before {verb}"),
+            ));
+        }
+        self.settle()
+    }
+
+    /// Does the rest of a change that was interrupted.
+    pub(super) fn settle(&self) -> Result<()> {
+        let mut durable = self.durable.lock();
+        let Some(intent) = durable.stored.intent.take() else { return Ok(()) };
+        let settled = {
+            let volume = self.host.volumes.get(&intent.volser).ok_or_else(|| {
+                Error::new(
+                    Reason::NoSuchVolume,
+                    "a change of this volume was interrupted; give its image",
+                )
+                .on_volume(intent.volser)
+            });
+            volume.and_then(|volume| {
+                let _held = volume.lock(Lock::Vtoc)?;
+                let _held = volume.lock(Lock::Catalog)?;
+                intent.settle(&**volume)
+            })
+        };
+        let released = &mut durable.stored.released;
+        match settled {
+            Err(error) => {
+                durable.stored.intent = Some(intent);
+                return Err(error);
+            }
+            // The source is as it was, so that it is still to be released.
+            Ok(Settled::Dropped) => {
+                if let Some(parts) =
+                    released.current.and_then(|set| released.parts.get_mut(set as usize))
+                {
+                    *parts = parts.saturating_sub(1);
+                }
+            }
+            Ok(Settled::Done) => {}
+        }
+        released.current = None;
+        durable.save()
+    }
+
+    /// That catalogs, sources and targets are what a migration before its switch relies on.
+    pub(super) fn check_before_switch(&self) -> Result<()> {
+        let ports = self.ports();
+        for data_set in &self.plan().data_sets {
+            switch::sources_stand(data_set, &ports)?;
+            switch::targets_stand(data_set, &ports)?;
+            if switch::found(data_set, &ports)? != Found::Source {
+                return Err(Error::new(
+                    Reason::EntryChanged,
+                    "the catalog leads to the target already, though it may be incomplete; correct the entry, then resume",
+                )
+                .of_data_set(data_set.assessment.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Back to copying, with every track to be copied.
+    fn copy_again(&mut self) -> Result<()> {
+        if matches!(self.state(), State::Closing | State::Quiesced) {
+            self.move_to(State::Mirrored)?;
+        }
+        if self.state() == State::Mirrored {
+            self.move_to(State::Copying)?;
+        }
+        self.copier = None;
+        Ok(())
+    }
+
+    fn resume_switching(&mut self) -> Result<()> {
+        let verification = self.compare(self.copy_options.threads)?;
+        if verification.is_equal() {
+            return Ok(());
+        }
+        let plan = self.plan();
+        let ports = self.ports();
+        let first = &verification.differences[0];
+        for data_set in &plan.data_sets {
+            let differs = verification
+                .differences
+                .iter()
+                .any(|difference| contains(data_set, difference.source.0, difference.source.1));
+            if differs && switch::found(data_set, &ports)? != Found::Source {
+                return Err(Error::new(
+                    Reason::SourceChanged,
+                    format!(
+                        "somebody wrote to it while the switch was interrupted: {}. The catalog leads to the target; \
+                         only its owner can tell which copy is right: correct the other one, then resume",
+                        first.what
+                    ),
+                )
+                .on_volume(first.source.0)
+                .of_data_set(data_set.assessment.name));
+            }
+        }
+        self.undo_switch(&format!("the source was written to meanwhile: {}", first.what))?;
+        self.copy_again()
+    }
+}

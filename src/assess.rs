@@ -27,6 +27,8 @@
 //! ```
 
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::catalog::{Catalog, CatalogEntry};
@@ -52,7 +54,7 @@ pub struct Part {
 impl Part {
     /// Tracks of all extents.
     pub fn track_count(&self) -> u32 {
-        self.dscbs.extents.iter().map(|extent| extent.track_count).sum()
+        self.dscbs.track_count()
     }
 
     /// What tells it from others of its name.
@@ -114,7 +116,7 @@ pub struct Assessment {
 impl Assessment {
     /// Tracks of all parts.
     pub fn track_count(&self) -> u32 {
-        self.parts.iter().map(Part::track_count).sum()
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.track_count()))
     }
 
     /// Every extent with its volume, in order.
@@ -153,8 +155,14 @@ impl Encode for Assessment {
     }
     fn decode(from: &mut Decoder<'_>) -> Result<Assessment> {
         let (name, parts, cataloged) = (from.get()?, from.get::<Vec<Part>>()?, from.get()?);
-        if parts.is_empty() {
-            return Err(Error::new(Reason::EndOfData, "an assessment without parts"));
+        let track_count: u64 = parts
+            .iter()
+            .flat_map(|part| &part.dscbs.extents)
+            .map(|extent| u64::from(extent.track_count))
+            .sum();
+        if parts.is_empty() || track_count > u64::from(u32::MAX) {
+            let what = "an assessment without parts, or with more tracks than there can be";
+            return Err(Error::new(Reason::EndOfData, what));
         }
         Ok(Assessment { name, parts, cataloged, refusals: Vec::new() })
     }
@@ -185,7 +193,9 @@ pub fn assess(
     let mut names: BTreeSet<DsName> =
         volumes.iter().flat_map(|volume| volume.selected.keys().copied()).collect();
     names.extend(masks.iter().filter_map(DsMask::as_name));
-    names.into_iter().map(|name| assess_one(name, &volumes, catalogs, options)).collect()
+    let catalogs: Vec<(&dyn Catalog, Option<Error>)> =
+        catalogs.iter().map(|catalog| (&**catalog, catalog.check_sound().err())).collect();
+    names.into_iter().map(|name| assess_one(name, &volumes, &catalogs, options)).collect()
 }
 
 /// A volume that is given, with its data sets that the masks select.
@@ -216,7 +226,7 @@ impl Given {
 fn assess_one(
     name: DsName,
     volumes: &[Given],
-    catalogs: &[Arc<dyn Catalog>],
+    catalogs: &[(&dyn Catalog, Option<Error>)],
     options: &Options,
 ) -> Result<Assessment> {
     let refuse = |reason, sentence: String| Error::new(reason, sentence).of_data_set(name);
@@ -224,11 +234,28 @@ fn assess_one(
         volumes.iter().filter(|volume| volume.selected.contains_key(&name)).collect();
     let mut data_set = Assessment { name, parts: vec![], cataloged: vec![], refusals: vec![] };
     let mut elsewhere: Vec<Cataloged> = Vec::new();
-    for catalog in catalogs {
-        let Some(entry) = catalog.locate(&name)? else { continue };
+    for (catalog, damage) in catalogs {
+        let entry = match catalog.locate(&name) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => continue,
+            // It leaves the name to another catalog, which is asked too.
+            Err(error) if refers_to_given(&error, *catalog, catalogs) => continue,
+            Err(error) if error.reason() == Reason::EntryKind => {
+                if !holders.is_empty() {
+                    data_set.refusals.push(error);
+                }
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let concerns = entry.volumes.iter().any(|v| holders.iter().any(|h| h.volser == v.volser));
         let cataloged = Cataloged { catalog: catalog.name(), volser: catalog.volser(), entry };
-        if concerns { data_set.cataloged.push(cataloged) } else { elsewhere.push(cataloged) }
+        if concerns {
+            data_set.refusals.extend(damage.clone().map(|error| error.of_data_set(name)));
+            data_set.cataloged.push(cataloged);
+        } else {
+            elsewhere.push(cataloged);
+        }
     }
     let volsers = |cataloged: &Cataloged| -> Vec<Volser> {
         cataloged.entry.volumes.iter().map(|volume| volume.volser).collect()
@@ -303,6 +330,19 @@ fn assess_one(
     }
     rules::apply(&mut data_set);
     Ok(data_set)
+}
+
+/// Whether a catalog did not say where a name is because another one says it, and that is given.
+fn refers_to_given(
+    error: &Error,
+    by: &dyn Catalog,
+    catalogs: &[(&dyn Catalog, Option<Error>)],
+) -> bool {
+    let referred = error.volser().map(Volser::from_bytes);
+    error.reason() == Reason::EntryKind
+        && referred.is_some()
+        && referred != by.volser()
+        && catalogs.iter().any(|(catalog, _)| catalog.volser() == referred)
 }
 
 /// The volumes of a data set that no catalog names, by what its F1s say.

@@ -8,6 +8,8 @@
 //! always spans the whole volume, not only the tracks of interest, so that no address needs to be translated before
 //! it can be noted.
 //!
+//! [`SharedBits`] is the same over memory that several threads or processes mark at once.
+//!
 //! ```
 //! use trackmirror::changed::TrackSet;
 //! use trackmirror::geometry::{Extent, Track};
@@ -20,6 +22,15 @@
 //! assert!(left.set(Extent::new(Track(999), 2)).is_err());
 //! # Ok::<(), trackmirror::Error>(())
 //! ```
+
+pub mod shared;
+
+/// The atomics of what is shared, in one place, because a test replaces them by its own.
+pub(crate) mod sync {
+    pub use std::sync::atomic::{AtomicU64, Ordering, fence};
+}
+
+pub use shared::SharedBits;
 
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::error::{Error, Reason, Result};
@@ -131,16 +142,61 @@ impl TrackSet {
     fn range(&self, extent: Extent) -> Result<Range<usize>> {
         let first = extent.first.0 as usize;
         let end = first.checked_add(extent.track_count as usize);
-        end.filter(|&end| end <= self.bits.len()).map(|end| first..end).ok_or_else(|| {
-            Error::new(
-                Reason::OutsideVolume,
-                format!(
-                    "{} tracks from track {first} on reach beyond the volume's {} tracks",
-                    extent.track_count,
-                    self.bits.len()
-                ),
-            )
-        })
+        end.filter(|&end| end <= self.bits.len())
+            .map(|end| first..end)
+            .ok_or_else(|| outside(extent, self.track_count()))
+    }
+}
+
+/// The error of a run that is not on the volume.
+pub(crate) fn outside(extent: Extent, track_count: u32) -> Error {
+    Error::new(
+        Reason::OutsideVolume,
+        format!(
+            "{} tracks from track {} on reach beyond the volume's {track_count} tracks",
+            extent.track_count, extent.first.0
+        ),
+    )
+}
+
+impl SharedBits<'_> {
+    /// Adds a run of tracks, whatever other threads do meanwhile.
+    ///
+    /// Error: [`Reason::OutsideVolume`]; then nothing is added.
+    pub fn set(&self, extent: Extent) -> Result<()> {
+        sync::fence(sync::Ordering::SeqCst);
+        let result = self.set_range(extent.first.0, extent.track_count);
+        result.map_err(|_| outside(extent, self.track_count()))
+    }
+
+    /// Takes a run of tracks away.
+    ///
+    /// Error: [`Reason::OutsideVolume`]; then nothing is taken away.
+    pub fn clear(&self, extent: Extent) -> Result<()> {
+        let result = self.clear_range(extent.first.0, extent.track_count);
+        result.map_err(|_| outside(extent, self.track_count()))
+    }
+
+    /// How many tracks of the run are in the set.
+    ///
+    /// Error: [`Reason::OutsideVolume`].
+    pub fn count_in(&self, extent: Extent) -> Result<u32> {
+        let result = self.count_range(extent.first.0, extent.track_count);
+        result.map_err(|_| outside(extent, self.track_count()))
+    }
+
+    /// What is in the set now, as a set of one's own.
+    pub fn snapshot(&self) -> TrackSet {
+        let mut set = TrackSet::new(self.track_count());
+        let (mut from, end) = (0, self.track_count());
+        while let Some((first, count)) =
+            shared::first_run(|index| self.word(index), from, end, u32::MAX)
+        {
+            set.bits[first as usize..(first + count) as usize].fill(true);
+            set.count += count;
+            from = first + count;
+        }
+        set
     }
 }
 
@@ -261,6 +317,42 @@ mod tests {
             }
             assert_eq!(set.first_run(Track(track_count), 1), None);
             assert_eq!(set.first_run(Track(u32::MAX), 1), None);
+        }
+    }
+
+    #[test]
+    fn shared_bits_are_like_a_private_set() {
+        for track_count in EDGES {
+            let words: Vec<_> = (0..4).map(|_| sync::AtomicU64::new(0)).collect();
+            let bits = SharedBits::new(&words, track_count).unwrap();
+            for (first, end) in EDGES.iter().flat_map(|&a| EDGES.map(|b| (a, b))) {
+                if first > end {
+                    continue;
+                }
+                let extent = Extent::new(Track(first), end - first);
+                let mut set = TrackSet::new(track_count);
+                assert_eq!(bits.set(extent).is_ok(), set.set(extent).is_ok());
+                assert_eq!(bits.count_in(extent).ok(), set.count_in(extent).ok());
+                assert!(bits.snapshot() == set, "{extent:?} of {track_count}");
+                for from in 0..=track_count {
+                    for count_max in [0, 1, 2, 63, 64, 65, u32::MAX] {
+                        let word = |index| bits.word(index);
+                        let found = shared::first_run(word, from, track_count, count_max);
+                        let expected = set.first_run(Track(from), count_max);
+                        let expected = expected.map(|run| (run.first.0, run.track_count));
+                        assert_eq!(found, expected, "{extent:?}, {from}, {count_max}");
+                    }
+                    let expected = set.first_run(Track(from), 1).map(|run| run.first.0);
+                    assert_eq!(bits.first_in(from, track_count - from), Ok(expected));
+                }
+                let hole = Extent::new(Track(first), (end - first).min(1));
+                assert_eq!(bits.clear(hole).is_ok(), set.clear(hole).is_ok());
+                assert!(bits.snapshot() == set);
+                bits.clear_range(0, track_count).unwrap();
+                assert!(words.iter().all(|word| word.load(sync::Ordering::Relaxed) == 0));
+            }
+            assert!(bits.set(Extent::new(Track(u32::MAX), 2)).is_err());
+            assert!(SharedBits::new(&words, 257).is_none());
         }
     }
 

@@ -110,6 +110,21 @@ reasons! {
     EntryNotFound = 505, Refused, "the name is not cataloged";
     EntryKind = 506, Refused, "the catalog entry is of another kind";
     EntryChanged = 507, Refused, "the catalog entry is not what was expected";
+    // Layer 5: monitors.
+    VolumeSealed = 520, Refused, "a track is sealed while its data set is switched";
+    ImageExists = 521, Refused, "an image of this name is alive";
+    BadImageName = 522, Refused, "not a name for an image";
+    NoSuchImage = 523, Refused, "no image of this name is registered";
+    TooManyImages = 524, Refused, "the monitor area has no room for another image";
+    ImageDetached = 525, Refused, "the image may not write any more";
+    AreaDamaged = 526, Refused, "not a monitor area";
+    AreaForeign = 527, Refused, "the monitor area is of another volume";
+    AreaBusy = 528, Environment, "the monitor area is just being changed";
+    TooManySubscriptions = 529, Refused, "the volume has as many migrations as it can";
+    SubscriptionInUse = 530, Refused, "the subscription is owned by another process";
+    NotCovered = 531, Refused, "not every image that may write the volume is monitored";
+    NotFilled = 532, Refused, "writes that began before the subscription have not ended";
+    TrackInBatch = 533, Refused, "a track is being copied already";
     // Layer 6: what forbids to move a data set.
     NothingSelected = 601, Refused, "no data set is selected";
     NotCataloged = 602, Refused, "the data set is in no catalog";
@@ -141,6 +156,7 @@ reasons! {
     TargetIsSource = 702, Refused, "the target is a source volume of the data set";
     CannotSplit = 703, Refused, "the data set must lie on one volume";
     HiddenEnd = 704, Refused, "an end-of-file record would hide the parts behind it";
+    TrackOverflow = 705, Refused, "a record goes on where the data set would be cut";
     // Layer 8: copies, checkpoints.
     Unequal = 801, Refused, "the two copies differ";
     CheckpointDamaged = 802, Refused, "the checkpoint does not check";

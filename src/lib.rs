@@ -16,6 +16,7 @@
 //! | read, check, initialise or change a VTOC | [`vtoc`] |
 //! | read or change an OS CVOL | [`catalog`] |
 //! | read and write volume images | [`volume`] |
+//! | tell which tracks a program writes, and ask for it | [`monitor`] |
 //!
 //! The outside is reached through ports, and each may be replaced singly: [`Volume`], [`SpaceManager`], [`Catalog`],
 //! [`CheckpointStore`], [`Clock`]; a [`Host`] bundles them. The library starts no thread that outlives a call and keeps no
@@ -34,6 +35,7 @@ pub mod event;
 pub mod geometry;
 pub mod host;
 pub mod migrate;
+pub mod monitor;
 pub mod name;
 pub mod plan;
 pub mod registry;

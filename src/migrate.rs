@@ -74,7 +74,7 @@ use crate::volume::intent::Journal;
 use durable::{Durable, Released, Stored};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A migration: see the [module](self).
@@ -124,13 +124,7 @@ impl Migration {
             .map(|data_set| kept_as(&host, data_set, &options))
             .collect::<Result<Vec<_>>>()?;
         let released = Released { parts: vec![0; plan.data_sets.len()], current: None };
-        let volsers = touched(&plan);
-        check_writable(&host, &volsers)?;
-        for path in paths(&host, &volsers) {
-            if let Some(folder) = &state_folder {
-                registry::check_unfinished(&path, folder)?;
-            }
-        }
+        Migration::check_volumes(&host, &plan, state_folder.as_deref())?;
         let stored =
             Stored { plan, options, kept_as, state: State::Planned, released, intent: None };
         let durable = Durable::new(stored, checkpoint)?;
@@ -145,6 +139,17 @@ impl Migration {
         let (durable, copy_options) = (Mutex::new(durable), CopyOptions::default());
         let is_taken_up = false;
         Migration { host, plan, durable, copier: None, is_taken_up, copy_options, notes }
+    }
+
+    /// That every volume that the plan changes can be written, and has no unfinished migration but the one whose state
+    /// is in this folder. [`new`](Migration::new) sees it too; this is for those who would make the folder first.
+    ///
+    /// Errors: [`Reason::NoSuchVolume`], [`Reason::ReadOnlyVolume`], [`Reason::UnfinishedMigration`].
+    pub fn check_volumes(host: &Host, plan: &Plan, state_folder: Option<&Path>) -> Result<()> {
+        let volsers = touched(plan);
+        check_writable(host, &volsers)?;
+        let Some(folder) = state_folder else { return Ok(()) };
+        paths(host, &volsers).iter().try_for_each(|path| registry::check_unfinished(path, folder))
     }
 
     /// What is moved.

@@ -243,7 +243,17 @@ impl Encode for PlannedDataSet {
         to.put(&self.combines);
     }
     fn decode(from: &mut Decoder<'_>) -> Result<PlannedDataSet> {
-        Ok(PlannedDataSet { assessment: from.get()?, parts: from.get()?, combines: from.get()? })
+        let data_set =
+            PlannedDataSet { assessment: from.get()?, parts: from.get()?, combines: from.get()? };
+        let count = |(_, extent): (Volser, Extent)| u64::from(extent.track_count);
+        let source: u64 = data_set.assessment.extents().map(count).sum();
+        let target: u64 = data_set.target_extents().map(count).sum();
+        let single = data_set.parts.len() == 1 && data_set.assessment.parts.len() == 1;
+        if data_set.parts.is_empty() || source != target || data_set.combines && !single {
+            let what = "a data set whose target has other tracks than its source";
+            return Err(Error::new(Reason::EndOfData, what));
+        }
+        Ok(data_set)
     }
 }
 

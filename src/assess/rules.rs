@@ -71,6 +71,12 @@ const NAMES: &[(&str, Reason, &str)] = &[
 /// Adds to the assessment every reason that forbids the move.
 pub(super) fn apply(data_set: &mut Assessment) {
     let mut refusals = Vec::new();
+    // The keys of DSCBs that are no F1 begin with such bytes: no new data set gets such a name.
+    if data_set.name.as_bytes()[0] <= 0x40 {
+        let sentence =
+            "its name begins with a blank or a control character; rename it by its own system";
+        refusals.push(Error::new(Reason::BadName, sentence));
+    }
     for (mask, reason, sentence) in NAMES {
         let mask = DsMask::parse(mask).expect("the masks of the table are valid");
         if mask.matches(&data_set.name) && refusals.is_empty() {

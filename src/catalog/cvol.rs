@@ -156,6 +156,15 @@ impl CvolCatalog {
         Tree::read(&*self.volume, &extents)
     }
 
+    /// Reads it, and refuses it if it is damaged anywhere.
+    fn read_sound(&self) -> Result<Tree> {
+        let tree = self.read()?;
+        match check::check(&tree)?.damage.into_iter().next() {
+            Some(damage) => Err(damage),
+            None => Ok(tree),
+        }
+    }
+
     /// Under the catalog's lock: reads it, lets `edit` change it, and writes that as one intent. A catalog that is
     /// damaged anywhere is not changed: a block that seems to be free, or to be used by one entry, may not be.
     fn change(
@@ -172,10 +181,7 @@ impl CvolCatalog {
             .on_volume(self.volume.volser()));
         }
         let _held = self.volume.lock(Lock::Catalog)?;
-        let tree = self.read()?;
-        if let Some(damage) = check::check(&tree)?.damage.into_iter().next() {
-            return Err(damage);
-        }
+        let tree = self.read_sound()?;
         let mut change = Change::new(tree);
         edit(&mut change)?;
         let what = format!("{what} in {}", self.name());
@@ -223,6 +229,11 @@ impl Catalog for CvolCatalog {
 
     fn volser(&self) -> Option<Volser> {
         Some(self.volume.volser())
+    }
+
+    fn check_sound(&self) -> Result<()> {
+        let _held = self.volume.lock(Lock::Catalog)?;
+        self.read_sound().map(drop)
     }
 
     /// Names that the catalog refers to another one are [`Reason::EntryKind`].

@@ -69,7 +69,16 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// The volume that it lies on, if it lies on one: a migration does not move a catalog beside its entries.
     fn volser(&self) -> Option<Volser>;
 
+    /// That its entries can be changed as far as its own form is concerned: damage must be known before anything is
+    /// copied, not when the copy is to be cataloged.
+    fn check_sound(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The entry of this name, if there is one.
+    ///
+    /// A name that this catalog refers to another one is [`Reason::EntryKind`](crate::Reason::EntryKind), on the volume
+    /// of that other one.
     fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>>;
 
     /// Every entry that the mask selects, by name.

@@ -19,6 +19,8 @@ pub(super) struct Shape {
     aligned: bool,
     /// All of it must be on one volume.
     one_volume: bool,
+    /// The most extents that the space may have.
+    extents_max: usize,
 }
 
 impl Shape {
@@ -30,8 +32,15 @@ impl Shape {
             track_count: data_set.track_count(),
             aligned: in_cylinders && aligned,
             one_volume: f1.dsorg() != Format1::DSORG_PS && f1.dsorg() != Format1::DSORG_DA,
+            extents_max: if is_contiguous(data_set) { 1 } else { EXTENTS_MAX },
         }
     }
+}
+
+/// Whether contiguous space was requested for a data set, and it still is.
+fn is_contiguous(data_set: &Assessment) -> bool {
+    const CONTIGUOUS: u8 = 0x08;
+    data_set.extents().count() == 1 && data_set.format1().scal1() & CONTIGUOUS != 0
 }
 
 /// The free runs that can be used for this shape, longest first: whole cylinders if it is aligned.
@@ -94,6 +103,7 @@ pub(super) fn one_primary(
     candidates: &[usize],
     extents_max: usize,
 ) -> Result<Space> {
+    let extents_max = extents_max.min(shape.extents_max);
     let found = candidates.iter().filter_map(|&index| {
         let runs = usable_runs(&targets[index], shape.aligned);
         in_few_extents(&runs, shape.track_count, extents_max).map(|extents| (index, extents))
@@ -113,6 +123,16 @@ pub(super) fn extent_for_extent(
     let mut left = candidates.to_vec();
     let mut space = Vec::new();
     for part in &data_set.parts {
+        if part.dscbs.extents.len() > EXTENTS_MAX {
+            return Err(Error::new(
+                Reason::TooManyExtents,
+                format!(
+                    "its part has {} extents, where {EXTENTS_MAX} are allowed; combine them by another mode",
+                    part.dscbs.extents.len()
+                ),
+            )
+            .on_volume(part.volser));
+        }
         let found = left.iter().enumerate().find_map(|(place, &index)| {
             let mut trial = targets[index].clone();
             let extents: Option<Vec<Extent>> = part
@@ -149,6 +169,9 @@ pub(super) fn best_fit(
 ) -> Result<Space> {
     if let Ok(space) = one_primary(shape, targets, candidates, EXTENTS_MAX) {
         return Ok(space);
+    }
+    if shape.extents_max == 1 {
+        return one_primary(shape, targets, candidates, 1);
     }
     if shape.one_volume {
         let seen = no_space(shape, targets, candidates, "on one volume");

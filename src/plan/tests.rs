@@ -251,3 +251,19 @@ fn plans_are_stored_and_read_back() {
         assert!(Decoder::new(&bytes[..length]).get::<Plan>().is_err());
     }
 }
+
+#[test]
+fn what_is_contiguous_stays_so() {
+    const CONTIGUOUS: u8 = 0x88;
+    let source = |scal1| data_set(PS, scal1, &[("SRC001", &[(40, 12)], None)]);
+    let two = || vec![target("T1", &[(20, 6), (100, 6)])];
+    for mode in [Mode::OnePrimary, Mode::BestFit] {
+        assert_eq!(planned(source(TRACKS), two(), mode)[0].1.len(), 2);
+        assert_eq!(refused(source(CONTIGUOUS), two(), mode).reason(), Reason::NoSpace);
+        let one = vec![target("T1", &[(20, 6), (100, 12)])];
+        assert_eq!(planned(source(CONTIGUOUS), one, mode)[0].1, [(100, 12)]);
+    }
+    // What has grown since is in several extents already.
+    let grown = data_set(PS, CONTIGUOUS, &[("SRC001", &[(40, 6), (60, 6)], None)]);
+    assert_eq!(planned(grown, two(), Mode::OnePrimary)[0].1.len(), 2);
+}

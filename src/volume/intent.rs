@@ -18,7 +18,7 @@
 use super::{Volume, VolumeExt};
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::error::{Error, Reason, Result};
-use crate::geometry::Track;
+use crate::geometry::{Extent, Track};
 use crate::name::Volser;
 use crate::track;
 use std::collections::BTreeMap;
@@ -100,13 +100,28 @@ impl Intent {
     /// After a crash: does the rest of the change, or finds that nothing of it was done. The caller then forgets the
     /// intent.
     ///
-    /// Error: [`Reason::IntentConflict`] if it was begun, and somebody else changed the same tracks too.
+    /// Errors: [`Reason::IntentConflict`] if it was begun, and somebody else changed the same tracks too;
+    /// [`Reason::CheckpointDamaged`] if it would write a track that it does not know.
     pub fn settle(&self, volume: &dyn Volume) -> Result<Settled> {
+        // An intent comes from durable state, which may be damaged: it is not to lead to any other track.
+        let is_known =
+            |step: &TrackImage| self.before.iter().any(|before| before.track == step.track);
+        if let Some(step) = self.steps.iter().flatten().find(|step| !is_known(step)) {
+            let error = Error::new(
+                Reason::CheckpointDamaged,
+                format!(
+                    "{}: the track as it was before is not known; restore the checkpoint",
+                    self.what
+                ),
+            );
+            return Err(volume.locate(error, step.track));
+        }
         let (mut begun, mut foreign) = (false, None);
         // Each track's image; none where it does not check.
         let mut present: BTreeMap<Track, Vec<u8>> = BTreeMap::new();
         for before in &self.before {
-            volume.geometry().check(crate::geometry::Extent::new(before.track, 1))?;
+            let track = Extent::new(before.track, 1);
+            volume.geometry().check(track).map_err(|error| volume.locate(error, before.track))?;
             let mut slot = vec![0; volume.slot_size()];
             volume.read(before.track, &mut slot)?;
             let Ok(summary) = track::check(&slot, volume.place(before.track)) else {

@@ -39,7 +39,7 @@ impl Label {
         label.map(|record| Label(array(record.data, 0))).ok_or_else(|| {
             Error::new(
                 Reason::NoLabel,
-                "record 3 of track 0 is no VOL1 label; initialise the volume (`trackmirror init` makes a new image)",
+                "record 3 of track 0 is no VOL1 label; restore the track, or, if the volume is a new one, initialise it",
             )
         })
     }

@@ -141,7 +141,8 @@ impl Vtoc {
     ) -> Result<(Vec<Extent>, Option<Extent>)> {
         let (mut numbered, mut user_label) = (Vec::new(), None);
         for descriptor in descriptors(format1, chain) {
-            let extent = descriptor.extent(&self.geometry)?;
+            let extent = descriptor.extent(&self.geometry);
+            let extent = extent.map_err(|error| damaged(error.sentence().to_string()))?;
             if descriptor.kind() != ExtentKind::USER_LABEL {
                 numbered.push((descriptor.sequence(), extent));
             } else if user_label.replace(extent).is_some() {

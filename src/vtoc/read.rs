@@ -68,7 +68,7 @@ fn find_format4(volume: &dyn Volume, label: &Label) -> Result<(DscbAddress, Form
     let no_vtoc = |what: &str| {
         Error::new(
             Reason::NoVtoc,
-            format!("{what}: the volume is not initialised (`trackmirror init` makes a new one)"),
+            format!("{what}; restore the volume, or, if it is a new one, initialise it"),
         )
         .on_volume(volume.volser())
     };
@@ -108,12 +108,12 @@ fn read_dscbs(
     track: Track,
     dscbs: &mut Vec<(DscbAddress, Dscb)>,
 ) -> Result<usize> {
-    let damaged = |what: String| {
-        let sentence = format!("the VTOC does not check: {what}; restore the track or the volume");
+    let error = |what: &str| {
+        let sentence = format!("the VTOC does not check: {what}");
         volume.locate(Error::new(Reason::DamagedVtoc, sentence), track)
     };
-    let summary = track::check(slot, volume.place(track))
-        .map_err(|error| damaged(error.sentence().to_string()))?;
+    let damaged = |what: String| error(&format!("{what}; restore the track or the volume"));
+    let summary = track::check(slot, volume.place(track)).map_err(|e| error(e.sentence()))?;
     if summary.record_count == 0 {
         return Err(damaged("the track holds no DSCB".into()));
     }

@@ -236,6 +236,8 @@ fn begin(
         erase: arguments.erase,
         keep: arguments.keep,
     };
+    // What would be refused leaves no folder behind.
+    Migration::check_volumes(&opened.host, &plan, Some(folder))?;
     let store = FileStore::open(folder)?;
     // What is there has come to its end, as was seen before; nobody else can begin anything now.
     if look(folder)?.is_some_and(|(state, _)| state.is_ended()) {
@@ -298,8 +300,12 @@ fn drive(
 ) -> Outcome<Answer> {
     match lead(&mut migration, verify) {
         Ok(work) => Ok(summary(&migration, volumes, &work)),
-        // A target that was refused leaves nothing behind that anybody would have to go on with.
-        Err(error) if error.code() == Code::Refused && migration.state() == State::Planned => {
+        // A target that was refused leaves nothing behind that anybody would have to go on with; nor does a track that
+        // cannot go where it should, which no second attempt would change.
+        Err(error)
+            if error.code() == Code::Refused
+                && matches!(migration.state(), State::Planned | State::Copying) =>
+        {
             migration.terminate()?;
             Err(error.into())
         }

@@ -515,11 +515,13 @@ fn check_generation(path: &Path, count_max: u8, count: u16) -> Result<()> {
 /// The name is a matter of the catalog of another volume.
 pub(super) fn other_catalog(path: &Path) -> Error {
     let volser = match path.end {
-        End::OtherCatalog(volser) => volser.to_string(),
-        _ => "another volume".to_string(),
+        End::OtherCatalog(volser) => Some(volser),
+        _ => None,
     };
-    Error::new(
+    let place = volser.map_or("another volume".to_string(), |volser| volser.to_string());
+    let error = Error::new(
         Reason::EntryKind,
-        format!("this catalog refers the name to the one on {volser}; give that volume, too"),
-    )
+        format!("a catalog refers the name to the one on {place}; give that volume, too"),
+    );
+    volser.into_iter().fold(error, Error::on_volume)
 }

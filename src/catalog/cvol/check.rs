@@ -172,7 +172,7 @@ impl Checker<'_> {
         if first != Ttr::FIRST {
             return;
         }
-        let mut counts: BTreeMap<Ttr, u8> = BTreeMap::new();
+        let mut counts: BTreeMap<Ttr, u32> = BTreeMap::new();
         let entries = || chain.iter().flat_map(|(_, block)| &block.entries);
         for entry in entries() {
             if let Kind::Alias { true_name } = entry.kind() {
@@ -189,7 +189,7 @@ impl Checker<'_> {
         for entry in entries().filter(|entry| entry.kind() == Kind::Index) {
             let Some(index) = entry.ttr() else { continue };
             let counted = self.tree.index_block(index).ok().and_then(|block| block.control);
-            let counted = counted.map_or(0, |control| control.alias_count());
+            let counted = counted.map_or(0, |control| u32::from(control.alias_count()));
             if counted != counts.get(&index).copied().unwrap_or_default() {
                 let name = ebcdic_text(&entry.name());
                 self.remark(format!("{name} counts {counted} aliases, and has another number"));

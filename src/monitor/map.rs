@@ -1,0 +1,368 @@
+//! The memory of a monitor area, the kernel's locks on its file, and what else only the system can tell: the one file
+//! of the monitor with `unsafe` in it.
+//!
+//! An area is shared by processes that need not trust each other. So nothing here believes what the memory holds: a
+//! mapping is as long as the file was when it was made, and only ever seen as atomic words, for which every content is
+//! valid. What remains is that a process of the same user shortens the file: touching the part that is gone ends the
+//! process with a signal. The files are therefore in a folder that only their user (or group) can write.
+//!
+//! A lock is a byte far behind the end of the file, locked for an *open file description* of its own, so it ends with
+//! its process whatever happens, and also excludes other holders in the same process. A fork shares the description: the
+//! lock then lasts until both have ended, and the child must neither release nor use it.
+//!
+//! This file uses nothing but the standard library, `libc` and its sibling `sync`.
+
+#![allow(unsafe_code)]
+
+use super::sync::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The words of an area.
+pub struct Memory(Place);
+
+enum Place {
+    /// Memory of this process alone.
+    Heap(Box<[AtomicU64]>),
+    /// A shared mapping, which is removed at the end, or memory that a host gave.
+    Shared { start: NonNull<AtomicU64>, word_count: usize, is_mapping: bool },
+}
+
+// SAFETY: the words are atomics, and where they lie does not depend on the thread.
+unsafe impl Send for Memory {}
+// SAFETY: as above; a shared `Memory` gives nothing but shared atomics.
+unsafe impl Sync for Memory {}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Memory({} words)", self.words().len())
+    }
+}
+
+impl Memory {
+    /// Zeroed memory of this process, for monitors whose writers are all in it.
+    pub fn heap(word_count: usize) -> Memory {
+        Memory(Place::Heap((0..word_count).map(|_| AtomicU64::new(0)).collect()))
+    }
+
+    /// Maps a whole file. Its length must be a number of words other than zero.
+    pub fn map(file: &File) -> io::Result<Memory> {
+        let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        if length == 0 || length % 8 != 0 || length > isize::MAX as usize {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a number of words"));
+        }
+        let start = system::map_shared(file, length)?;
+        let start = NonNull::new(start.cast()).ok_or_else(io::Error::last_os_error)?;
+        Ok(Memory(Place::Shared { start, word_count: length / 8, is_mapping: true }))
+    }
+
+    /// Takes memory that a host gives, which several processes may share.
+    ///
+    /// # Safety
+    /// From `start`, which is aligned to eight bytes, `word_count` words can be read and written as long as the value
+    /// lives, and are read and written by nobody but as atomic words.
+    pub unsafe fn of_host(start: NonNull<u64>, word_count: usize) -> Memory {
+        Memory(Place::Shared { start: start.cast(), word_count, is_mapping: false })
+    }
+
+    /// The words.
+    #[inline]
+    pub fn words(&self) -> &[AtomicU64] {
+        match &self.0 {
+            Place::Heap(words) => words,
+            // SAFETY: the mapping (or what the host promised) is valid for so many words as long as `self` lives; the
+            // kernel aligns mappings to pages; atomics may be shared, also with other processes.
+            Place::Shared { start, word_count, .. } => unsafe {
+                std::slice::from_raw_parts(start.as_ptr(), *word_count)
+            },
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Place::Shared { start, word_count, is_mapping: true } = self.0 {
+            system::unmap(start.as_ptr().cast(), word_count * 8);
+        }
+    }
+}
+
+/// Where the locks of an area are.
+#[derive(Debug)]
+pub enum Locks {
+    /// On its file; every process that has it sees them.
+    File(File),
+    /// In this process alone.
+    Local(Arc<Mutex<BTreeSet<u64>>>),
+}
+
+/// A lock that is held as long as this lives, at most as long as the process does.
+#[derive(Debug)]
+pub struct HeldByte {
+    byte: u64,
+    process: u32,
+    place: Locks,
+}
+
+impl Locks {
+    /// Locks for an area whose users are all in this process.
+    pub fn local() -> Locks {
+        Locks::Local(Arc::default())
+    }
+
+    /// Takes a lock, unless somebody has it.
+    pub fn try_hold(&self, byte: u64, exclusive: bool) -> io::Result<Option<HeldByte>> {
+        let place = match self {
+            Locks::File(file) => {
+                // A description of its own for each lock: those of one description do not exclude each other.
+                let own = system::open_again(file)?;
+                if !system::try_lock(&own, byte, exclusive)? {
+                    return Ok(None);
+                }
+                Locks::File(own)
+            }
+            Locks::Local(held) => {
+                // Shared locks are only held for a moment, so here they may as well be exclusive.
+                if !held.lock().unwrap_or_else(PoisonError::into_inner).insert(byte) {
+                    return Ok(None);
+                }
+                Locks::Local(held.clone())
+            }
+        };
+        Ok(Some(HeldByte { byte, process: std::process::id(), place }))
+    }
+
+    /// Whether somebody has this lock.
+    pub fn is_held(&self, byte: u64) -> io::Result<bool> {
+        match self {
+            Locks::File(file) => system::is_locked(file, byte),
+            Locks::Local(held) => {
+                Ok(held.lock().unwrap_or_else(PoisonError::into_inner).contains(&byte))
+            }
+        }
+    }
+}
+
+impl Drop for HeldByte {
+    fn drop(&mut self) {
+        match &self.place {
+            // Closing would do, but a copy of the description in a process that is just being started would keep the
+            // lock for a moment. In a fork, though, the lock is the parent's.
+            Locks::File(file) if self.process == std::process::id() => {
+                system::unlock(file, self.byte);
+            }
+            Locks::File(_) => {}
+            Locks::Local(held) => {
+                held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.byte);
+            }
+        }
+    }
+}
+
+/// Tells a process from its forks without asking the system: a page that the kernel empties in each child.
+pub struct ForkMark {
+    page: Option<Memory>,
+    process: u32,
+}
+
+impl ForkMark {
+    /// A mark that is true in this process.
+    pub fn new() -> ForkMark {
+        let page = system::page_wiped_on_fork().map(|start| {
+            // One page of at least 4096 bytes.
+            Memory(Place::Shared { start, word_count: 512, is_mapping: true })
+        });
+        if let Some(page) = &page {
+            page.words()[0].store(1, Ordering::Relaxed);
+        }
+        ForkMark { page, process: std::process::id() }
+    }
+
+    /// Whether this is still the process that made the mark.
+    #[inline]
+    pub fn is_here(&self) -> bool {
+        match &self.page {
+            Some(page) => page.words()[0].load(Ordering::Relaxed) == 1,
+            // A kernel that cannot do it is asked each time.
+            None => self.process == std::process::id(),
+        }
+    }
+}
+
+impl Default for ForkMark {
+    fn default() -> ForkMark {
+        ForkMark::new()
+    }
+}
+
+impl std::fmt::Debug for ForkMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ForkMark({})", self.process)
+    }
+}
+
+/// The number by which the kernel knows this thread; 0 where it cannot be known.
+pub fn thread_id() -> u32 {
+    system::thread_id()
+}
+
+/// The namespace in which process ids of this process mean something; 0 where it cannot be known.
+pub fn pid_namespace() -> u64 {
+    std::fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino())
+}
+
+/// Whether a thread of a process of our own namespace has certainly ended.
+pub fn thread_has_ended(process: u64, thread: u64) -> bool {
+    let tasks = format!("/proc/{process}/task");
+    // Where even the process cannot be seen, nothing is certain.
+    std::fs::metadata(&tasks).is_ok()
+        && matches!(std::fs::metadata(format!("{tasks}/{thread}")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
+/// The boot of this machine; zeros where it cannot be known.
+pub fn boot_id() -> [u64; 2] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let half = |range| {
+        digits.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
+    };
+    [half(0..16), half(16..32)]
+}
+
+/// A number that no other area has.
+pub fn random_id() -> io::Result<[u64; 2]> {
+    let mut bytes = [0; 16];
+    io::Read::read_exact(&mut File::open("/dev/urandom")?, &mut bytes)?;
+    let number = u128::from_ne_bytes(bytes);
+    Ok([(number >> 64) as u64, number as u64])
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use super::{AtomicU64, NonNull};
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::ptr::null_mut;
+
+    pub fn map_shared(file: &File, length: usize) -> io::Result<*mut libc::c_void> {
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
+        let start = unsafe {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            libc::mmap(null_mut(), length, access, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        };
+        if start == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(start) }
+    }
+
+    pub fn unmap(start: *mut libc::c_void, length: usize) {
+        // SAFETY: the caller mapped it with this length, and nothing borrows from it any more.
+        unsafe { libc::munmap(start, length) };
+    }
+
+    pub fn page_wiped_on_fork() -> Option<NonNull<AtomicU64>> {
+        // SAFETY: as above; the page is private, and has no file.
+        unsafe {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let start = libc::mmap(null_mut(), 4096, access, kind, -1, 0);
+            if start == libc::MAP_FAILED {
+                return None;
+            }
+            if libc::madvise(start, 4096, libc::MADV_WIPEONFORK) != 0 {
+                libc::munmap(start, 4096);
+                return None;
+            }
+            NonNull::new(start.cast())
+        }
+    }
+
+    pub fn open_again(file: &File) -> io::Result<File> {
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
+    fn lock_of(byte: u64, kind: libc::c_int) -> libc::flock64 {
+        libc::flock64 {
+            l_type: kind as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            // Far behind the end of every file, and below the end of what can be locked.
+            l_start: (1 << 62) + byte as i64,
+            l_len: 1,
+            l_pid: 0,
+        }
+    }
+
+    fn set(file: &File, byte: u64, kind: libc::c_int) -> io::Result<()> {
+        let lock = lock_of(byte, kind);
+        // SAFETY: the descriptor is open as long as `file` is borrowed, and F_OFD_SETLK only reads the struct that the
+        // pointer leads to, which lives until the call returns.
+        let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+        if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    pub fn try_lock(file: &File, byte: u64, exclusive: bool) -> io::Result<bool> {
+        match set(file, byte, if exclusive { libc::F_WRLCK } else { libc::F_RDLCK }) {
+            Ok(()) => Ok(true),
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    pub fn unlock(file: &File, byte: u64) {
+        // It cannot fail for a lock of an open file; if it did, closing the file would release it.
+        let _ = set(file, byte, libc::F_UNLCK);
+    }
+
+    pub fn is_locked(file: &File, byte: u64) -> io::Result<bool> {
+        let mut lock = lock_of(byte, libc::F_WRLCK);
+        // SAFETY: as in `set`; F_OFD_GETLK writes only the struct.
+        let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
+        if result == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(libc::c_int::from(lock.l_type) != libc::F_UNLCK)
+    }
+
+    pub fn thread_id() -> u32 {
+        // SAFETY: it takes nothing and cannot fail.
+        unsafe { libc::gettid() as u32 }
+    }
+}
+
+/// Elsewhere there are no locks that end with their process and exclude threads, so areas are memory that a host gives.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use super::{AtomicU64, NonNull};
+    use std::fs::File;
+    use std::io;
+
+    fn unsupported() -> io::Error {
+        io::Error::new(io::ErrorKind::Unsupported, "monitor areas in files need Linux")
+    }
+
+    pub fn map_shared(_: &File, _: usize) -> io::Result<*mut std::ffi::c_void> {
+        Err(unsupported())
+    }
+    pub fn unmap(_: *mut std::ffi::c_void, _: usize) {}
+    pub fn page_wiped_on_fork() -> Option<NonNull<AtomicU64>> {
+        None
+    }
+    pub fn open_again(_: &File) -> io::Result<File> {
+        Err(unsupported())
+    }
+    pub fn try_lock(_: &File, _: u64, _: bool) -> io::Result<bool> {
+        Err(unsupported())
+    }
+    pub fn unlock(_: &File, _: u64) {}
+    pub fn is_locked(_: &File, _: u64) -> io::Result<bool> {
+        Err(unsupported())
+    }
+    pub fn thread_id() -> u32 {
+        0
+    }
+}

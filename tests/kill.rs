@@ -341,3 +341,38 @@ fn killed_inside_every_write_the_other_way() {
 fn killed_and_killed_again_when_it_is_taken_up() {
     kill_everywhere(&[How::After, How::TornGarbage, How::Torn], true);
 }
+
+#[test]
+fn killed_when_it_is_given_up() {
+    const INTERRUPTED_AT: u32 = 150;
+    let original = World::new();
+    for at in 1.. {
+        let world = original.copy();
+        assert!(kill(&mut world.migrate(), &world, INTERRUPTED_AT, How::After).is_none());
+        let terminate = || {
+            let mut command = support::trackmirror();
+            command.args(["terminate", "--yes", "--state"]).arg(world.path("state"));
+            command
+        };
+        let how = [How::TornGarbage, How::Torn, How::Before][at as usize % 3];
+        let ended = kill(&mut terminate(), &world, at, how);
+        if let Some(output) = &ended {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let (code, text) = run(&mut terminate());
+        assert_eq!(code, 0, "call {at}, {how:?}: {text}");
+        let (code, text) = run(&mut world.check());
+        assert_eq!(code, 0, "call {at}, {how:?}: {text}");
+        assert_eq!(world.left_over(), Vec::<String>::new());
+        let old = support::volser("OLD001");
+        for text in [CATALOGED, UNCATALOGED, OTHER] {
+            let content = |world: &World| world.content(text, old).unwrap().expect("the source");
+            assert_eq!(content(&world), content(&original), "call {at}, {how:?}");
+            assert_eq!(world.content(text, support::volser("NEW001")).unwrap(), None);
+        }
+        if ended.is_some() {
+            assert!(at > 20, "every write is a call");
+            return;
+        }
+    }
+}

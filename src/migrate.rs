@@ -449,8 +449,10 @@ impl Migration {
                 self.release(index, data_set, part)?;
             }
         }
-        self.move_to(State::Complete)?;
+        // Nothing is left to do on the volumes, whatever happens now. In this order, so that a migration which is not
+        // complete is found by its state folder, and one that is has left nothing behind.
         self.remove_notes()?;
+        self.move_to(State::Complete)?;
         self.host.tell(&Event::Completed);
         Ok(())
     }
@@ -514,6 +516,8 @@ impl Migration {
             .data_sets
             .iter()
             .try_for_each(|data_set| switch::release_target(data_set, &ports))?;
+        // The notes keep others away until this state is durable: from an earlier one, a target of exactly these extents
+        // would be scratched, though it were another migration's by then.
         self.move_to(State::Terminated)?;
         self.remove_notes()?;
         self.host.tell(&Event::Terminated);

@@ -437,6 +437,13 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
         )
         .into());
     };
+    const GIVEN_UP: &str =
+        "the migration was given up; the target is released, the source is as it was\n";
+    if state == State::Terminated {
+        // It may have been killed before its notes were removed.
+        open_again(folder, &request)?;
+        return Ok(Answer::done(GIVEN_UP.into(), json!({ "state": state.name() })));
+    }
     if state.is_ended() {
         return Err(Error::new(
             Reason::WrongState,
@@ -458,6 +465,5 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     }
     let (mut migration, _) = open_again(folder, &request)?;
     migration.terminate().map_err(|error| Failure { error, advice: advice(folder) })?;
-    let text = "the migration was given up; the target is released, the source is as it was\n";
-    Ok(Answer::done(text.into(), json!({ "state": migration.state().name() })))
+    Ok(Answer::done(GIVEN_UP.into(), json!({ "state": migration.state().name() })))
 }

@@ -384,6 +384,18 @@ fn what_was_killed_is_resumed() {
 }
 
 #[test]
+fn a_state_that_was_lost_is_told_of() {
+    let world = World::new();
+    world.interrupt("-KILL").expect(-1);
+    std::fs::rename(world.state(), world.path("elsewhere")).unwrap();
+    let refused = world.run(&MOVE).expect(8);
+    assert!(refused.err.contains("[417]") && refused.err.contains("remove"), "{}", refused.err);
+    world.run(&["terminate", "--state", "elsewhere", "--yes"]).expect(0);
+    let listing = world.json(&["vtoc", "new.ckd"]);
+    assert_eq!(listing["result"]["volumes"][0]["data_sets"], Value::Array(vec![]));
+}
+
+#[test]
 fn what_was_killed_can_be_given_up() {
     let world = World::new();
     world.interrupt("-KILL").expect(-1);

@@ -330,7 +330,8 @@ fn a_wrong_command_answers_in_json_if_asked_to() {
 #[test]
 fn a_state_that_is_no_folder_is_refused() {
     let world = World::new();
-    world.run(&[&MOVE[..], &["--state", "before.ckd"]].concat()).expect(8);
+    let refused = world.run(&[&MOVE[..], &["--state", "before.ckd"]].concat()).expect(12);
+    assert!(refused.err.contains("--state"), "{}", refused.err);
 }
 
 #[test]

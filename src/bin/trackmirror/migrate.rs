@@ -171,8 +171,8 @@ impl Arguments {
 pub fn look(folder: &Path) -> Result<Option<(State, Plan)>> {
     if folder.exists() && !folder.is_dir() {
         return Err(Error::new(
-            Reason::BadRequest,
-            format!("{} is not a folder; name another one with --state", folder.display()),
+            Reason::Io,
+            format!("{} is not a directory; name another folder with --state", folder.display()),
         ));
     }
     match FileStore::peek(folder) {

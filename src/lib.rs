@@ -18,6 +18,33 @@
 //! | read and write volume images | [`volume`] |
 //! | tell which tracks a program writes, and ask for it | [`monitor`] |
 //!
+//! The main job, without its events and options, which [`migrate`] tells of:
+//!
+//! ```no_run
+//! use trackmirror::checkpoint::FileStore;
+//! use trackmirror::migrate::{Migration, MoveOptions, Selection, propose};
+//! use trackmirror::volume::{self, Access};
+//! use trackmirror::{Host, plan::Mode};
+//!
+//! # fn main() -> trackmirror::Result<()> {
+//! let host = Host::of_volumes(volume::open_all(&["old.ckd", "new.ckd"], Access::Exclusive)?)?;
+//! let (plan, refusals) = propose(&host, &Selection {
+//!     masks: &["TEST.**".parse()?],
+//!     sources: &["OLD001".parse()?], // volume serials, as the labels of the images have them
+//!     targets: &["NEW001".parse()?],
+//!     mode: Mode::OnePrimary,
+//!     uncataloged: false,
+//! })?;
+//! assert!(refusals.is_empty(), "{refusals:?}"); // or move the others: the plan has them alone
+//! let store = FileStore::open("state".as_ref())?; // a folder for this migration alone
+//! let mut migration = Migration::new(host, plan, MoveOptions::default(), store, Some("state".into()))?;
+//! while let Some(verb) = migration.next_verb() {
+//!     migration.perform(verb, 1500)?; // at most 1500 tracks, then it is your turn again
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The outside is reached through ports, and each may be replaced singly: [`Volume`], [`SpaceManager`], [`Catalog`],
 //! [`CheckpointStore`], [`Clock`]; a [`Host`] bundles them. The library starts no thread that outlives a call and keeps no
 //! global state.

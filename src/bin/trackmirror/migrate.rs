@@ -171,8 +171,8 @@ impl Arguments {
 pub fn look(folder: &Path) -> Result<Option<(State, Plan)>> {
     if folder.exists() && !folder.is_dir() {
         return Err(Error::new(
-            Reason::BadRequest,
-            format!("{} is not a folder; name another one with --state", folder.display()),
+            Reason::Io,
+            format!("{} is not a directory; name another folder with --state", folder.display()),
         ));
     }
     match FileStore::peek(folder) {
@@ -189,7 +189,9 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         Some(folder) => folder.clone(),
         None => default_folder(&arguments.sources.masks, &identity)?,
     };
-    if let Some((state, plan)) = look(&folder)?
+    let known = look(&folder)?;
+    let has_state = known.is_some();
+    if let Some((state, plan)) = known
         && !state.is_ended()
     {
         let request = Request::load(&folder)?;
@@ -205,7 +207,10 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     }
     let access = if arguments.dry_run { Access::Read } else { Access::Exclusive };
     let opened = open(&arguments.sources, Some(&arguments.targets), access)?;
-    opened.files.iter().try_for_each(|file| check_unfinished(file, &folder))?;
+    // A note that names this folder though there is no state in it tells that the state was moved or lost; no state is
+    // ever kept in the root folder.
+    let own = if has_state { &folder } else { Path::new("/") };
+    opened.files.iter().try_for_each(|file| check_unfinished(file, own))?;
     let proposal = Proposal::make(&opened, &arguments.sources, &arguments.targets)?;
     arguments.check_combined(&proposal.plan)?;
     let code = proposal.code(arguments.targets.skip_refused);

@@ -10,7 +10,9 @@
 //! whoever wanted the change sees whether he still wants it: an entry that leads to a source which was written to
 //! meanwhile must not be turned to the target. If they hold any mixture of the images (byte by byte: a write is torn
 //! anywhere, also inside a record, and the disk keeps the sectors of a write in no order), or do not check at all
-//! (torn), the rest of the steps is written, and the change is done. If a track checks and has a byte that is in none
+//! (torn), the rest of the steps is written, and the change is done. The last step that seems to be done is written
+//! again too: it may be there only because its flush failed, after which the system reads back what it will never
+//! write, and calls the next flush good. If a track checks and has a byte that is in none
 //! of the images at its place, somebody else changed it. Then
 //! either nothing of the change was written, and the intent is dropped; or both happened, and nothing is touched: the
 //! error says where. Settling twice is the same as settling once.
@@ -148,11 +150,9 @@ impl Intent {
         match foreign {
             None if !begun => Ok(Settled::Dropped),
             None => {
-                let steps = &self.steps[self.steps_done(&present)..];
-                self.write(volume, steps)?;
-                // The last step may have been written, and not flushed.
-                volume.flush()?;
-                Ok(Settled::Done)
+                // A flush that failed ended the change, so that the steps before the last one are durable.
+                let first = self.steps_done(&present).saturating_sub(1);
+                self.write(volume, &self.steps[first..]).map(|()| Settled::Done)
             }
             Some(_) if !begun => Ok(Settled::Dropped),
             Some(track) => Err(volume.locate(
@@ -236,5 +236,102 @@ impl Journal for NoJournal {
     }
     fn done(&self, _: &Intent) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::{Device, Geometry};
+    use crate::volume::memory::MemoryVolume;
+    use crate::volume::{Held, Lock};
+    use parking_lot::Mutex;
+    use std::collections::BTreeSet;
+
+    /// A volume as the system's cache makes it: a flush that fails forgets what was to be written, and the next one
+    /// succeeds.
+    #[derive(Debug)]
+    struct Forgetful {
+        cache: MemoryVolume,
+        disk: MemoryVolume,
+        dirty: Mutex<BTreeSet<Track>>,
+        /// How many flushes succeed before one fails.
+        good: Mutex<Option<u32>>,
+    }
+
+    impl Volume for Forgetful {
+        fn volser(&self) -> Volser {
+            self.cache.volser()
+        }
+        fn geometry(&self) -> Geometry {
+            self.cache.geometry()
+        }
+        fn location(&self) -> String {
+            self.cache.location()
+        }
+        fn is_writable(&self) -> bool {
+            true
+        }
+        fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
+            self.cache.read(first, buffer)
+        }
+        fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
+            self.dirty.lock().insert(first);
+            self.cache.write(first, buffer)
+        }
+        fn flush(&self) -> Result<()> {
+            let dirty = std::mem::take(&mut *self.dirty.lock());
+            let mut good = self.good.lock();
+            if *good == Some(0) {
+                *good = None;
+                return Err(Error::new(Reason::NotFlushed, "the disk refused it"));
+            }
+            *good = good.map(|left| left - 1);
+            for track in dirty {
+                let mut slot = vec![0; self.slot_size()];
+                self.cache.read(track, &mut slot)?;
+                self.disk.write(track, &slot)?;
+            }
+            Ok(())
+        }
+        fn lock(&self, lock: Lock) -> Result<Held<'_>> {
+            self.cache.lock(lock)
+        }
+    }
+
+    #[test]
+    fn what_a_failed_flush_forgot_is_written_again() {
+        let device = Device::named("2314").unwrap();
+        let geometry = Geometry { device, cylinders: 1, slot_size: device.slot_size() };
+        let volser: Volser = "VOL001".parse().unwrap();
+        let image = |volume: &dyn Volume, track, data: u8| {
+            let mut slot = vec![0; volume.slot_size()];
+            track::build(&mut slot, volume.place(track), &[(&[], &[data; 40])]).unwrap();
+            let length = track::check(&slot, volume.place(track)).unwrap().length;
+            slot.truncate(length);
+            TrackImage { track, image: slot }
+        };
+        let (a, b) = (Track(3), Track(7));
+        for good in 0..3 {
+            let volume = Forgetful {
+                cache: MemoryVolume::new(volser, geometry),
+                disk: MemoryVolume::new(volser, geometry),
+                dirty: Mutex::default(),
+                good: Mutex::new(None),
+            };
+            let image = |track, data| image(&volume, track, data);
+            let before = vec![image(a, 1), image(b, 1)];
+            let write = Intent { volser, what: "before".into(), before, steps: Vec::new() };
+            write.write(&volume, std::slice::from_ref(&write.before)).unwrap();
+            let steps = vec![vec![image(a, 2)], vec![image(b, 2)], vec![image(a, 3)]];
+            let intent = Intent { volser, what: "a change".into(), steps, ..write };
+            *volume.good.lock() = Some(good);
+            intent.perform(&volume, &NoJournal).unwrap_err();
+            assert_eq!(intent.settle(&volume).unwrap(), Settled::Done);
+            for wanted in [image(a, 3), image(b, 2)] {
+                let slot = volume.disk.read_track(wanted.track).unwrap();
+                assert_eq!(slot[..wanted.image.len()], wanted.image, "flush {good} failed");
+            }
+        }
     }
 }

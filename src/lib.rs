@@ -17,9 +17,11 @@
 //! | read or change an OS CVOL | [`catalog`] |
 //! | read and write volume images | [`volume`] |
 //! | tell which tracks a program writes, and ask for it | [`monitor`] |
+//! | tell which data sets a program has open, and be asked to close them | [`registry::openers`], [`enqueue`] |
+//! | let a running system change its own volumes | [`operator`] |
 //!
 //! The outside is reached through ports, and each may be replaced singly: [`Volume`], [`SpaceManager`], [`Catalog`],
-//! [`CheckpointStore`], [`Clock`]; a [`Host`] bundles them. The library starts no thread that outlives a call and keeps no
+//! [`Enqueue`], [`CheckpointStore`], [`Clock`]; a [`Host`] bundles them. The library starts no thread that outlives a call and keeps no
 //! global state.
 
 pub mod assess;
@@ -30,6 +32,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod copy;
 pub mod dscb;
+pub mod enqueue;
 pub mod error;
 pub mod event;
 pub mod geometry;
@@ -37,6 +40,7 @@ pub mod host;
 pub mod migrate;
 pub mod monitor;
 pub mod name;
+pub mod operator;
 pub mod plan;
 pub mod registry;
 pub mod state;
@@ -50,6 +54,7 @@ pub mod vtoc;
 pub use catalog::Catalog;
 pub use checkpoint::CheckpointStore;
 pub use clock::Clock;
+pub use enqueue::Enqueue;
 pub use error::{Code, Error, Reason, Result};
 pub use host::Host;
 pub use migrate::Migration;

@@ -30,6 +30,8 @@ use std::path::{Path, PathBuf};
 
 const FIRST_LINE: &str = "trackmirror note 1";
 const INFIX: &str = ".unfinished-";
+/// Behind the name of a note that is being written.
+const NEW: &str = "-new";
 /// More than any note needs.
 const NOTE_LENGTH_MAX: u64 = 16_384;
 
@@ -122,13 +124,11 @@ pub fn note_unfinished(image: &Path, state_folder: &Path, what: &str) -> Result<
     {
         return Ok(());
     }
-    let temporary = with_suffix(&file, &format!("-new-{}", std::process::id()));
+    // Only the owner of the state folder writes this note, so that one name is enough.
+    let temporary = with_suffix(&file, NEW);
     let io = |error: std::io::Error| Error::io(temporary.display(), &error);
     // A file of this name can only be left over from a process that ended inside these lines.
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
-        _ => {}
-    }
+    remove(&temporary).map_err(io)?;
     let mut new = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -146,12 +146,19 @@ pub fn note_unfinished(image: &Path, state_folder: &Path, what: &str) -> Result<
 /// Removes the note of this migration, if there is one.
 pub fn remove_note(image: &Path, state_folder: &Path) -> Result<()> {
     let file = note_file(&real_path(image)?, &absolute(state_folder)?);
-    match std::fs::remove_file(&file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        other => other,
+    remove(&with_suffix(&file, NEW))
+        .and_then(|_| remove(&file))
+        .and_then(|is_removed| if is_removed { sync_folder_of(&file) } else { Ok(()) })
+        .map_err(|error| Error::io(file.display(), &error))
+}
+
+/// Removes a file; false if there is none.
+fn remove(file: &Path) -> std::io::Result<bool> {
+    match std::fs::remove_file(file) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
-    .and_then(|()| sync_folder_of(&file))
-    .map_err(|error| Error::io(file.display(), &error))
 }
 
 /// The notes of every unfinished migration of this volume, by the names of their files. One that cannot be read is

@@ -17,6 +17,8 @@
 //! | read or change an OS CVOL | [`catalog`] |
 //! | read and write volume images | [`volume`] |
 //! | tell which tracks a program writes, and ask for it | [`monitor`] |
+//! | tell which data sets a program has open, and be asked to close them | [`registry::openers`], [`enqueue`] |
+//! | let a running system change its own volumes | [`operator`] |
 //!
 //! The main job, without its events and options, which [`migrate`] tells of:
 //!
@@ -46,7 +48,7 @@
 //! ```
 //!
 //! The outside is reached through ports, and each may be replaced singly: [`Volume`], [`SpaceManager`], [`Catalog`],
-//! [`CheckpointStore`], [`Clock`]; a [`Host`] bundles them. The library starts no thread that outlives a call and keeps no
+//! [`Enqueue`], [`CheckpointStore`], [`Clock`]; a [`Host`] bundles them. The library starts no thread that outlives a call and keeps no
 //! global state.
 
 pub mod assess;
@@ -57,6 +59,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod copy;
 pub mod dscb;
+pub mod enqueue;
 pub mod error;
 pub mod event;
 pub mod geometry;
@@ -64,6 +67,7 @@ pub mod host;
 pub mod migrate;
 pub mod monitor;
 pub mod name;
+pub mod operator;
 pub mod plan;
 pub mod registry;
 pub mod state;
@@ -77,6 +81,7 @@ pub mod vtoc;
 pub use catalog::Catalog;
 pub use checkpoint::CheckpointStore;
 pub use clock::Clock;
+pub use enqueue::Enqueue;
 pub use error::{Code, Error, Reason, Result};
 pub use host::Host;
 pub use migrate::Migration;

@@ -167,10 +167,8 @@ pub struct AllOf(pub Vec<Arc<dyn Enqueue>>);
 impl AllOf {
     /// Does it with each, whatever becomes of the others; the first error counts.
     fn each(&self, mut act: impl FnMut(&dyn Enqueue) -> Result<()>) -> Result<()> {
-        self.0.iter().fold(Ok(()), |result, one| {
-            let acted = act(&**one);
-            result.and(acted)
-        })
+        let results: Vec<Result<()>> = self.0.iter().map(|one| act(&**one)).collect();
+        results.into_iter().collect()
     }
 }
 

@@ -276,7 +276,8 @@ fn finish(world: &World, at: u32) {
     if state.is_ok_and(|(state, _)| state == State::Complete) {
         return;
     }
-    let mut command = if has_state && at % 2 == 0 { world.resume() } else { world.migrate() };
+    let mut command =
+        if has_state && at.is_multiple_of(2) { world.resume() } else { world.migrate() };
     let (code, text) = run(&mut command);
     assert_eq!(code, 0, "{command:?}: {text}");
 }

@@ -108,12 +108,13 @@ impl Migration {
             return Err(Error::new(Reason::NothingSelected, "there is no data set to move"));
         }
         plan.table()?;
+        check_options(&plan, &options)?;
         let (checkpoint, sections) = Checkpoint::open(store)?;
         if sections.is_some() {
             return Err(Error::new(
                 Reason::PlanDiffers,
                 format!(
-                    "{} holds a migration already; resume it, or terminate it",
+                    "{} holds a migration already; resume it, terminate it, or use another folder if it has ended",
                     checkpoint.location()
                 ),
             ));
@@ -592,7 +593,7 @@ fn check_writable(host: &Host, volsers: &BTreeSet<Volser>) -> Result<()> {
                 Reason::ReadOnlyVolume,
                 format!(
                     "{} can only be read, and a move changes the source too; make a plain image of it that can be \
-                     written (`dasdcopy -o CKD`), or open it for writing",
+                     written (`dasdcopy -lfs -o CKD`), or open it for writing",
                     volume.location()
                 ),
             )
@@ -609,12 +610,29 @@ fn paths(host: &Host, volsers: &BTreeSet<Volser>) -> Vec<PathBuf> {
         .collect()
 }
 
+/// That the options can be kept for every data set.
+///
+/// Error: [`Reason::BadRequest`]: what is combined on its own volume takes its new space over in one change, after which
+/// nobody has the old tracks, to keep or to erase.
+fn check_options(plan: &Plan, options: &MoveOptions) -> Result<()> {
+    let combined = plan.data_sets.iter().find(|data_set| data_set.combines);
+    match combined {
+        Some(data_set) if options.keep || options.erase => Err(Error::new(
+            Reason::BadRequest,
+            "its extents are combined on its own volume, where the source can neither be kept nor erased; ask for \
+             neither",
+        )
+        .of_data_set(data_set.assessment.name)),
+        _ => Ok(()),
+    }
+}
+
 fn kept_as(
     host: &Host,
     data_set: &PlannedDataSet,
     options: &MoveOptions,
 ) -> Result<Option<DsName>> {
-    if !options.keep || data_set.combines {
+    if !options.keep {
         return Ok(None);
     }
     let mut names = BTreeSet::new();

@@ -20,7 +20,7 @@
 //!
 //! Before a change is handed over, the volume is read: a change that is there already is not made again. Afterwards it is
 //! read until the change is seen, up to a limit, since a system writes when it likes; the image is opened anew each time,
-//! past whatever was read before. A change that is not seen is [`Reason::ChangeNotSeen`](crate::Reason::ChangeNotSeen),
+//! past whatever was read before. A change that is not seen is [`Reason::ChangeNotSeen`],
 //! which says what is still as before.
 //!
 //! So a command must not say 0 before its change is certain. If it only put a job into a queue, the job could run after

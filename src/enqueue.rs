@@ -167,10 +167,12 @@ pub struct AllOf(pub Vec<Arc<dyn Enqueue>>);
 impl AllOf {
     /// Does it with each, whatever becomes of the others; the first error counts.
     fn each(&self, mut act: impl FnMut(&dyn Enqueue) -> Result<()>) -> Result<()> {
-        self.0.iter().fold(Ok(()), |result, one| {
+        let mut result = Ok(());
+        for one in &self.0 {
             let acted = act(&**one);
-            result.and(acted)
-        })
+            result = result.and(acted);
+        }
+        result
     }
 }
 

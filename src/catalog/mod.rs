@@ -116,6 +116,12 @@ pub trait Catalog: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether another system makes the changes, so that nothing is written through this process's volume: it need not
+    /// be open for writing.
+    fn is_delegated(&self) -> bool {
+        false
+    }
+
     /// Gives an entry another name.
     fn rename(&self, from: &DsName, to: &DsName, journal: &dyn Journal) -> Result<()>;
 

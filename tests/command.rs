@@ -202,6 +202,24 @@ fn a_wrong_command_is_refused_with_8() {
 }
 
 #[test]
+fn the_code_is_told_where_nobody_reads() {
+    for verb in ["vtoc", "status"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let arguments: &[&str] =
+            if verb == "vtoc" { &[verb, "nowhere"] } else { &[verb, "--state", "nowhere"] };
+        let mut command = support::trackmirror();
+        let status = command
+            .args(arguments)
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer)
+            .status()
+            .unwrap();
+        assert!(matches!(status.code(), Some(8 | 12)), "{verb}: {status}");
+    }
+}
+
+#[test]
 fn a_new_volume_is_empty_sound_private_and_never_overwrites() {
     let world = World { folder: support::folder() };
     let words = ["init", "a.ckd", "--device", "3390", "--cylinders", "40", "--volser", "vol001"];

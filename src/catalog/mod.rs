@@ -94,6 +94,11 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// of that other one.
     fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>>;
 
+    /// An entry as this catalog holds it, and gives it back: without what it has no place for.
+    fn as_held(&self, entry: CatalogEntry) -> CatalogEntry {
+        entry
+    }
+
     /// Every entry that the mask selects, by name.
     fn list(&self, mask: &DsMask) -> Result<Vec<CatalogEntry>>;
 

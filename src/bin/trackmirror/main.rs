@@ -145,7 +145,7 @@ fn main() {
         }
         (Ok(answer), false) => (answer.code, answer.text.clone()),
         (Err(failure), false) => {
-            eprint!("trackmirror: {}\n{}", failure.error, failure.advice);
+            terminal::tell(&format!("trackmirror: {}\n{}", failure.error, failure.advice));
             (failure.error.code(), String::new())
         }
     };

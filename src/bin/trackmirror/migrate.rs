@@ -7,7 +7,7 @@ use crate::plan::{Proposal, table, values};
 use crate::progress::{Teller, duration, rate};
 use crate::selection::{Opened, Sources, Targets, open, reopen};
 use crate::state_folder::{Request, default_folder, identity, open_log, path_bytes};
-use crate::terminal::{Interrupt, confirm};
+use crate::terminal::{Interrupt, confirm, tell};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -201,7 +201,7 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         if arguments.dry_run {
             return Ok(would_go_on(&folder, state, &plan));
         }
-        eprintln!("an interrupted migration goes on; its state is in {}", folder.display());
+        tell(&format!("an interrupted migration goes on; its state is in {}\n", folder.display()));
         let threads = arguments.threads;
         return go_on(&folder, Request { verify: arguments.verify, threads, ..request });
     }
@@ -284,9 +284,12 @@ fn begin(
     // What would be refused leaves no folder behind.
     Migration::check_volumes(&opened.host, &plan, Some(folder))?;
     let store = FileStore::open(folder)?;
-    // What is there has come to its end, as was seen before; nobody else can begin anything now.
-    if look(folder)?.is_some_and(|(state, _)| state.is_ended()) {
-        store.clear()?;
+    // From here on nobody else can begin anything there.
+    match look(folder)? {
+        Some((state, _)) if state.is_ended() => store.clear()?,
+        // It was begun, and interrupted, while somebody thought about the question.
+        Some((_, plan)) => return Err(other_migration(folder, &plan).into()),
+        None => {}
     }
     let request = Request {
         identity,

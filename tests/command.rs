@@ -296,6 +296,44 @@ fn extents_are_combined_on_their_own_volume() {
 }
 
 #[test]
+fn what_combining_cannot_do_is_refused() {
+    let world = World::new();
+    for option in ["--keep", "--erase"] {
+        let own = ["DEMO.**", "--volume", "old.ckd", "--target", "old.ckd", "--uncataloged"];
+        let refused = world.run(&[&["migrate", option], &own[..]].concat()).expect(8);
+        assert!(refused.err.contains(option) && refused.err.contains("DEMO."), "{}", refused.err);
+    }
+    let before = std::fs::read(world.path("before.ckd")).unwrap();
+    assert!(std::fs::read(world.path("old.ckd")).unwrap() == before, "nothing was changed");
+    assert!(!world.path("state").exists());
+}
+
+#[test]
+fn what_no_catalog_names_is_refused_with_the_option_that_moves_it() {
+    let world = World::new();
+    let answer = world.run(&MOVE[..MOVE.len() - 1]).expect(8).out;
+    assert!(answer.contains("[602]") && answer.contains("--uncataloged"), "{answer}");
+    let answer = world.run(&["assess", "DEMO.**", "--volume", "old.ckd"]).expect(4).out;
+    assert!(answer.contains("--uncataloged"), "{answer}");
+}
+
+#[test]
+fn a_wrong_command_answers_in_json_if_asked_to() {
+    let world = World { folder: support::folder() };
+    for words in [&["vtoc"][..], &["plan", "--volume", "x", "A"], &["init", "--nonsense"]] {
+        let value = world.json(words);
+        assert_eq!((&value["code"], &value["error"]["name"]), (&8.into(), &"BadRequest".into()));
+        assert!(!value["error"]["sentence"].as_str().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_state_that_is_no_folder_is_refused() {
+    let world = World::new();
+    world.run(&[&MOVE[..], &["--state", "before.ckd"]].concat()).expect(8);
+}
+
+#[test]
 fn sources_are_kept_on_request() {
     let world = World::new();
     world.run(&[&MOVE[..], &["--keep"]].concat()).expect(0);
@@ -321,6 +359,10 @@ fn a_signal_stops_cleanly_and_the_same_command_goes_on() {
     assert!(check.contains("unfinished migration") && check.contains(&state), "{check}");
     let status = world.run(&["status", "--state", &state]).expect(4).out;
     assert!(status.contains("interrupted"), "{status}");
+    let listing = world.run(&["vtoc", "new.ckd"]).expect(0).out;
+    assert!(listing.contains("unfinished migration") && listing.contains(&state), "{listing}");
+    let dry = world.run(&[&MOVE[..], &["--dry-run"]].concat()).expect(4).out;
+    assert!(dry.contains("would go on") && dry.contains(&state), "{dry}");
     // Nobody else may touch these volumes.
     let other =
         ["migrate", "DEMO.LEDGER", "--volume", "old.ckd", "--target", "new.ckd", "--uncataloged"];

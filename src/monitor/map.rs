@@ -52,7 +52,7 @@ impl Memory {
     /// Maps a whole file. Its length must be a number of words other than zero.
     pub fn map(file: &File) -> io::Result<Memory> {
         let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-        if length == 0 || length % 8 != 0 || length > isize::MAX as usize {
+        if length == 0 || !length.is_multiple_of(8) || length > isize::MAX as usize {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not a number of words"));
         }
         let start = system::map_shared(file, length)?;

@@ -135,19 +135,9 @@ impl Seat {
         self.area.flow().image(self.index, image::SIGN_OF_LIFE).store(now_ms, Ordering::Relaxed);
     }
 
-    /// The record's index.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
     /// The number of this registration; each has a higher one.
     pub fn incarnation(&self) -> u64 {
         self.incarnation
-    }
-
-    /// The area.
-    pub fn area(&self) -> &Arc<Opened> {
-        &self.area
     }
 }
 
@@ -200,9 +190,9 @@ fn claim(
             }
             flow.reap(index);
         }
-        let incarnation = flow.header(header::INCARNATION).fetch_add(1, Ordering::SeqCst) + 1;
+        let last = flow.header(header::INCARNATION).fetch_add(1, Ordering::SeqCst);
         // Eight bits of the record's word are the state.
-        let incarnation = incarnation & (u64::MAX >> 8);
+        let incarnation = last.wrapping_add(1) & (u64::MAX >> 8);
         state.store(Standing::Registering.word(incarnation), Ordering::SeqCst);
         let put = |word, value| flow.image(index, word).store(value, Ordering::Relaxed);
         for (word, part) in name.into_iter().enumerate() {

@@ -16,7 +16,7 @@ use trackmirror::copy::{CopyOptions, Volumes};
 use trackmirror::event::Progress;
 use trackmirror::migrate::{Migration, MoveOptions, status};
 use trackmirror::plan::Plan;
-use trackmirror::registry::check_unfinished;
+use trackmirror::registry::{check_unfinished, read_notes};
 use trackmirror::state::{State, Verb};
 use trackmirror::volume::Access;
 use trackmirror::{Code, Error, Reason, Result};
@@ -434,6 +434,17 @@ pub fn resume(arguments: &ResumeArguments) -> Outcome<Answer> {
     go_on(folder, Request { threads, ..request })
 }
 
+/// Whether a note of this migration still stands beside one of its images.
+fn has_notes(folder: &Path, request: &Request) -> Result<bool> {
+    let folder = std::fs::canonicalize(folder).map_err(|e| Error::io(folder.display(), &e))?;
+    for file in &request.files {
+        if read_notes(file)?.iter().any(|note| note.state_folder.as_ref() == Some(&folder)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Gives an interrupted migration up.
 pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     let folder = &arguments.state;
@@ -447,8 +458,8 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     };
     const GIVEN_UP: &str =
         "the migration was given up; the target is released, the source is as it was\n";
-    if state == State::Terminated {
-        // It may have been killed before its notes were removed.
+    if state == State::Terminated && has_notes(folder, &request)? {
+        // It was killed before its notes were removed.
         open_again(folder, &request)?;
         return Ok(Answer::done(GIVEN_UP.into(), json!({ "state": state.name() })));
     }

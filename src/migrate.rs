@@ -108,12 +108,13 @@ impl Migration {
             return Err(Error::new(Reason::NothingSelected, "there is no data set to move"));
         }
         plan.table()?;
+        check_options(&plan, &options)?;
         let (checkpoint, sections) = Checkpoint::open(store)?;
         if sections.is_some() {
             return Err(Error::new(
                 Reason::PlanDiffers,
                 format!(
-                    "{} holds a migration already; resume it, or terminate it",
+                    "{} holds a migration already; resume it, terminate it, or use another folder if it has ended",
                     checkpoint.location()
                 ),
             ));
@@ -449,8 +450,10 @@ impl Migration {
                 self.release(index, data_set, part)?;
             }
         }
-        self.move_to(State::Complete)?;
+        // Nothing is left to do on the volumes, whatever happens now. In this order, so that a migration which is not
+        // complete is found by its state folder, and one that is has left nothing behind.
         self.remove_notes()?;
+        self.move_to(State::Complete)?;
         self.host.tell(&Event::Completed);
         Ok(())
     }
@@ -514,6 +517,8 @@ impl Migration {
             .data_sets
             .iter()
             .try_for_each(|data_set| switch::release_target(data_set, &ports))?;
+        // The notes keep others away until this state is durable: from an earlier one, a target of exactly these extents
+        // would be scratched, though it were another migration's by then.
         self.move_to(State::Terminated)?;
         self.remove_notes()?;
         self.host.tell(&Event::Terminated);
@@ -588,7 +593,7 @@ fn check_writable(host: &Host, volsers: &BTreeSet<Volser>) -> Result<()> {
                 Reason::ReadOnlyVolume,
                 format!(
                     "{} can only be read, and a move changes the source too; make a plain image of it that can be \
-                     written (`dasdcopy -o CKD`), or open it for writing",
+                     written (`dasdcopy -lfs -o CKD`), or open it for writing",
                     volume.location()
                 ),
             )
@@ -605,12 +610,29 @@ fn paths(host: &Host, volsers: &BTreeSet<Volser>) -> Vec<PathBuf> {
         .collect()
 }
 
+/// That the options can be kept for every data set.
+///
+/// Error: [`Reason::BadRequest`]: what is combined on its own volume takes its new space over in one change, after which
+/// nobody has the old tracks, to keep or to erase.
+fn check_options(plan: &Plan, options: &MoveOptions) -> Result<()> {
+    let combined = plan.data_sets.iter().find(|data_set| data_set.combines);
+    match combined {
+        Some(data_set) if options.keep || options.erase => Err(Error::new(
+            Reason::BadRequest,
+            "its extents are combined on its own volume, where the source can neither be kept nor erased; ask for \
+             neither",
+        )
+        .of_data_set(data_set.assessment.name)),
+        _ => Ok(()),
+    }
+}
+
 fn kept_as(
     host: &Host,
     data_set: &PlannedDataSet,
     options: &MoveOptions,
 ) -> Result<Option<DsName>> {
-    if !options.keep || data_set.combines {
+    if !options.keep {
         return Ok(None);
     }
     let mut names = BTreeSet::new();

@@ -5,7 +5,9 @@
 mod support;
 
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -343,6 +345,9 @@ fn a_wrong_command_answers_in_json_if_asked_to() {
         assert_eq!((&value["code"], &value["error"]["name"]), (&8.into(), &"BadRequest".into()));
         assert!(!value["error"]["sentence"].as_str().unwrap().is_empty());
     }
+    let mut command = world.command(&["--json", "plan", "--volume", "x"]);
+    let no_text: &OsStr = OsStrExt::from_bytes(b"A\xFF");
+    Answer::from(command.arg(no_text).output().unwrap()).expect(8);
 }
 
 #[test]

@@ -108,18 +108,18 @@ impl Migration {
             return Err(Error::new(Reason::NothingSelected, "there is no data set to move"));
         }
         plan.table()?;
+        check_options(&plan, &options)?;
         let (checkpoint, sections) = Checkpoint::open(store)?;
         if sections.is_some() {
             return Err(Error::new(
                 Reason::PlanDiffers,
                 format!(
-                    "{} holds a migration already; resume it, or terminate it",
+                    "{} holds a migration already; resume it, terminate it, or use another folder if it has ended",
                     checkpoint.location()
                 ),
             ));
         }
         let kept_as = kept_names(&host, &plan, &options)?;
-        check_combined(&plan, &options)?;
         let released = Released { parts: vec![0; plan.data_sets.len()], current: None };
         Migration::check_volumes(&host, &plan, state_folder.as_deref())?;
         let stored =
@@ -457,8 +457,10 @@ impl Migration {
                 self.release(index, data_set, part)?;
             }
         }
-        self.move_to(State::Complete)?;
+        // Nothing is left to do on the volumes, whatever happens now. In this order, so that a migration which is not
+        // complete is found by its state folder, and one that is has left nothing behind.
         self.remove_notes()?;
+        self.move_to(State::Complete)?;
         self.host.tell(&Event::Completed);
         Ok(())
     }
@@ -522,6 +524,8 @@ impl Migration {
             .data_sets
             .iter()
             .try_for_each(|data_set| switch::release_target(data_set, &ports))?;
+        // The notes keep others away until this state is durable: from an earlier one, a target of exactly these extents
+        // would be scratched, though it were another migration's by then.
         self.move_to(State::Terminated)?;
         self.remove_notes()?;
         self.host.tell(&Event::Terminated);
@@ -596,7 +600,7 @@ fn check_writable(host: &Host, volsers: &BTreeSet<Volser>) -> Result<()> {
                 Reason::ReadOnlyVolume,
                 format!(
                     "{} can only be read, and a move changes the source too; make a plain image of it that can be \
-                     written (`dasdcopy -o CKD`), or open it for writing",
+                     written (`dasdcopy -lfs -o CKD`), or open it for writing",
                     volume.location()
                 ),
             )
@@ -613,6 +617,23 @@ fn paths(host: &Host, volsers: &BTreeSet<Volser>) -> Vec<PathBuf> {
         .collect()
 }
 
+/// That the options can be kept for every data set.
+///
+/// Error: [`Reason::BadRequest`]: what is combined on its own volume takes its new space over in one change, after which
+/// nobody has the old tracks, to keep or to erase.
+fn check_options(plan: &Plan, options: &MoveOptions) -> Result<()> {
+    let combined = plan.data_sets.iter().find(|data_set| data_set.combines);
+    match combined {
+        Some(data_set) if options.keep || options.erase => Err(Error::new(
+            Reason::BadRequest,
+            "its extents are combined on its own volume, where the source can neither be kept nor erased; ask for \
+             neither",
+        )
+        .of_data_set(data_set.assessment.name)),
+        _ => Ok(()),
+    }
+}
+
 /// The name under which each source is kept. It must be free on the source's volumes after the targets are there, too.
 fn kept_names(host: &Host, plan: &Plan, options: &MoveOptions) -> Result<Vec<Option<DsName>>> {
     let targets = plan.data_sets.iter().flat_map(|data_set| &data_set.parts);
@@ -620,7 +641,7 @@ fn kept_names(host: &Host, plan: &Plan, options: &MoveOptions) -> Result<Vec<Opt
         targets.map(|part| (part.volser, part.new.format1.name())).collect();
     let mut kept_names = Vec::new();
     for data_set in &plan.data_sets {
-        if !options.keep || data_set.combines {
+        if !options.keep {
             kept_names.push(None);
             continue;
         }
@@ -644,19 +665,6 @@ fn kept_names(host: &Host, plan: &Plan, options: &MoveOptions) -> Result<Vec<Opt
         kept_names.push(Some(kept));
     }
     Ok(kept_names)
-}
-
-/// That nothing is to be erased that becomes free in the same write that gives the data set its new space.
-fn check_combined(plan: &Plan, options: &MoveOptions) -> Result<()> {
-    match plan.data_sets.iter().find(|data_set| data_set.combines && options.erase) {
-        None => Ok(()),
-        Some(data_set) => Err(Error::new(
-            Reason::BadRequest,
-            "old extents cannot be erased where they are combined on their own volume; do not ask for it, or give \
-             another target",
-        )
-        .of_data_set(data_set.assessment.name)),
-    }
 }
 
 /// Whether a source track is of this data set.

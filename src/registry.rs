@@ -1,5 +1,5 @@
 //! Notes beside volume images: which migration of a volume is not finished, and where its state is. Where the monitor
-//! areas of volumes are is in [`areas`].
+//! areas of volumes are is in [`areas`]; who has data sets open, in [`openers`].
 //!
 //! A migration writes a note for each of its volumes before it changes the first one, and removes them when it is
 //! complete or terminated. So nobody can forget a half-made move: `check` prints the notes, and another migration
@@ -17,6 +17,7 @@
 //! Bytes other than printable ASCII, and `%`, are written as `%` and two hexadecimal digits.
 
 pub mod areas;
+pub mod openers;
 
 use crate::bytes::crc32c;
 use crate::error::{Error, Reason, Result};

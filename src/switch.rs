@@ -177,7 +177,7 @@ pub enum Found {
     Source,
     /// Every entry points to the target.
     Target,
-    /// Some do and some do not.
+    /// Some do and some do not, or one is between the two steps of its change.
     Both,
 }
 
@@ -189,17 +189,16 @@ pub fn found(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Found> {
     let targets = target_dscbs(data_set, ports)?;
     for cataloged in &data_set.assessment.cataloged {
         let name = data_set.assessment.name;
-        let entry = ports.catalog(&cataloged.catalog)?.locate(&name)?;
-        if entry.as_ref() == Some(&cataloged.entry) {
+        let catalog = ports.catalog(&cataloged.catalog)?;
+        let entry = catalog.locate(&name)?;
+        let leads_to = |to: &CatalogEntry| entry.as_ref().is_some_and(|now| now.leads_as(to));
+        if entry.is_none() && catalog.recatalog_is_two_steps() {
+            // Between the two steps, on the way to one or the other.
+            (source, target) = (source + 1, target + 1);
+        } else if leads_to(&cataloged.entry) {
             source += 1;
-        } else if targets.is_some()
-            && entry
-                == Some(target_entry(
-                    data_set,
-                    cataloged,
-                    targets.as_deref().unwrap_or(&[]),
-                    ports,
-                )?)
+        } else if let Some(targets) = &targets
+            && leads_to(&target_entry(data_set, cataloged, targets, ports)?)
         {
             target += 1;
         } else {
@@ -251,11 +250,15 @@ pub fn back_out(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     for cataloged in &data_set.assessment.cataloged {
         let catalog = ports.catalog(&cataloged.catalog)?;
         let present = catalog.locate(&cataloged.entry.name)?;
-        if present.as_ref() == Some(&cataloged.entry) {
+        if present.as_ref().is_some_and(|now| now.leads_as(&cataloged.entry)) {
             continue;
         }
         let entry = target_entry(data_set, cataloged, &targets_stand(data_set, ports)?, ports)?;
-        if present.as_ref() == Some(&entry) {
+        let is_switched = match present {
+            Some(now) => now.leads_as(&entry),
+            None => catalog.recatalog_is_two_steps(),
+        };
+        if is_switched {
             catalog.recatalog(&entry, &cataloged.entry, ports.journal)?;
         }
     }

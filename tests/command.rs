@@ -5,7 +5,9 @@
 mod support;
 
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -343,12 +345,16 @@ fn a_wrong_command_answers_in_json_if_asked_to() {
         assert_eq!((&value["code"], &value["error"]["name"]), (&8.into(), &"BadRequest".into()));
         assert!(!value["error"]["sentence"].as_str().unwrap().is_empty());
     }
+    let mut command = world.command(&["--json", "plan", "--volume", "x"]);
+    let no_text: &OsStr = OsStrExt::from_bytes(b"A\xFF");
+    Answer::from(command.arg(no_text).output().unwrap()).expect(8);
 }
 
 #[test]
 fn a_state_that_is_no_folder_is_refused() {
     let world = World::new();
-    world.run(&[&MOVE[..], &["--state", "before.ckd"]].concat()).expect(8);
+    let refused = world.run(&[&MOVE[..], &["--state", "before.ckd"]].concat()).expect(12);
+    assert!(refused.err.contains("--state"), "{}", refused.err);
 }
 
 #[test]
@@ -399,6 +405,18 @@ fn what_was_killed_is_resumed() {
     world.interrupt("-KILL").expect(-1);
     world.run(&["resume", "--state", &world.state()]).expect(0);
     world.assert_moved();
+}
+
+#[test]
+fn a_state_that_was_lost_is_told_of() {
+    let world = World::new();
+    world.interrupt("-KILL").expect(-1);
+    std::fs::rename(world.state(), world.path("elsewhere")).unwrap();
+    let refused = world.run(&MOVE).expect(8);
+    assert!(refused.err.contains("[417]") && refused.err.contains("remove"), "{}", refused.err);
+    world.run(&["terminate", "--state", "elsewhere", "--yes"]).expect(0);
+    let listing = world.json(&["vtoc", "new.ckd"]);
+    assert_eq!(listing["result"]["volumes"][0]["data_sets"], Value::Array(vec![]));
 }
 
 #[test]

@@ -344,7 +344,11 @@ fn a_source_is_not_kept_under_a_name_that_a_target_gets_on_its_volume() {
 #[test]
 fn what_cannot_be_erased_is_refused() {
     let erase = MoveOptions { erase: true, ..MoveOptions::default() };
-    assert_refused(exchange(erase, &["TGT001"]), Reason::BadRequest, &["erased", "OLDCOPY"]);
+    assert_refused(
+        exchange(erase, &["TGT001"]),
+        Reason::BadRequest,
+        &["erased", "TEST.DATA.OLDCOPY"],
+    );
     exchange(MoveOptions::default(), &["TGT001"]).unwrap();
 }
 

@@ -62,7 +62,7 @@ impl Migration {
         Ok(migration)
     }
 
-    /// Goes back to where the migration can go on from: see [after an interruption](self#after-an-interruption). Doing it
+    /// Goes back to where the migration can go on from: see [after an interruption](crate::migrate#after-an-interruption). Doing it
     /// twice changes nothing.
     ///
     /// Errors: [`Reason::SourceChanged`], [`Reason::TargetChanged`], [`Reason::EntryChanged`] if somebody else changed

@@ -74,7 +74,7 @@ fn no_space(shape: &Shape, targets: &[Target], candidates: &[usize], what: &str)
         .map(|&index| {
             let runs = usable_runs(&targets[index], shape.aligned);
             format!(
-                "{}: free tracks {}, at most {} in one piece",
+                "{}: {} tracks free in pieces, the largest of {}",
                 targets[index].volser,
                 runs.iter().map(|run| u64::from(run.track_count)).sum::<u64>(),
                 runs.first().map_or(0, |run| run.track_count)

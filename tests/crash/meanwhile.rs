@@ -184,3 +184,22 @@ fn a_target_that_somebody_cataloged_is_not_scratched() {
         assert!(resumed.is_err());
     }
 }
+
+#[test]
+fn what_was_interrupted_is_taken_up_before_it_goes_on() {
+    let known = Known::of(scenario::single("single"));
+    for (_, world) in ends(&known) {
+        let Some(state) = known.state(&world) else { continue };
+        let host = host(&known, &world).unwrap();
+        let mut migration = Migration::open(host, Slots(world.clone()), None).unwrap();
+        if let Some(verb) = migration.next_verb() {
+            let error = migration.perform(verb, 1).unwrap_err();
+            assert_eq!(error.reason(), Reason::WrongState, "{state}");
+            migration.take_up().unwrap();
+        }
+        while let Some(verb) = migration.next_verb() {
+            migration.perform(verb, 100).unwrap();
+        }
+        known.check_end(&world).unwrap();
+    }
+}

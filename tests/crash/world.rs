@@ -380,10 +380,10 @@ impl Volume for Port {
         }
         let mut state = self.world.alive()?;
         match state.count(Kind::Flush(self.volser)) {
-            Some((Fault::Fail(fate), _)) if fate != Fate::Done => return Err(failed()),
+            Some((Fault::Fail(fate), _)) if fate != Fate::Done => Err(failed()),
             Some((Fault::Power(fate), mut random)) if fate != Fate::Done => {
                 state.lose_power(&mut random);
-                return Err(dead());
+                Err(dead())
             }
             fault => {
                 state.settle(self.volser);

@@ -16,7 +16,7 @@ use trackmirror::copy::{CopyOptions, Volumes};
 use trackmirror::event::Progress;
 use trackmirror::migrate::{Migration, MoveOptions, status};
 use trackmirror::plan::Plan;
-use trackmirror::registry::check_unfinished;
+use trackmirror::registry::{check_unfinished, read_notes};
 use trackmirror::state::{State, Verb};
 use trackmirror::volume::Access;
 use trackmirror::{Code, Error, Reason, Result};
@@ -171,8 +171,8 @@ impl Arguments {
 pub fn look(folder: &Path) -> Result<Option<(State, Plan)>> {
     if folder.exists() && !folder.is_dir() {
         return Err(Error::new(
-            Reason::BadRequest,
-            format!("{} is not a folder; name another one with --state", folder.display()),
+            Reason::Io,
+            format!("{} is not a directory; name another folder with --state", folder.display()),
         ));
     }
     match FileStore::peek(folder) {
@@ -189,7 +189,9 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         Some(folder) => folder.clone(),
         None => default_folder(&arguments.sources.masks, &identity)?,
     };
-    if let Some((state, plan)) = look(&folder)?
+    let known = look(&folder)?;
+    let has_state = known.is_some();
+    if let Some((state, plan)) = known
         && !state.is_ended()
     {
         let request = Request::load(&folder)?;
@@ -205,7 +207,10 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     }
     let access = if arguments.dry_run { Access::Read } else { Access::Exclusive };
     let opened = open(&arguments.sources, Some(&arguments.targets), access)?;
-    opened.files.iter().try_for_each(|file| check_unfinished(file, &folder))?;
+    // A note that names this folder though there is no state in it tells that the state was moved or lost; no state is
+    // ever kept in the root folder.
+    let own = if has_state { &folder } else { Path::new("/") };
+    opened.files.iter().try_for_each(|file| check_unfinished(file, own))?;
     let proposal = Proposal::make(&opened, &arguments.sources, &arguments.targets)?;
     arguments.check_combined(&proposal.plan)?;
     let code = proposal.code(arguments.targets.skip_refused);
@@ -429,6 +434,17 @@ pub fn resume(arguments: &ResumeArguments) -> Outcome<Answer> {
     go_on(folder, Request { threads, ..request })
 }
 
+/// Whether a note of this migration still stands beside one of its images.
+fn has_notes(folder: &Path, request: &Request) -> Result<bool> {
+    let folder = std::fs::canonicalize(folder).map_err(|e| Error::io(folder.display(), &e))?;
+    for file in &request.files {
+        if read_notes(file)?.iter().any(|note| note.state_folder.as_ref() == Some(&folder)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Gives an interrupted migration up.
 pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     let folder = &arguments.state;
@@ -440,6 +456,13 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
         )
         .into());
     };
+    const GIVEN_UP: &str =
+        "the migration was given up; the target is released, the source is as it was\n";
+    if state == State::Terminated && has_notes(folder, &request)? {
+        // It was killed before its notes were removed.
+        open_again(folder, &request)?;
+        return Ok(Answer::done(GIVEN_UP.into(), json!({ "state": state.name() })));
+    }
     if state.is_ended() {
         return Err(Error::new(
             Reason::WrongState,
@@ -461,6 +484,5 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     }
     let (mut migration, _) = open_again(folder, &request)?;
     migration.terminate().map_err(|error| Failure { error, advice: advice(folder) })?;
-    let text = "the migration was given up; the target is released, the source is as it was\n";
-    Ok(Answer::done(text.into(), json!({ "state": migration.state().name() })))
+    Ok(Answer::done(GIVEN_UP.into(), json!({ "state": migration.state().name() })))
 }

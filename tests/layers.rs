@@ -22,8 +22,7 @@ const LAYERS: &[(u32, &[&str])] = &[
 ];
 
 /// What every build needs; all else is optional.
-const DEPENDENCIES: &[&str] =
-    &["bitvec", "crossbeam-channel", "libc", "log", "parking_lot", "thiserror"];
+const DEPENDENCIES: &[&str] = &["bitvec", "libc", "log", "parking_lot", "thiserror"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -178,7 +178,7 @@ fn each_damaged_field_of_a_compressed_header_has_its_own_error() {
         assert_refused(open(&image, Access::Read), Reason::BadSize, &["image"]);
     }
     for access in [Access::MonitoredWrite, Access::Exclusive] {
-        assert_refused(open(&original, access), Reason::ReadOnlyVolume, &["dasdcopy -o CKD"]);
+        assert_refused(open(&original, access), Reason::ReadOnlyVolume, &["dasdcopy -lfs -o CKD"]);
     }
 }
 

@@ -52,6 +52,12 @@ pub fn date(bytes: [u8; 3]) -> String {
     Day::from_bytes(bytes).map_or("-".into(), |day| day.to_string())
 }
 
+/// The secondary quantity, in the unit of the request.
+pub fn secondary(f1: &Format1) -> u32 {
+    let [high, middle, low] = f1.secondary();
+    u32::from_be_bytes([0, high, middle, low])
+}
+
 /// In what space was requested: `CYL`, `TRK`, `BLK`, `ABSTR`.
 pub fn space_unit(scal1: u8) -> &'static str {
     match scal1 & 0xC0 {

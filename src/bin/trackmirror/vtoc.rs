@@ -1,6 +1,6 @@
 //! `trackmirror vtoc`: what an administrator knows from a listing of the VTOC.
 
-use crate::attributes::{date, dsorg, recfm, space_unit, used_track_count};
+use crate::attributes::{date, dsorg, recfm, secondary, space_unit, used_track_count};
 use crate::check::note_value;
 use crate::output::{Answer, Table, count, error_value, extent_value, limits, size};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ Examples:
   trackmirror vtoc --extents --mask 'TEST.**' VOL001.ckd VOL002.cckd
   trackmirror vtoc --json VOL001.ckd | jq '.result.volumes[0].free'
 
+UNIT and SECONDARY are how space was requested: cylinders, tracks, blocks or absolute tracks, and the secondary quantity.
 USED% is what the last-used pointer says, for sequential and partitioned data sets. SEQ is the number of the volume
 among the volumes of the data set. Code 4: a data set's DSCBs do not check, see `trackmirror check`.";
 
@@ -43,11 +44,14 @@ const HEAD: &[&str] = &[
     "RECFM",
     ">LRECL",
     ">BLKSIZE",
+    ">KEYLEN",
     "CREATED",
     "EXPIRES",
     ">EXTENTS",
     ">TRACKS",
     ">USED%",
+    "UNIT",
+    ">SECONDARY",
     "ADDRESSES",
 ];
 
@@ -145,11 +149,14 @@ impl Listing {
                 recfm(f1.recfm()),
                 f1.lrecl().to_string(),
                 f1.blksize().to_string(),
+                f1.keyl().to_string(),
                 date(f1.creation_date()),
                 date(f1.expiration_date()),
                 data_set.extents.len().to_string(),
                 tracks.to_string(),
                 used,
+                space_unit(f1.scal1()).to_string(),
+                secondary(f1).to_string(),
             ];
             if extents {
                 cells.extend(addresses.next());
@@ -236,6 +243,7 @@ impl Listing {
             "created": day(f1.creation_date()),
             "expires": day(f1.expiration_date()),
             "space_unit": space_unit(f1.scal1()),
+            "secondary_quantity": secondary(f1),
             "track_count": data_set.track_count(),
             "used_track_count": used_track_count(f1),
             "extents": extents.map(|&e| extent_value(e, &self.vtoc.geometry)).collect::<Vec<_>>(),

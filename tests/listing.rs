@@ -26,7 +26,7 @@ struct Line {
 /// The columns of `dasdls -info`, but for the used percentage: it counts tracks and records of the last-used pointer
 /// together, and so differs by design.
 fn dasdls(image: &Path) -> Vec<Line> {
-    let text = support::tool("dasdls", &["-info", image.to_str().unwrap()]);
+    let text = support::tool("dasdls", ["-info", image.to_str().unwrap()]);
     let lines = text.lines().filter(|line| line.len() > 90);
     let mut lines: Vec<Line> = lines
         .map(|line| {

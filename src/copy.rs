@@ -1,33 +1,38 @@
 //! The copier: copies the tracks of a translate table, in steps that can fail and be called again.
 //!
-//! The problem: a copy takes hours, reads and writes fail in between, and the process may end at any moment. What was
-//! copied must not be copied again without need; and no track may ever count as copied that the target does not hold
-//! durably.
+//! The problem: a copy takes hours, applications may write to the source all the while, reads and writes fail in between,
+//! and the process may end at any moment. What was copied must not be copied again without need; and no track may ever
+//! count as copied that the target does not hold durably in its present state.
 //!
-//! The rule: one set of tracks for each source volume, `taken`, is the work. **A track leaves it only when it was read,
-//! relocated and written, and its target was flushed after that.** At the start it has every source track of the table,
-//! so the first copy, a copy again after a failure, and the copy of tracks that were put back ([`Copier::retake`]) are
-//! one and the same operation: go through `taken`, lowest track first.
+//! The rule: the work is what monitors and the copier itself have marked in a [`Subscription`] for each source volume:
+//! `changed OR taken`. At the start `taken` has every source track of the table, so the first copy, a copy again after a
+//! failure, and the copy of tracks that were written meanwhile are one and the same operation: go through the work,
+//! lowest track first. For a *batch*, a run of tracks in one piece on source and target:
 //!
-//! A *batch* is a run of tracks in one piece on source and target, at most a cylinder by default: one read, the
-//! relocation of each track in place ([`track::relocate`]), one write. A *step* ([`Copier::step`]) copies a bounded
-//! number of tracks, by one or more threads that it starts and joins, each with one buffer that is used again and
-//! again. A batch that was written is noted in a second set, `written`. At the end of the step each target that was
-//! written is flushed, and where that succeeds, exactly its tracks in `written` are taken from `taken`. So:
+//! 1. [`Subscription::take`] moves what is marked from `changed` to `taken`;
+//! 2. one read, and the relocation of each track in place ([`track::relocate`]);
+//! 3. one write;
+//! 4. when the target was flushed after that, [`Batch::done`] takes exactly this batch from `taken`.
 //!
-//! * A batch that could not be read, relocated or written stays in `taken`. The step ends with the error, after the
-//!   other threads have ended their batches and what they wrote was flushed: their work counts.
+//! A *step* ([`Copier::step`]) copies a bounded number of tracks, by one or more threads that it starts and joins, each
+//! with one buffer that is used again and again. At its end each target that was written is flushed, and where that
+//! succeeds its batches are done. So:
+//!
+//! * A batch that could not be read, relocated or written stays in `taken`. The other threads end their batches, and what
+//!   they wrote is flushed: their work counts.
 //! * When a flush fails, nobody knows which of the writes since the last good flush are durable. All of them, of all
-//!   threads, stay in `taken`: they are in `written` since then, because each step ends with a flush.
-//! * A step goes through each volume once, upwards. What it has written it does not copy again, although it is still in
-//!   `taken`.
+//!   threads, stay in `taken`: they are of this step, because each step ends with a flush.
+//! * A track is in one batch at a time, until its batch is done or given up.
+//! * A batch that fails as a whole is tried again track by track, so that one bad track keeps no other from being copied.
 //!
-//! The crash argument: `taken` says too much at any moment, never too little. A process that ends inside a step loses
-//! `written`, not `taken`; whoever keeps `taken` in durable state keeps it as it is after a step, and copies at most
-//! one step's tracks twice. Copying a track twice does no harm, because sources and targets are disjoint.
+//! *Torn reads.* A track that is being written may be read half old and half new, and not check. That is an error only if
+//! it is stable: nobody writes it and nothing is marked before one reading and after another, and neither checks. Else it
+//! stays in `taken`, and a later step copies it.
 //!
-//! What the copier does not do: it does not look who writes to the source meanwhile. A track that is changed after it
-//! was read must be put back by the one who knows.
+//! The crash argument: the marks say too much at any moment, never too little. A process that ends inside a step leaves
+//! its batches in `taken`; whoever takes the subscription up again copies at most one step's tracks twice. Copying a
+//! track twice does no harm, because sources and targets are disjoint. Where no monitor watches, the subscriptions are
+//! this process's own, and end with it ([`Copier::new`]).
 //!
 //! ```
 //! use std::{collections::BTreeMap, sync::Arc};
@@ -52,9 +57,9 @@
 //! # Ok::<(), trackmirror::Error>(())
 //! ```
 
-use crate::changed::TrackSet;
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
+use crate::monitor::{Area, Batch, Identity, Subscription};
 use crate::name::Volser;
 use crate::track::{self, NullFormat};
 use crate::translate::{Run, TranslateTable};
@@ -102,6 +107,8 @@ pub struct Progress {
     pub left: u64,
     /// Whether nothing is left.
     pub done: bool,
+    /// How many tracks were left because they were being written when they were read.
+    pub torn: u32,
 }
 
 /// What a copier did since it was made. A track that was copied twice counts twice.
@@ -138,48 +145,65 @@ pub struct Copier {
 #[derive(Debug)]
 struct Plan {
     table: TranslateTable,
-    sources: Vec<Arc<dyn Volume>>,
+    sources: Vec<Source>,
     targets: Vec<Arc<dyn Volume>>,
     batch_tracks: Option<u32>,
     digests: bool,
 }
 
+/// A source volume, and what is to be copied of it.
+#[derive(Debug)]
+struct Source {
+    volume: Arc<dyn Volume>,
+    subscription: Subscription,
+    /// The source extents of the table on it, in the order of their tracks.
+    extents: Vec<Extent>,
+}
+
 /// What threads share, each for a moment at a time.
 #[derive(Debug)]
 struct Work {
-    /// For each of the plan's sources.
-    sweeps: Vec<Sweep>,
-    /// For each of the plan's targets: whether it was written in this step.
-    is_written: Vec<bool>,
+    /// For each of the plan's sources, where this step goes on: which extent, and which track.
+    next: Vec<(usize, Track)>,
+    /// For each of the plan's targets, the batches that were written in this step.
+    written: Vec<Vec<Batch>>,
     /// For each entry, the digest of each of its tracks, if digests are kept.
     digests: Vec<Vec<u32>>,
     totals: Totals,
     /// How many tracks this step may still take.
     budget: u32,
+    /// Tracks that were read while they were written.
+    torn_count: u64,
     /// The first failure of this step.
     error: Option<Error>,
+    /// A target cannot be written: the step ends.
+    is_stopped: bool,
 }
 
-/// The way of one step through one source volume.
+/// A batch, and where it goes.
 #[derive(Debug)]
-struct Sweep {
-    /// What is not yet known to be durable on the target.
-    taken: TrackSet,
-    /// What of it was written in this step.
-    written: TrackSet,
-    /// Where this step goes on.
-    next: Track,
-}
-
-/// One batch, and the numbers of its volumes in the plan.
-struct Batch {
+struct Load {
+    batch: Batch,
     source: usize,
     target: usize,
     run: Run,
 }
 
+/// Why a load was not copied.
+enum Trouble {
+    /// A track of it was read while it was written.
+    Torn,
+    Failed(Error),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        Trouble::Failed(error)
+    }
+}
+
 impl Copier {
-    /// A copier for this table. A volume may be source and target.
+    /// A copier for this table, of sources to which nobody writes. A volume may be source and target.
     ///
     /// Errors: [`Reason::NoSuchVolume`], [`Reason::OutsideVolume`], [`Reason::UnlikeDevices`],
     /// [`Reason::ReadOnlyVolume`] for a target.
@@ -189,12 +213,32 @@ impl Copier {
         targets: &Volumes,
         options: CopyOptions,
     ) -> Result<Copier> {
+        let mut subscriptions = BTreeMap::new();
+        for volume in chosen(sources, table.source_volsers())? {
+            let area = Area::in_process(Identity::of(&*volume)?)?;
+            let subscription = Subscription::open(&area, [1, 1])?;
+            subscription.fill(&extents_on(&table, volume.volser()))?;
+            subscriptions.insert(volume.volser(), subscription);
+        }
+        Copier::monitored(table, sources, targets, &subscriptions, options)
+    }
+
+    /// A copier for this table, with a subscription for each source volume: they say what is to be copied, now and
+    /// whenever a monitor marks a track.
+    ///
+    /// Errors: those of [`new`](Copier::new); [`Reason::NotFilled`] if the tracks of the plan were not filled in.
+    pub fn monitored(
+        table: TranslateTable,
+        sources: &Volumes,
+        targets: &Volumes,
+        subscriptions: &BTreeMap<Volser, Subscription>,
+        options: CopyOptions,
+    ) -> Result<Copier> {
         let geometry = |volumes: &Volumes, volser| volumes.get(&volser).map(|v| v.geometry());
         table.check_volumes(
             |volser| geometry(sources, volser),
             |volser| geometry(targets, volser),
         )?;
-        let sources = chosen(sources, table.source_volsers())?;
         let targets = chosen(targets, table.target_volsers())?;
         if let Some(volume) = targets.iter().find(|volume| !volume.is_writable()) {
             return Err(Error::new(
@@ -203,15 +247,22 @@ impl Copier {
             )
             .on_volume(volume.volser()));
         }
-        let mut sweeps: Vec<Sweep> = sources.iter().map(|volume| Sweep::new(&**volume)).collect();
-        for run in table.runs() {
-            let source = number_of(&sources, run.source_volser)?;
-            sweeps[source].taken.set(run.source)?;
-        }
+        let sources = chosen(sources, table.source_volsers())?
+            .into_iter()
+            .map(|volume| Source::new(volume, &table, subscriptions))
+            .collect::<Result<Vec<Source>>>()?;
         let per_track = |count: u32| vec![0; if options.digests { count as usize } else { 0 }];
         let digests = table.entries().iter().map(|e| per_track(e.source.track_count)).collect();
-        let (is_written, totals) = (vec![false; targets.len()], Totals::default());
-        let work = Work { sweeps, is_written, digests, totals, budget: 0, error: None };
+        let work = Work {
+            next: vec![(0, Track(0)); sources.len()],
+            written: targets.iter().map(|_| Vec::new()).collect(),
+            digests,
+            totals: Totals::default(),
+            budget: 0,
+            torn_count: 0,
+            error: None,
+            is_stopped: false,
+        };
         let batch_tracks = options.batch_tracks.map(|count| count.max(1));
         let plan = Plan { table, sources, targets, batch_tracks, digests: options.digests };
         let length = plan.buffer_length();
@@ -220,15 +271,16 @@ impl Copier {
     }
 
     /// Copies at most `track_count_max` tracks, and flushes the targets. With an error, what failed is still to be
-    /// copied, what did not is not, and the step may be called again. A flush waits for the disk: small steps lose less
-    /// in a crash and can be paused sooner, large steps are faster.
+    /// copied, what did not is not, and the step may be called again.
     ///
     /// Errors: those of the volumes; [`Reason::ForeignTrack`] and [`Reason::DamagedTrack`] for a source track that does
     /// not check, [`Reason::ForeignCount`] for one that cannot go where it should; [`Reason::NotFlushed`].
     pub fn step(&mut self, track_count_max: u32) -> Result<Progress> {
+        let before = self.work.totals.track_count;
         let left = self.left();
         self.work.budget = track_count_max;
-        self.work.sweeps.iter_mut().for_each(|sweep| sweep.next = Track(0));
+        (self.work.torn_count, self.work.is_stopped) = (0, false);
+        self.work.next.fill((0, Track(0)));
         let (plan, work) = (&self.plan, Mutex::new(&mut self.work));
         let mut buffers = self.buffers.iter_mut().zip(0..);
         // A few tracks are not worth a thread.
@@ -237,55 +289,60 @@ impl Copier {
         std::thread::scope(|scope| {
             for (buffer, thread) in others {
                 let work = &work;
-                scope.spawn(move || plan.copy_batches(work, thread, buffer));
+                scope.spawn(move || plan.copy_loads(work, thread, buffer));
             }
             if let Some((buffer, thread)) = first {
-                plan.copy_batches(&work, thread, buffer);
+                plan.copy_loads(&work, thread, buffer);
             }
         });
         self.flush();
-        match self.work.error.take() {
-            Some(error) => Err(error),
-            None => Ok(Progress {
-                copied: (left - self.left()) as u32,
-                left: self.left(),
-                done: self.left() == 0,
-            }),
+        if let Some(error) = self.work.error.take() {
+            return Err(error);
         }
+        let left = self.left();
+        Ok(Progress {
+            copied: (self.work.totals.track_count - before) as u32,
+            left,
+            done: left == 0,
+            torn: self.work.torn_count as u32,
+        })
     }
 
     /// How many tracks are still to be copied.
     pub fn left(&self) -> u64 {
-        self.work.sweeps.iter().map(|sweep| u64::from(sweep.taken.count())).sum()
+        let sources = self.plan.sources.iter();
+        sources.map(|source| source.extents.iter().map(|&e| source.left_in(e)).sum::<u64>()).sum()
     }
 
-    /// The tracks of a source volume that are still to be copied; `None` if it is none of the table.
-    pub fn taken(&self, volser: Volser) -> Option<&TrackSet> {
-        let source = number_of(&self.plan.sources, volser).ok()?;
-        Some(&self.work.sweeps[source].taken)
+    /// How many tracks of a run of source tracks are still to be copied.
+    ///
+    /// Error: [`Reason::NotInTable`] if one of them is in no source of the table.
+    pub fn left_in(&self, volser: Volser, extent: Extent) -> Result<u64> {
+        Ok(self.source_of(volser, extent)?.left_in(extent))
     }
 
     /// Puts source tracks back to what is still to be copied.
     ///
     /// Error: [`Reason::NotInTable`] if one of them is in no source of the table; then nothing is put back.
     pub fn retake(&mut self, volser: Volser, extent: Extent) -> Result<()> {
-        self.sweep_of(volser, extent)?.taken.set(extent)
+        self.source_of(volser, extent)?.subscription.add(&[extent])
     }
 
     /// Takes source tracks from what is still to be copied, without copying them: they were copied before, or they
-    /// are not wanted any more.
+    /// hold nothing. If one of them is written later, it is to be copied again.
     ///
     /// Error: [`Reason::NotInTable`] if one of them is in no source of the table; then nothing is taken away.
     pub fn leave_out(&mut self, volser: Volser, extent: Extent) -> Result<()> {
-        self.sweep_of(volser, extent)?.taken.clear(extent)
+        self.source_of(volser, extent)?.subscription.take(extent)?.done();
+        Ok(())
     }
 
-    /// The digest of an entry's tracks, addresses aside ([`track::digest`], [`track::digest_of_run`]); `None` if
-    /// digests are not kept, or a track of it is still to be copied.
+    /// The digest of an entry's tracks, addresses aside ([`track::digest`], [`track::digest_of_run`]); `None` if digests
+    /// are not kept, or a track of it is still to be copied.
     pub fn digest(&self, entry: usize) -> Option<u32> {
         let digests = self.work.digests.get(entry).filter(|digests| !digests.is_empty())?;
         let entry = &self.plan.table.entries()[entry];
-        let left = self.taken(entry.source_volser)?.count_in(entry.source).ok()?;
+        let left = self.left_in(entry.source_volser, entry.source).ok()?;
         (left == 0).then(|| track::digest_of_run(digests.iter().copied()))
     }
 
@@ -299,7 +356,8 @@ impl Copier {
         &self.plan.table
     }
 
-    fn sweep_of(&mut self, volser: Volser, extent: Extent) -> Result<&mut Sweep> {
+    /// The source that has these tracks, all of which are in the table.
+    fn source_of(&self, volser: Volser, extent: Extent) -> Result<&Source> {
         let mut track_count = 0;
         while track_count < extent.track_count {
             let track = extent.first.0.checked_add(track_count).map(Track);
@@ -318,20 +376,20 @@ impl Copier {
             })?;
             track_count += run.source.track_count;
         }
-        let source = number_of(&self.plan.sources, volser)?;
-        Ok(&mut self.work.sweeps[source])
+        let number = self.plan.sources.binary_search_by_key(&volser, |s| s.volume.volser());
+        number.map(|number| &self.plan.sources[number]).map_err(|_| not_in_table(volser))
     }
 
-    /// Flushes every target that was written, and takes from `taken` what is durable now.
+    /// Flushes every target that was written, and ends the batches whose tracks are durable now.
     fn flush(&mut self) {
         let Copier { plan, work, .. } = self;
-        let mut durable = vec![false; plan.targets.len()];
         for (target, volume) in plan.targets.iter().enumerate() {
-            if !std::mem::take(&mut work.is_written[target]) {
+            let batches = std::mem::take(&mut work.written[target]);
+            if batches.is_empty() {
                 continue;
             }
             match volume.flush() {
-                Ok(()) => durable[target] = true,
+                Ok(()) => batches.into_iter().for_each(Batch::done),
                 Err(error) => work.fail(
                     Error::new(
                         Reason::NotFlushed,
@@ -346,72 +404,112 @@ impl Copier {
                 ),
             }
         }
-        if let Err(error) = work.settle(plan, &durable) {
-            work.fail(error);
-        }
     }
 }
 
-impl Sweep {
-    fn new(volume: &dyn Volume) -> Sweep {
-        let none = TrackSet::new(volume.geometry().track_count());
-        Sweep { taken: none.clone(), written: none, next: Track(0) }
+/// The source extents of a table on a volume, in the order of their tracks.
+fn extents_on(table: &TranslateTable, volser: Volser) -> Vec<Extent> {
+    let entries = table.entries().iter().filter(|entry| entry.source_volser == volser);
+    let mut extents: Vec<Extent> = entries.map(|entry| entry.source).collect();
+    extents.sort();
+    extents
+}
+
+impl Source {
+    fn new(
+        volume: Arc<dyn Volume>,
+        table: &TranslateTable,
+        subscriptions: &BTreeMap<Volser, Subscription>,
+    ) -> Result<Source> {
+        let volser = volume.volser();
+        let subscription = subscriptions.get(&volser).filter(|s| s.is_filled()).ok_or_else(|| {
+            Error::new(
+                Reason::NotFilled,
+                "no monitor watches the volume for this migration yet; subscribe, and fill in the tracks of the plan",
+            )
+            .on_volume(volser)
+        })?;
+        let extents = extents_on(table, volser);
+        let source = Source { volume, subscription: subscription.clone(), extents };
+        // The area may be of another volume: every extent must lie on it.
+        source.extents.iter().try_for_each(|e| source.subscription.left_count(*e).map(drop))?;
+        Ok(source)
+    }
+
+    fn left_in(&self, extent: Extent) -> u64 {
+        // The extents were seen to lie on the area's volume.
+        self.subscription.left_count(extent).map_or(u64::from(extent.track_count), u64::from)
+    }
+
+    /// Whether nobody writes the track, and nothing tells that somebody did since it was taken.
+    fn is_still(&self, track: Track) -> Result<bool> {
+        let extent = Extent::new(track, 1);
+        Ok(self.subscription.in_flight(&[extent])?.is_none()
+            && self.subscription.changed_count(extent)? == 0)
+    }
+
+    /// A track that did not check is read twice more: see *torn reads* in the [module](self).
+    fn trouble_of(&self, track: Track, slot: &mut [u8], error: Error) -> Trouble {
+        let mut read = || -> Result<bool> {
+            self.volume.read(track, slot)?;
+            Ok(track::check(slot, self.volume.place(track)).is_ok())
+        };
+        let still = || self.is_still(track);
+        let mut stable = || Ok(still()? && !read()? && !read()? && still()?);
+        match stable() {
+            Ok(true) => Trouble::Failed(self.volume.locate(error, track)),
+            Ok(false) => Trouble::Torn,
+            Err(error) => Trouble::Failed(self.volume.locate(error, track)),
+        }
     }
 }
 
 impl Work {
-    /// The next batch for a thread. Each thread begins at another source volume, and goes to the next one when nothing
+    /// The next load for a thread. Each thread begins at another source volume, and goes to the next one when nothing
     /// is left there.
-    fn next_batch(&mut self, plan: &Plan, thread: usize) -> Result<Option<Batch>> {
-        if self.error.is_some() || self.budget == 0 {
+    fn next_load(&mut self, plan: &Plan, thread: usize) -> Result<Option<Load>> {
+        if self.is_stopped || self.budget == 0 {
             return Ok(None);
         }
-        for turn in 0..self.sweeps.len() {
-            let source = (thread + turn) % self.sweeps.len();
-            let sweep = &mut self.sweeps[source];
-            let track_count_max = plan.batch_tracks_of(source).min(self.budget);
-            let Some(tracks) = sweep.taken.first_run(sweep.next, track_count_max) else {
-                continue;
-            };
-            let volser = plan.sources[source].volser();
-            let run =
-                plan.table.run(volser, tracks.first, tracks.track_count).ok_or_else(|| {
-                    let error = Error::new(Reason::Broken, "a track to be copied is in no table");
-                    plan.sources[source].locate(error, tracks.first)
-                })?;
-            let target = number_of(&plan.targets, run.target_volser)?;
-            sweep.next = run.source.end();
-            self.budget -= run.source.track_count;
-            return Ok(Some(Batch { source, target, run }));
+        for turn in 0..plan.sources.len() {
+            let number = (thread + turn) % plan.sources.len();
+            if let Some(load) = self.next_load_of(plan, number)? {
+                return Ok(Some(load));
+            }
         }
         Ok(None)
     }
 
-    /// Notes a batch that was written.
-    fn note(&mut self, plan: &Plan, batch: &Batch, totals: Totals, digests: &[u32]) -> Result<()> {
-        self.sweeps[batch.source].written.set(batch.run.source)?;
-        self.is_written[batch.target] = true;
+    fn next_load_of(&mut self, plan: &Plan, number: usize) -> Result<Option<Load>> {
+        let source = &plan.sources[number];
+        let track_count_max = plan.batch_tracks_of(number).min(self.budget);
+        let (extent, track) = &mut self.next[number];
+        while let Some(within) = source.extents.get(*extent) {
+            let from = (*track).max(within.first);
+            let rest = Extent::new(from, within.end().0.saturating_sub(from.0));
+            let Some(found) = source.subscription.next_work(rest, track_count_max)? else {
+                *extent += 1;
+                continue;
+            };
+            *track = found.end();
+            let load = plan.load(number, found)?;
+            *track = load.run.source.end();
+            self.budget -= load.run.source.track_count;
+            return Ok(Some(load));
+        }
+        Ok(None)
+    }
+
+    /// Notes a load that was written.
+    fn note(&mut self, plan: &Plan, load: Load, totals: Totals, digests: &[u32]) {
         self.totals.add(totals);
         for (&digest, number) in digests.iter().zip(0..) {
-            let track = batch.run.source.first.plus(number);
-            if let Some((entry, place)) = plan.table.position(batch.run.source_volser, track) {
+            let track = load.run.source.first.plus(number);
+            if let Some((entry, place)) = plan.table.position(load.run.source_volser, track) {
                 self.digests[entry][place as usize] = digest;
             }
         }
-        Ok(())
-    }
-
-    /// Takes what was written to the durable targets from `taken`, and forgets what was written.
-    fn settle(&mut self, plan: &Plan, durable: &[bool]) -> Result<()> {
-        for run in plan.table.runs() {
-            let Sweep { taken, written, .. } =
-                &mut self.sweeps[number_of(&plan.sources, run.source_volser)?];
-            if !written.is_empty() && durable[number_of(&plan.targets, run.target_volser)?] {
-                written.runs_in(run.source)?.try_for_each(|tracks| taken.clear(tracks))?;
-            }
-        }
-        self.sweeps.iter_mut().for_each(|sweep| sweep.written.clear_all());
-        Ok(())
+        self.written[load.target].push(load.batch);
     }
 
     /// Keeps the first failure of a step; the others are seen again when the work is done again.
@@ -424,57 +522,121 @@ impl Work {
 }
 
 impl Plan {
+    /// Takes the tracks of a source that are in one piece on the target too.
+    fn load(&self, source: usize, tracks: Extent) -> Result<Load> {
+        let Source { volume, subscription, .. } = &self.sources[source];
+        let volser = volume.volser();
+        let run = self.table.run(volser, tracks.first, tracks.track_count).ok_or_else(|| {
+            let error = Error::new(Reason::Broken, "a track to be copied is in no table");
+            volume.locate(error, tracks.first)
+        })?;
+        let target = number_of(&self.targets, run.target_volser)?;
+        Ok(Load { batch: subscription.take(run.source)?, source, target, run })
+    }
+
     /// What one thread does in a step.
-    fn copy_batches(&self, work: &Mutex<&mut Work>, thread: usize, buffer: &mut [u8]) {
-        let mut digests = Vec::new();
+    fn copy_loads(&self, work: &Mutex<&mut Work>, thread: usize, buffer: &mut [u8]) {
         loop {
-            let batch = match work.lock().next_batch(self, thread) {
-                Ok(Some(batch)) => batch,
+            let load = match work.lock().next_load(self, thread) {
+                Ok(Some(load)) => load,
                 Ok(None) => return,
                 Err(error) => return work.lock().fail(error),
             };
-            let copied = self.copy_batch(&batch, buffer, &mut digests);
-            let mut work = work.lock();
-            if let Err(error) = copied.and_then(|t| work.note(self, &batch, t, &digests)) {
-                work.fail(error);
+            let (source, tracks) = (load.source, load.run.source);
+            let is_single = tracks.track_count == 1;
+            if self.copy_load(work, load, buffer, is_single) || is_single {
+                continue;
+            }
+            // One by one, so that only what cannot be copied is left.
+            for number in 0..tracks.track_count {
+                match self.load(source, Extent::new(tracks.first.plus(number), 1)) {
+                    Ok(load) => drop(self.copy_load(work, load, buffer, true)),
+                    Err(error) => work.lock().fail(error),
+                }
             }
         }
     }
 
-    /// Reads, relocates and writes one batch.
-    fn copy_batch(
+    /// Copies a load: whether it was written. If not, it is still to be copied, and `tells` says whether its trouble is
+    /// that of the step.
+    fn copy_load(
         &self,
-        batch: &Batch,
+        work: &Mutex<&mut Work>,
+        load: Load,
+        buffer: &mut [u8],
+        tells: bool,
+    ) -> bool {
+        let mut digests = Vec::new();
+        let read = self.read(&load, buffer, &mut digests);
+        let written = read.is_ok().then(|| self.write(&load, buffer));
+        let mut work = work.lock();
+        match (read, written) {
+            (Ok(totals), Some(Ok(()))) => {
+                work.note(self, load, totals, &digests);
+                return true;
+            }
+            (_, Some(Err(error))) if tells => {
+                work.is_stopped = true;
+                work.fail(error);
+            }
+            (Err(Trouble::Torn), _) if tells => work.torn_count += 1,
+            (Err(Trouble::Failed(error)), _) if tells => work.fail(error),
+            (Err(Trouble::Failed(error)), _) | (_, Some(Err(error))) => {
+                log::warn!("tried again track by track: {error}");
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// Reads and relocates the tracks of a load.
+    fn read(
+        &self,
+        load: &Load,
         buffer: &mut [u8],
         digests: &mut Vec<u32>,
-    ) -> Result<Totals> {
-        let (source, target) = (&*self.sources[batch.source], &*self.targets[batch.target]);
-        let Run { source: tracks, target: first, .. } = batch.run;
-        let slot_size = source.slot_size();
+    ) -> std::result::Result<Totals, Trouble> {
+        let (source, target) = (&self.sources[load.source], &*self.targets[load.target]);
+        let volume = &*source.volume;
+        let Run { source: tracks, target: first, .. } = load.run;
+        let slot_size = volume.slot_size();
         let buffer = &mut buffer[..slot_size * tracks.track_count as usize];
-        source.read(tracks.first, buffer).map_err(|e| in_run(source, tracks, "reading", e))?;
+        volume.read(tracks.first, buffer).map_err(|e| in_run(volume, tracks, "reading", e))?;
         let mut totals = Totals::default();
-        digests.clear();
         for (slot, number) in buffer.chunks_exact_mut(slot_size).zip(0..) {
             let (from, to) = (tracks.first.plus(number), first.plus(number));
-            let located = |error| source.locate(error, from);
-            if self.digests {
-                digests.push(track::digest(slot, source.place(from)).map_err(located)?);
-            }
-            let summary =
-                track::relocate(slot, source.place(from), target.place(to)).map_err(located)?;
+            let place = volume.place(from);
+            let digest = if self.digests { track::digest(slot, place).map(Some) } else { Ok(None) };
+            let relocated = digest.and_then(|digest| {
+                track::relocate(slot, place, target.place(to)).map(|summary| (digest, summary))
+            });
+            let (digest, summary) = match relocated {
+                Ok(relocated) => relocated,
+                // It checks, but cannot go where it should.
+                Err(error) if error.reason() == Reason::ForeignCount => {
+                    return Err(volume.locate(error, from).into());
+                }
+                Err(error) => return Err(source.trouble_of(from, slot, error)),
+            };
+            digests.extend(digest);
             totals.track_count += 1;
             totals.byte_count += summary.length as u64;
             totals.record_count += u64::from(summary.record_count);
             totals.foreign_count += u64::from(summary.foreign_count);
         }
-        let tracks = Extent::new(first, tracks.track_count);
-        target.write(first, buffer).map_err(|e| in_run(target, tracks, "writing", e))?;
         Ok(totals)
     }
 
+    /// Writes the tracks of a load.
+    fn write(&self, load: &Load, buffer: &[u8]) -> Result<()> {
+        let target = &*self.targets[load.target];
+        let tracks = Extent::new(load.run.target, load.run.source.track_count);
+        let buffer = &buffer[..target.slot_size() * tracks.track_count as usize];
+        target.write(tracks.first, buffer).map_err(|e| in_run(target, tracks, "writing", e))
+    }
+
     fn batch_tracks_of(&self, source: usize) -> u32 {
-        let Some(geometry) = self.sources.get(source).map(|volume| volume.geometry()) else {
+        let Some(geometry) = self.sources.get(source).map(|source| source.volume.geometry()) else {
             return 1;
         };
         let in_cache = BATCH_BYTES / geometry.slot_size.max(1);
@@ -483,13 +645,18 @@ impl Plan {
 
     /// The bytes of the largest batch that can occur.
     fn buffer_length(&self) -> usize {
-        let length = |(source, volume): (usize, &Arc<dyn Volume>)| {
-            let tracks = self.batch_tracks_of(source).min(volume.geometry().track_count());
+        let length = |(number, source): (usize, &Source)| {
+            let tracks = self.batch_tracks_of(number).min(source.volume.geometry().track_count());
             let tracks = u64::from(tracks).min(self.table.track_count());
-            tracks as usize * volume.slot_size()
+            tracks as usize * source.volume.slot_size()
         };
         self.sources.iter().enumerate().map(length).max().unwrap_or(0)
     }
+}
+
+fn not_in_table(volser: Volser) -> Error {
+    Error::new(Reason::NotInTable, format!("volume {volser} is not in the translate table"))
+        .on_volume(volser)
 }
 
 /// The volumes with these serials, in the same order. A volume given under a serial that is not its own is refused.
@@ -512,13 +679,9 @@ fn chosen(
 
 /// The number of a volume in a list in ascending order of serials.
 fn number_of(volumes: &[Arc<dyn Volume>], volser: Volser) -> Result<usize> {
-    volumes.binary_search_by_key(&volser, |volume| volume.volser()).map_err(|_| {
-        let error = Error::new(
-            Reason::NotInTable,
-            format!("volume {volser} is not in the translate table"),
-        );
-        error.on_volume(volser)
-    })
+    volumes
+        .binary_search_by_key(&volser, |volume| volume.volser())
+        .map_err(|_| not_in_table(volser))
 }
 
 /// Adds to an error of a volume where it was; a volume that knows the track has named it already.

@@ -125,6 +125,12 @@ reasons! {
     NotCovered = 531, Refused, "not every image that may write the volume is monitored";
     NotFilled = 532, Refused, "writes that began before the subscription have not ended";
     TrackInBatch = 533, Refused, "a track is being copied already";
+    // Layer 5: openers, and the operator's commands.
+    DataSetHeld = 540, Refused, "the data set is held while it is moved";
+    CommandRefused = 541, Refused, "the operator's command refused";
+    CommandLate = 542, Environment, "the operator's command did not end in time";
+    ChangeNotSeen = 543, Environment, "a change that was handed to the operator's command is not seen";
+    NotDelegated = 544, Refused, "a change that cannot be handed to the system that has the volume";
     // Layer 6: what forbids to move a data set.
     NothingSelected = 601, Refused, "no data set is selected";
     NotCataloged = 602, Refused, "the data set is in no catalog";

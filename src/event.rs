@@ -192,7 +192,7 @@ impl fmt::Display for Event {
             Event::WindowOpened => write!(f, "nobody has the data sets open: the window began"),
             Event::Postponed { why } => write!(f, "the window was given up: {why}"),
             Event::Cataloged { data_set, catalog, volsers } => {
-                write!(f, "{data_set} is cataloged in {catalog} on {}", list(volsers))
+                write!(f, "{data_set} is cataloged on {} now, in {catalog}", list(volsers))
             }
             Event::Looked => write!(f, "the switch was looked at once more and stands"),
             Event::Released { window_ms } => {

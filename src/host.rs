@@ -37,7 +37,10 @@ impl Host {
     /// The default implementations for these volumes: the VTOC manages the space, every SYSCTLG is a catalog, the
     /// system's clock is the clock, and nobody is told.
     ///
-    /// Errors: [`Reason::DuplicateVolser`], and those of reading a SYSCTLG.
+    /// A volume whose VTOC cannot be read is taken, and counts as one with a catalog: an interrupted write may have torn
+    /// the VTOC, and to take the migration up repairs it. Until then every use of its space or catalog is an error.
+    ///
+    /// Error: [`Reason::DuplicateVolser`].
     pub fn of_volumes(volumes: Vec<Arc<dyn Volume>>) -> Result<Host> {
         let mut host = Host {
             volumes: Volumes::new(),
@@ -48,7 +51,9 @@ impl Host {
         };
         for volume in volumes {
             let volser = volume.volser();
-            if let Some(catalog) = CvolCatalog::find_on(volume.clone())? {
+            let catalog = CvolCatalog::find_on(volume.clone())
+                .unwrap_or_else(|_| Some(CvolCatalog::assumed_on(volume.clone())));
+            if let Some(catalog) = catalog {
                 host.catalogs.push(Arc::new(catalog));
             }
             host.space.insert(volser, Arc::new(VtocSpaceManager::new(volume.clone())));

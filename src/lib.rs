@@ -17,9 +17,38 @@
 //! | read or change an OS CVOL | [`catalog`] |
 //! | read and write volume images | [`volume`] |
 //! | tell which tracks a program writes, and ask for it | [`monitor`] |
+//! | tell which data sets a program has open, and be asked to close them | [`registry::openers`], [`enqueue`] |
+//! | let a running system change its own volumes | [`operator`] |
+//!
+//! The main job, without its events and options, which [`migrate`] tells of:
+//!
+//! ```no_run
+//! use trackmirror::checkpoint::FileStore;
+//! use trackmirror::migrate::{Migration, MoveOptions, Selection, propose};
+//! use trackmirror::volume::{self, Access};
+//! use trackmirror::{Host, plan::Mode};
+//!
+//! # fn main() -> trackmirror::Result<()> {
+//! let host = Host::of_volumes(volume::open_all(&["old.ckd", "new.ckd"], Access::Exclusive)?)?;
+//! let (plan, refusals) = propose(&host, &Selection {
+//!     masks: &["TEST.**".parse()?],
+//!     sources: &["OLD001".parse()?], // volume serials, as the labels of the images have them
+//!     targets: &["NEW001".parse()?],
+//!     mode: Mode::OnePrimary,
+//!     uncataloged: false,
+//! })?;
+//! assert!(refusals.is_empty(), "{refusals:?}"); // or move the others: the plan has them alone
+//! let store = FileStore::open("state".as_ref())?; // a folder for this migration alone
+//! let mut migration = Migration::new(host, plan, MoveOptions::default(), store, Some("state".into()))?;
+//! while let Some(verb) = migration.next_verb() {
+//!     migration.perform(verb, 1500)?; // at most 1500 tracks, then it is your turn again
+//! }
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! The outside is reached through ports, and each may be replaced singly: [`Volume`], [`SpaceManager`], [`Catalog`],
-//! [`CheckpointStore`], [`Clock`]; a [`Host`] bundles them. The library starts no thread that outlives a call and keeps no
+//! [`Enqueue`], [`CheckpointStore`], [`Clock`]; a [`Host`] bundles them. The library starts no thread that outlives a call and keeps no
 //! global state.
 
 pub mod assess;
@@ -30,6 +59,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod copy;
 pub mod dscb;
+pub mod enqueue;
 pub mod error;
 pub mod event;
 pub mod geometry;
@@ -37,6 +67,7 @@ pub mod host;
 pub mod migrate;
 pub mod monitor;
 pub mod name;
+pub mod operator;
 pub mod plan;
 pub mod registry;
 pub mod state;
@@ -50,6 +81,7 @@ pub mod vtoc;
 pub use catalog::Catalog;
 pub use checkpoint::CheckpointStore;
 pub use clock::Clock;
+pub use enqueue::Enqueue;
 pub use error::{Code, Error, Reason, Result};
 pub use host::Host;
 pub use migrate::Migration;

@@ -82,7 +82,10 @@ pub struct Migration {
     host: Host,
     plan: Arc<Plan>,
     durable: Mutex<Durable>,
+    /// None until the next step begins with the whole work.
     copier: Option<Copier>,
+    /// Nobody can have written to source or target since they were looked at.
+    is_taken_up: bool,
     copy_options: CopyOptions,
     /// The state's folder, as the notes beside the volumes' images name it.
     notes: Option<PathBuf>,
@@ -105,12 +108,13 @@ impl Migration {
             return Err(Error::new(Reason::NothingSelected, "there is no data set to move"));
         }
         plan.table()?;
+        check_options(&plan, &options)?;
         let (checkpoint, sections) = Checkpoint::open(store)?;
         if sections.is_some() {
             return Err(Error::new(
                 Reason::PlanDiffers,
                 format!(
-                    "{} holds a migration already; resume it, or terminate it",
+                    "{} holds a migration already; resume it, terminate it, or use another folder if it has ended",
                     checkpoint.location()
                 ),
             ));
@@ -125,7 +129,8 @@ impl Migration {
         let stored =
             Stored { plan, options, kept_as, state: State::Planned, released, intent: None };
         let durable = Durable::new(stored, checkpoint)?;
-        let migration = Migration::over(host, durable, state_folder);
+        let mut migration = Migration::over(host, durable, state_folder);
+        migration.is_taken_up = true;
         migration.write_notes()?;
         Ok(migration)
     }
@@ -133,7 +138,8 @@ impl Migration {
     fn over(host: Host, durable: Durable, notes: Option<PathBuf>) -> Migration {
         let plan = Arc::new(durable.stored.plan.clone());
         let (durable, copy_options) = (Mutex::new(durable), CopyOptions::default());
-        Migration { host, plan, durable, copier: None, copy_options, notes }
+        let is_taken_up = false;
+        Migration { host, plan, durable, copier: None, is_taken_up, copy_options, notes }
     }
 
     /// That every volume that the plan changes can be written, and has no unfinished migration but the one whose state
@@ -172,10 +178,29 @@ impl Migration {
         match self.state() {
             State::Planned => Some(Verb::Reserve),
             State::Copying => Some(Verb::Step),
+            State::Mirrored | State::Closing | State::Quiesced if self.left() > 0 => {
+                Some(Verb::Step)
+            }
             State::Mirrored | State::Closing => Some(Verb::Quiesce),
             State::Quiesced | State::Switching => Some(Verb::Switch),
             State::Switched => Some(Verb::Complete),
             State::Complete | State::Terminated => None,
+        }
+    }
+
+    /// How many tracks are begun to be copied, and not copied yet.
+    fn left(&self) -> u64 {
+        self.copier.as_ref().map_or(0, Copier::left)
+    }
+
+    /// That nothing is left to be copied.
+    fn check_copied(&self, verb: Verb) -> Result<()> {
+        match self.left() {
+            0 => Ok(()),
+            left => Err(Error::new(
+                Reason::WrongState,
+                format!("{verb} must wait: {left} tracks are still to be copied; step"),
+            )),
         }
     }
 
@@ -200,11 +225,12 @@ impl Migration {
     /// Errors: those of [`SpaceManager::allocate`](crate::SpaceManager::allocate), [`Reason::TargetChanged`],
     /// [`Reason::SourceChanged`].
     pub fn reserve(&mut self) -> Result<()> {
-        self.state().check(Verb::Reserve)?;
+        self.begin(Verb::Reserve)?;
         let plan = self.plan();
         let reserved = plan.data_sets.iter().try_for_each(|data_set| self.reserve_one(data_set));
         if let Err(error) = reserved {
             if error.code() == Code::Refused {
+                self.settle()?;
                 let ports = self.ports();
                 plan.data_sets
                     .iter()
@@ -212,8 +238,7 @@ impl Migration {
             }
             return Err(error);
         }
-        self.move_to(State::Copying)?;
-        self.begin_copying()
+        self.move_to(State::Copying)
     }
 
     fn reserve_one(&self, data_set: &PlannedDataSet) -> Result<()> {
@@ -234,9 +259,12 @@ impl Migration {
         switch::targets_stand(data_set, &ports).map(drop)
     }
 
-    /// Makes the copier, with the whole work before it.
+    /// Makes the copier, with the whole work before it. A target that is not allocated (any more) is not written to.
     fn begin_copying(&mut self) -> Result<()> {
         let plan = self.plan();
+        for data_set in &plan.data_sets {
+            switch::targets_stand(data_set, &self.ports())?;
+        }
         let volumes = &self.host.volumes;
         let mut copier = Copier::new(plan.table()?, volumes, volumes, self.copy_options)?;
         if self.durable.lock().stored.options.used_only {
@@ -248,6 +276,10 @@ impl Migration {
                     write_empty(self.ports().volume(volser)?, extent, NullFormat::EndOfFile)?;
                 }
             }
+            // Here, where an error makes it begin anew: after a flush that failed the next one says nothing of them.
+            for volser in copier.table().target_volsers() {
+                self.ports().volume(volser)?.flush()?;
+            }
         }
         self.host.tell(&Event::CopyBegun { track_count: copier.left() });
         self.copier = Some(copier);
@@ -256,13 +288,13 @@ impl Migration {
 
     /// Copies at most `track_count_max` tracks. When nothing is left the migration is mirrored.
     pub fn step(&mut self, track_count_max: u32) -> Result<Progress> {
-        self.state().check(Verb::Step)?;
+        self.begin(Verb::Step)?;
         let plan = self.plan();
+        if self.copier.is_none() {
+            self.begin_copying()?;
+        }
         let Some(copier) = &mut self.copier else {
-            return Err(Error::new(
-                Reason::WrongState,
-                "the migration was interrupted; take it up before it copies",
-            ));
+            return Err(Error::new(Reason::Broken, "a migration that copies has no copier"));
         };
         let copied = copier.step(track_count_max).map_err(|error| {
             match (error.volser(), error.track()) {
@@ -298,7 +330,7 @@ impl Migration {
     ///
     /// Error: [`Reason::Unequal`] names the first track that differs.
     pub fn verify(&mut self) -> Result<Verification> {
-        self.state().check(Verb::Verify)?;
+        self.begin(Verb::Verify)?;
         let verification = self.compare(self.copy_options.threads)?;
         if let Some(difference) = verification.differences.first() {
             let (volser, track) = difference.source;
@@ -337,7 +369,8 @@ impl Migration {
 
     /// Opens the window. The volumes are open for this process alone, so that nobody has the data sets open.
     pub fn quiesce(&mut self) -> Result<()> {
-        self.state().check(Verb::Quiesce)?;
+        self.begin(Verb::Quiesce)?;
+        self.check_copied(Verb::Quiesce)?;
         if self.state() == State::Mirrored {
             self.move_to(State::Closing)?;
             self.host.tell(&Event::ClosingBegun);
@@ -349,7 +382,7 @@ impl Migration {
 
     /// Gives the window up.
     pub fn postpone(&mut self) -> Result<()> {
-        self.state().check(Verb::Postpone)?;
+        self.begin(Verb::Postpone)?;
         self.move_to(State::Mirrored)?;
         self.host.tell(&Event::Postponed { why: "on request".into() });
         Ok(())
@@ -358,9 +391,10 @@ impl Migration {
     /// Makes the catalogs point to the target, and looks once more. If something refuses, everything is backed out and
     /// the migration is mirrored again.
     pub fn switch(&mut self) -> Result<()> {
-        self.state().check(Verb::Switch)?;
+        self.begin(Verb::Switch)?;
         let plan = self.plan();
         if self.state() == State::Quiesced {
+            self.check_copied(Verb::Switch)?;
             for volser in plan.table()?.target_volsers() {
                 self.ports().volume(volser)?.flush()?;
             }
@@ -394,11 +428,12 @@ impl Migration {
 
     /// Undoes a switch that did not reach its point of no return.
     pub fn back_out(&mut self) -> Result<()> {
-        self.state().check(Verb::BackOut)?;
+        self.begin(Verb::BackOut)?;
         self.undo_switch("on request")
     }
 
     fn undo_switch(&mut self, why: &str) -> Result<()> {
+        self.settle()?;
         let ports = self.ports();
         self.plan().data_sets.iter().try_for_each(|data_set| switch::back_out(data_set, &ports))?;
         self.host.tell(&Event::BackedOut { why: why.to_string() });
@@ -407,7 +442,7 @@ impl Migration {
 
     /// Releases the sources: the migration is complete.
     pub fn complete(&mut self) -> Result<()> {
-        self.state().check(Verb::Complete)?;
+        self.begin(Verb::Complete)?;
         let plan = self.plan();
         for (index, data_set) in plan.data_sets.iter().enumerate() {
             let first = usize::from(self.durable.lock().stored.released.parts[index]);
@@ -415,8 +450,10 @@ impl Migration {
                 self.release(index, data_set, part)?;
             }
         }
-        self.move_to(State::Complete)?;
+        // Nothing is left to do on the volumes, whatever happens now. In this order, so that a migration which is not
+        // complete is found by its state folder, and one that is has left nothing behind.
         self.remove_notes()?;
+        self.move_to(State::Complete)?;
         self.host.tell(&Event::Completed);
         Ok(())
     }
@@ -460,14 +497,28 @@ impl Migration {
     }
 
     /// Gives the migration up: the target is scratched, the source stays as it is.
+    ///
+    /// Error: [`Reason::EntryChanged`] if somebody cataloged the target.
     pub fn terminate(&mut self) -> Result<()> {
-        self.state().check(Verb::Terminate)?;
+        self.begin(Verb::Terminate)?;
+        let ports = self.ports();
+        for data_set in &self.plan().data_sets {
+            if switch::leads_to_target(data_set, &ports)? {
+                return Err(Error::new(
+                    Reason::EntryChanged,
+                    "a catalog leads to the target, which would be scratched; make its entry lead to the source first",
+                )
+                .of_data_set(data_set.assessment.name));
+            }
+        }
         self.copier = None;
         let ports = self.ports();
         self.plan()
             .data_sets
             .iter()
             .try_for_each(|data_set| switch::release_target(data_set, &ports))?;
+        // The notes keep others away until this state is durable: from an earlier one, a target of exactly these extents
+        // would be scratched, though it were another migration's by then.
         self.move_to(State::Terminated)?;
         self.remove_notes()?;
         self.host.tell(&Event::Terminated);
@@ -542,7 +593,7 @@ fn check_writable(host: &Host, volsers: &BTreeSet<Volser>) -> Result<()> {
                 Reason::ReadOnlyVolume,
                 format!(
                     "{} can only be read, and a move changes the source too; make a plain image of it that can be \
-                     written (`dasdcopy -o CKD`), or open it for writing",
+                     written (`dasdcopy -lfs -o CKD`), or open it for writing",
                     volume.location()
                 ),
             )
@@ -559,12 +610,29 @@ fn paths(host: &Host, volsers: &BTreeSet<Volser>) -> Vec<PathBuf> {
         .collect()
 }
 
+/// That the options can be kept for every data set.
+///
+/// Error: [`Reason::BadRequest`]: what is combined on its own volume takes its new space over in one change, after which
+/// nobody has the old tracks, to keep or to erase.
+fn check_options(plan: &Plan, options: &MoveOptions) -> Result<()> {
+    let combined = plan.data_sets.iter().find(|data_set| data_set.combines);
+    match combined {
+        Some(data_set) if options.keep || options.erase => Err(Error::new(
+            Reason::BadRequest,
+            "its extents are combined on its own volume, where the source can neither be kept nor erased; ask for \
+             neither",
+        )
+        .of_data_set(data_set.assessment.name)),
+        _ => Ok(()),
+    }
+}
+
 fn kept_as(
     host: &Host,
     data_set: &PlannedDataSet,
     options: &MoveOptions,
 ) -> Result<Option<DsName>> {
-    if !options.keep || data_set.combines {
+    if !options.keep {
         return Ok(None);
     }
     let mut names = BTreeSet::new();

@@ -385,11 +385,13 @@ fn plan_one(
     if combining && extent_count >= data_set.parts[0].dscbs.extents.len() {
         return Err(Error::new(
             Reason::TargetIsSource,
-            format!(
-                "it has {} extents on this volume, and the free space there would not give it fewer; give another \
-                 target",
-                data_set.parts[0].dscbs.extents.len()
-            ),
+            match data_set.parts[0].dscbs.extents.len() {
+                1 => "it has one extent on this volume, which cannot be less; give another target".into(),
+                count => format!(
+                    "it has {count} extents on this volume, and the free space there would not give it fewer; give \
+                     another target"
+                ),
+            },
         )
         .on_volume(targets[space[0].0].volser));
     }

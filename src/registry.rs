@@ -1,5 +1,5 @@
 //! Notes beside volume images: which migration of a volume is not finished, and where its state is. Where the monitor
-//! areas of volumes are is in [`areas`].
+//! areas of volumes are is in [`areas`]; who has data sets open, in [`openers`].
 //!
 //! A migration writes a note for each of its volumes before it changes the first one, and removes them when it is
 //! complete or terminated. So nobody can forget a half-made move: `check` prints the notes, and another migration
@@ -17,6 +17,7 @@
 //! Bytes other than printable ASCII, and `%`, are written as `%` and two hexadecimal digits.
 
 pub mod areas;
+pub mod openers;
 
 use crate::bytes::crc32c;
 use crate::error::{Error, Reason, Result};
@@ -29,6 +30,8 @@ use std::path::{Path, PathBuf};
 
 const FIRST_LINE: &str = "trackmirror note 1";
 const INFIX: &str = ".unfinished-";
+/// Behind the name of a note that is being written.
+const NEW: &str = "-new";
 /// More than any note needs.
 const NOTE_LENGTH_MAX: u64 = 16_384;
 
@@ -121,13 +124,11 @@ pub fn note_unfinished(image: &Path, state_folder: &Path, what: &str) -> Result<
     {
         return Ok(());
     }
-    let temporary = with_suffix(&file, &format!("-new-{}", std::process::id()));
+    // Only the owner of the state folder writes this note, so that one name is enough.
+    let temporary = with_suffix(&file, NEW);
     let io = |error: std::io::Error| Error::io(temporary.display(), &error);
     // A file of this name can only be left over from a process that ended inside these lines.
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
-        _ => {}
-    }
+    remove(&temporary).map_err(io)?;
     let mut new = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -145,12 +146,19 @@ pub fn note_unfinished(image: &Path, state_folder: &Path, what: &str) -> Result<
 /// Removes the note of this migration, if there is one.
 pub fn remove_note(image: &Path, state_folder: &Path) -> Result<()> {
     let file = note_file(&real_path(image)?, &absolute(state_folder)?);
-    match std::fs::remove_file(&file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        other => other,
+    remove(&with_suffix(&file, NEW))
+        .and_then(|_| remove(&file))
+        .and_then(|is_removed| if is_removed { sync_folder_of(&file) } else { Ok(()) })
+        .map_err(|error| Error::io(file.display(), &error))
+}
+
+/// Removes a file; false if there is none.
+fn remove(file: &Path) -> std::io::Result<bool> {
+    match std::fs::remove_file(file) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
-    .and_then(|()| sync_folder_of(&file))
-    .map_err(|error| Error::io(file.display(), &error))
 }
 
 /// The notes of every unfinished migration of this volume, by the names of their files. One that cannot be read is

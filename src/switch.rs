@@ -27,11 +27,12 @@ use crate::assess::{Cataloged, Part};
 use crate::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use crate::copy::{Volumes, write_empty};
 use crate::error::{Error, Reason, Result};
+use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
 use crate::plan::{PlannedDataSet, PlannedPart};
-use crate::track::NullFormat;
-use crate::volume::Volume;
+use crate::track::{self, NullFormat};
 use crate::volume::intent::Journal;
+use crate::volume::{Volume, VolumeExt};
 use crate::vtoc::{DataSetDscbs, Expiration, Identity, SpaceManager};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -336,12 +337,30 @@ pub fn release(
     Ok(true)
 }
 
+/// Whether an entry leads to the target's volumes, whatever is allocated there.
+pub fn leads_to_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<bool> {
+    if data_set.combines {
+        return Ok(false);
+    }
+    let planned = || data_set.parts.iter().map(|part| part.volser);
+    for cataloged in &data_set.assessment.cataloged {
+        let entry = ports.catalog(&cataloged.catalog)?.locate(&data_set.assessment.name)?;
+        if entry.is_some_and(|entry| entry.volumes.iter().any(|v| planned().any(|p| p == v.volser)))
+            && !cataloged.entry.volumes.iter().any(|v| planned().any(|p| p == v.volser))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Scratches whatever of a target is allocated: the migration is given up. A data set that somebody else has under the
 /// target's name is left alone.
 pub fn release_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     for part in &data_set.parts {
         match find_target(part, ports) {
             Ok(Some(found)) => {
+                mend(ports.volume(part.volser)?, &found.extents)?;
                 let space = ports.space(part.volser)?;
                 space.scratch(&Identity::of(&found), Expiration::Ignore, ports.journal)?;
             }
@@ -351,4 +370,18 @@ pub fn release_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Makes every track that does not check an empty one: the copy to it was interrupted, and free space is to be readable.
+fn mend(volume: &dyn Volume, extents: &[Extent]) -> Result<()> {
+    let mut slot = vec![0; volume.slot_size()];
+    for track in
+        extents.iter().flat_map(|extent| (0..extent.track_count).map(|n| extent.first.plus(n)))
+    {
+        volume.read(track, &mut slot)?;
+        if track::check(&slot, volume.place(track)).is_err() {
+            write_empty(volume, Extent::new(track, 1), NullFormat::Empty)?;
+        }
+    }
+    volume.flush()
 }

@@ -24,6 +24,7 @@ const VERBS: &[&str] = &[
     "status",
     "terminate",
     "verify",
+    "monitored",
     "demo",
 ];
 
@@ -296,6 +297,45 @@ fn extents_are_combined_on_their_own_volume() {
 }
 
 #[test]
+fn what_combining_cannot_do_is_refused() {
+    let world = World::new();
+    for option in ["--keep", "--erase"] {
+        let own = ["DEMO.**", "--volume", "old.ckd", "--target", "old.ckd", "--uncataloged"];
+        let refused = world.run(&[&["migrate", option], &own[..]].concat()).expect(8);
+        assert!(refused.err.contains(option) && refused.err.contains("DEMO."), "{}", refused.err);
+    }
+    let before = std::fs::read(world.path("before.ckd")).unwrap();
+    assert!(std::fs::read(world.path("old.ckd")).unwrap() == before, "nothing was changed");
+    assert!(!world.path("state").exists());
+}
+
+#[test]
+fn what_no_catalog_names_is_refused_with_the_option_that_moves_it() {
+    let world = World::new();
+    let answer = world.run(&MOVE[..MOVE.len() - 1]).expect(8).out;
+    assert!(answer.contains("[602]") && answer.contains("--uncataloged"), "{answer}");
+    let answer = world.run(&["assess", "DEMO.**", "--volume", "old.ckd"]).expect(4).out;
+    assert!(answer.contains("--uncataloged"), "{answer}");
+}
+
+#[test]
+fn a_wrong_command_answers_in_json_if_asked_to() {
+    let world = World { folder: support::folder() };
+    for words in [&["vtoc"][..], &["plan", "--volume", "x", "A"], &["init", "--nonsense"]] {
+        let value = world.json(words);
+        assert_eq!((&value["code"], &value["error"]["name"]), (&8.into(), &"BadRequest".into()));
+        assert!(!value["error"]["sentence"].as_str().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_state_that_is_no_folder_is_refused() {
+    let world = World::new();
+    let refused = world.run(&[&MOVE[..], &["--state", "before.ckd"]].concat()).expect(12);
+    assert!(refused.err.contains("--state"), "{}", refused.err);
+}
+
+#[test]
 fn sources_are_kept_on_request() {
     let world = World::new();
     world.run(&[&MOVE[..], &["--keep"]].concat()).expect(0);
@@ -321,6 +361,10 @@ fn a_signal_stops_cleanly_and_the_same_command_goes_on() {
     assert!(check.contains("unfinished migration") && check.contains(&state), "{check}");
     let status = world.run(&["status", "--state", &state]).expect(4).out;
     assert!(status.contains("interrupted"), "{status}");
+    let listing = world.run(&["vtoc", "new.ckd"]).expect(0).out;
+    assert!(listing.contains("unfinished migration") && listing.contains(&state), "{listing}");
+    let dry = world.run(&[&MOVE[..], &["--dry-run"]].concat()).expect(4).out;
+    assert!(dry.contains("would go on") && dry.contains(&state), "{dry}");
     // Nobody else may touch these volumes.
     let other =
         ["migrate", "DEMO.LEDGER", "--volume", "old.ckd", "--target", "new.ckd", "--uncataloged"];
@@ -339,6 +383,18 @@ fn what_was_killed_is_resumed() {
     world.interrupt("-KILL").expect(-1);
     world.run(&["resume", "--state", &world.state()]).expect(0);
     world.assert_moved();
+}
+
+#[test]
+fn a_state_that_was_lost_is_told_of() {
+    let world = World::new();
+    world.interrupt("-KILL").expect(-1);
+    std::fs::rename(world.state(), world.path("elsewhere")).unwrap();
+    let refused = world.run(&MOVE).expect(8);
+    assert!(refused.err.contains("[417]") && refused.err.contains("remove"), "{}", refused.err);
+    world.run(&["terminate", "--state", "elsewhere", "--yes"]).expect(0);
+    let listing = world.json(&["vtoc", "new.ckd"]);
+    assert_eq!(listing["result"]["volumes"][0]["data_sets"], Value::Array(vec![]));
 }
 
 #[test]

@@ -19,9 +19,11 @@ mod moves;
 mod support;
 
 use moves::{Unloaded, contents, listed, unload};
+use rustix::fs::{SeekFrom, seek};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -200,38 +202,34 @@ impl Image {
         }
     }
 
-    /// The tracks whose bytes are not what they were; the header must be.
+    /// The tracks whose bytes are not what they were; the header must be. Where neither file has data, both are zero.
     fn changed_tracks(&self) -> BTreeSet<Track> {
-        const CHUNK_TRACKS: u32 = 64;
+        const PIECE: u64 = 1 << 20;
         let (now, before) = (File::open(&self.path).unwrap(), File::open(&self.pristine).unwrap());
         let size = now.metadata().unwrap().len();
         assert_eq!(size, before.metadata().unwrap().len(), "{}", self.volser);
-        let read = |file: &File, buffer: &mut [u8], offset| file.read_exact_at(buffer, offset);
-        let mut headers = [[0; HEADER_SIZE as usize]; 2];
-        read(&now, &mut headers[0], 0).unwrap();
-        read(&before, &mut headers[1], 0).unwrap();
-        assert_eq!(headers[0], headers[1], "the header of {}", self.volser);
-        let slot = self.geometry.slot_size as usize;
-        let mut buffers =
-            [vec![0; slot * CHUNK_TRACKS as usize], vec![0; slot * CHUNK_TRACKS as usize]];
+        let slot = u64::from(self.geometry.slot_size);
+        let (mut ours, mut theirs) = (vec![0; PIECE as usize], vec![0; PIECE as usize]);
         let mut changed = BTreeSet::new();
-        for first in (0..self.geometry.track_count()).step_by(CHUNK_TRACKS as usize) {
-            let count = CHUNK_TRACKS.min(self.geometry.track_count() - first);
-            let [ours, theirs] = &mut buffers;
-            let length = slot * count as usize;
-            let offset = HEADER_SIZE + u64::from(first) * slot as u64;
-            read(&now, &mut ours[..length], offset).unwrap();
-            read(&before, &mut theirs[..length], offset).unwrap();
-            if ours[..length] == theirs[..length] {
-                continue;
+        let mut ranges = [data_ranges(&now), data_ranges(&before)].concat();
+        ranges.sort_by_key(|range| range.start);
+        let mut compared = 0;
+        for range in ranges {
+            let mut at = range.start.max(compared);
+            while at < range.end {
+                let length = PIECE.min(range.end - at) as usize;
+                now.read_exact_at(&mut ours[..length], at).unwrap();
+                before.read_exact_at(&mut theirs[..length], at).unwrap();
+                if ours[..length] != theirs[..length] {
+                    let bytes = ours[..length].iter().zip(&theirs[..length]).zip(at..);
+                    for (_, place) in bytes.filter(|((now, before), _)| now != before) {
+                        assert!(place >= HEADER_SIZE, "the header of {}", self.volser);
+                        changed.insert(Track(((place - HEADER_SIZE) / slot) as u32));
+                    }
+                }
+                at += length as u64;
             }
-            let slots = ours[..length].chunks(slot).zip(theirs[..length].chunks(slot));
-            changed.extend(
-                slots
-                    .zip(first..)
-                    .filter(|((now, before), _)| now != before)
-                    .map(|(_, track)| Track(track)),
-            );
+            compared = compared.max(range.end);
         }
         changed
     }
@@ -251,6 +249,17 @@ impl Image {
     fn free_track_count(&self) -> i64 {
         FreeSpace::of(&self.vtoc).unwrap().track_count().into()
     }
+}
+
+/// The parts of a file that are no holes.
+fn data_ranges(file: &File) -> Vec<Range<u64>> {
+    let (mut ranges, mut at) = (Vec::new(), 0);
+    while let Ok(start) = seek(file, SeekFrom::Data(at)) {
+        let end = seek(file, SeekFrom::Hole(start)).unwrap();
+        ranges.push(start..end);
+        at = end;
+    }
+    ranges
 }
 
 /// What is wrong with a volume.

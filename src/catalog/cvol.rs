@@ -120,6 +120,12 @@ impl CvolCatalog {
         CvolCatalog::open(volume, extents)
     }
 
+    /// The catalog of a volume whose VTOC cannot be read just now, so that nobody knows whether there is one. Until the
+    /// VTOC is repaired every call is an error.
+    pub fn assumed_on(volume: Arc<dyn Volume>) -> CvolCatalog {
+        CvolCatalog { volume, extents: Extents::OfVtoc }
+    }
+
     /// Checks the whole structure: every block is reachable exactly once or free, keys, order and control entries are
     /// right.
     pub fn check(&self) -> Result<CvolCheck> {

@@ -60,6 +60,19 @@ impl Encode for CatalogEntry {
     }
 }
 
+impl CatalogEntry {
+    /// Whether both lead to the same place: the same volumes in the same order. A catalog's own system may leave out the
+    /// address of the F1, and may hold other feature bits for the same device.
+    pub fn leads_as(&self, other: &CatalogEntry) -> bool {
+        let place = |volume: &CatalogVolume| {
+            (volume.volser, [volume.unit_type[2], volume.unit_type[3]], volume.file_sequence)
+        };
+        self.name == other.name
+            && self.volumes.iter().map(place).eq(other.volumes.iter().map(place))
+            && (self.dscb.is_none() || other.dscb.is_none() || self.dscb == other.dscb)
+    }
+}
+
 /// One catalog.
 pub trait Catalog: Send + Sync + fmt::Debug {
     /// What it is called in messages and in checkpoints: for a CVOL, `SYSCTLG` and its volume. Unique among the
@@ -95,6 +108,13 @@ pub trait Catalog: Send + Sync + fmt::Debug {
         to: &CatalogEntry,
         journal: &dyn Journal,
     ) -> Result<()>;
+
+    /// Whether [`recatalog`](Catalog::recatalog) removes the entry first and makes it anew, so that for a while the name
+    /// leads nowhere. Openers must be held through it, and a name that is found uncataloged after a crash is one whose
+    /// first step is done: the same change again does the second.
+    fn recatalog_is_two_steps(&self) -> bool {
+        false
+    }
 
     /// Gives an entry another name.
     fn rename(&self, from: &DsName, to: &DsName, journal: &dyn Journal) -> Result<()>;

@@ -170,7 +170,7 @@ pub fn first_run(
     }
     let limit = (end - start).min(count_max);
     let mut count = (!(bits >> (start % 64))).trailing_zeros().min(64 - start % 64);
-    while count < limit && (start + count) % 64 == 0 {
+    while count < limit && (start + count).is_multiple_of(64) {
         index += 1;
         let ones = (!word(index)).trailing_zeros();
         count += ones;

@@ -216,7 +216,7 @@ impl World {
             let target = &self.volumes[&run.target_volser];
             for n in 0..run.source.track_count {
                 let from = run.source.first.plus(n);
-                if copier.taken(run.source_volser).unwrap().contains(from).unwrap() {
+                if copier.left_in(run.source_volser, Extent::new(from, 1)).unwrap() > 0 {
                     continue;
                 }
                 let to = run.target.plus(n);
@@ -260,12 +260,12 @@ fn every_track_arrives_where_the_table_says_and_nothing_else_changes() {
             let total = world.table.track_count();
             assert_eq!((copier.left(), total), (123, 123));
             let progress = copier.step(u32::MAX).unwrap();
-            assert_eq!(progress, Progress { copied: 123, left: 0, done: true });
+            assert_eq!(progress, Progress { copied: 123, left: 0, done: true, torn: 0 });
             world.assert_durable(&copier);
             world.assert_rest_untouched();
             assert_eq!((copier.totals().track_count, copier.totals().foreign_count), (123, 0));
             let again = copier.step(u32::MAX).unwrap();
-            assert_eq!(again, Progress { copied: 0, left: 0, done: true });
+            assert_eq!(again, Progress { copied: 0, left: 0, done: true, torn: 0 });
             let reads: usize =
                 world.volumes.values().map(|volume| volume.seen.lock().tracks_read.len()).sum();
             assert_eq!(reads, 123);
@@ -278,7 +278,10 @@ fn a_step_reads_no_more_tracks_than_it_may() {
     for (threads, track_count_max) in [(1, 1), (1, 10), (3, 10), (2, 50), (4, 7)] {
         let world = World::large(7);
         let mut copier = world.copier(options(threads));
-        assert_eq!(copier.step(0).unwrap(), Progress { copied: 0, left: 123, done: false });
+        assert_eq!(
+            copier.step(0).unwrap(),
+            Progress { copied: 0, left: 123, done: false, torn: 0 }
+        );
         let mut left = 123;
         while left > 0 {
             let before: usize =
@@ -289,7 +292,10 @@ fn a_step_reads_no_more_tracks_than_it_may() {
             let copied = left.min(u64::from(track_count_max));
             assert_eq!((after - before) as u64, copied);
             left -= copied;
-            assert_eq!(progress, Progress { copied: copied as u32, left, done: left == 0 });
+            assert_eq!(
+                progress,
+                Progress { copied: copied as u32, left, done: left == 0, torn: 0 }
+            );
             world.assert_durable(&copier);
         }
     }
@@ -347,7 +353,9 @@ fn whatever_operation_fails_the_rest_is_durable_and_the_next_step_goes_on() {
                         world.assert_durable(&copier);
                     }
                     let happened = world.volume(name).seen.lock().calls.get(&op) >= Some(&call);
-                    assert_eq!(failures, u32::from(happened), "{op:?} {name} {call}");
+                    // What fails once for several tracks is done again, track by track, in the same step.
+                    assert!(failures <= u32::from(happened), "{op:?} {name} {call}");
+                    assert!(op != Op::Flush || failures == u32::from(happened), "{name} {call}");
                     world.assert_durable(&copier);
                     world.assert_rest_untouched();
                 }
@@ -367,7 +375,7 @@ fn a_failed_flush_returns_only_what_went_to_that_target() {
     assert!(error.to_string().contains("TGT002"), "{error}");
     assert_eq!(copier.left(), 30);
     assert_eq!(copier.digest(0), None);
-    assert_eq!(copier.step(100).unwrap(), Progress { copied: 30, left: 0, done: true });
+    assert_eq!(copier.step(100).unwrap(), Progress { copied: 30, left: 0, done: true, torn: 0 });
     assert!(copier.digest(0).is_some());
     world.assert_durable(&copier);
 }
@@ -392,6 +400,7 @@ fn a_bad_source_track_is_named_and_can_be_left_out() {
             assert_eq!((error.reason(), error.track()), (reason, Some(30)));
             assert_eq!(error.volser(), Some(*volser("SRC001").as_bytes()));
             world.assert_durable(&copier);
+            assert_eq!(copier.left(), 1, "every other track is copied");
         }
         assert_eq!(copier.digest(0), None);
         copier.leave_out(volser("SRC001"), Extent::new(Track(30), 1)).unwrap();
@@ -534,4 +543,76 @@ fn empty_tracks_are_written_over_a_run_and_nowhere_else() {
     volume.seen.lock().failing.insert((Op::Write, 2));
     let error = write_empty(&*volume, Extent::new(Track(1), 40), NullFormat::Empty).unwrap_err();
     assert_eq!((error.reason(), error.track()), (Reason::Io, Some(20)));
+}
+
+/// A world with one source volume and a subscription of its own, and an image that tells what it writes.
+fn monitored() -> (World, crate::monitor::Subscription, crate::monitor::Image, Copier) {
+    use crate::monitor::{Area, Identity, Image, Kind, Subscription};
+    let world = World::new(17, &[run("SRC001", 10, 40)], &[run("TGT001", 20, 40)]);
+    let source = world.volume("SRC001");
+    let area = Area::in_process(Identity::of(source).unwrap()).unwrap();
+    let image = Image::register(&area, "WRITER", Kind::Brackets).unwrap();
+    let subscription = Subscription::open(&area, [7, 7]).unwrap();
+    let subscriptions = BTreeMap::from([(volser("SRC001"), subscription.clone())]);
+    let copier = || {
+        let volumes: Volumes = world
+            .volumes
+            .iter()
+            .map(|(name, volume)| (*name, volume.clone() as Arc<dyn Volume>))
+            .collect();
+        Copier::monitored(world.table.clone(), &volumes, &volumes, &subscriptions, options(1))
+    };
+    // Nothing is copied before the tracks of the plan are filled in.
+    assert_eq!(copier().unwrap_err().reason(), Reason::NotFilled);
+    subscription.fill(&[Extent::new(Track(10), 40)]).unwrap();
+    let copier = copier().unwrap();
+    (world, subscription, image, copier)
+}
+
+#[test]
+fn what_is_written_meanwhile_is_copied_again_and_nothing_else() {
+    let (world, subscription, image, mut copier) = monitored();
+    let source = world.volume("SRC001");
+    let plan = [Extent::new(Track(10), 40)];
+    copier.step(25).unwrap();
+    assert_eq!(copier.left(), 15);
+    // Ahead of the sweep: no second copy. Behind it: one more. Outside the plan: none.
+    for track in [45, 12, 5] {
+        let track = Track(track);
+        let changed = content(99, volser("SRC001"), track, source.place(track));
+        image
+            .write(Extent::new(track, 1), || source.volume.write(track, &changed))
+            .unwrap()
+            .unwrap();
+    }
+    assert_eq!(copier.left(), 16);
+    assert!(copier.step(100).unwrap().done);
+    assert_eq!(copier.totals().track_count, 41);
+    assert_eq!(subscription.look(&plan).unwrap(), None);
+    for track in [45, 12] {
+        let (target, to) = world.table.to_target(volser("SRC001"), Track(track)).unwrap();
+        let target = &world.volumes[&target];
+        let expected = content(99, volser("SRC001"), Track(track), target.place(to));
+        assert!(target.seen.lock().durable[&to] == expected);
+    }
+}
+
+#[test]
+fn a_track_that_does_not_check_while_it_is_written_is_no_error() {
+    let (world, _, image, mut copier) = monitored();
+    let source = world.volume("SRC001");
+    let (track, whole) = (Track(33), source.read_track(Track(33)).unwrap());
+    let mut torn = whole.clone();
+    torn[9] = 99;
+    let begun = image.begin(Extent::new(track, 1)).unwrap();
+    source.volume.write(track, &torn).unwrap();
+    let progress = copier.step(100).unwrap();
+    assert_eq!((progress.left, progress.done, progress.torn), (1, false, 1));
+    source.volume.write(track, &whole).unwrap();
+    image.end(begun);
+    assert!(copier.step(100).unwrap().done);
+    // The same track, when nobody writes it, is damaged.
+    copier.retake(volser("SRC001"), Extent::new(track, 1)).unwrap();
+    source.volume.write(track, &torn).unwrap();
+    assert_eq!(copier.step(100).unwrap_err().track(), Some(33));
 }

@@ -157,18 +157,26 @@ impl Encode for Raw {
     }
 }
 
-/// The journal of a migration is its checkpoint.
+/// The journal of a migration is its checkpoint. If it cannot be saved, the intent is what it was: one that is not
+/// durable must not be carried out, and one that is must be settled before it is forgotten.
 impl Journal for Mutex<Durable> {
     fn intend(&self, intent: &Intent) -> Result<()> {
         let mut durable = self.lock();
-        durable.stored.intent = Some(intent.clone());
-        durable.save()
+        let before = durable.stored.intent.replace(intent.clone());
+        let saved = durable.save();
+        if saved.is_err() {
+            durable.stored.intent = before;
+        }
+        saved
     }
 
     fn done(&self, _: &Intent) -> Result<()> {
         let mut durable = self.lock();
-        durable.stored.intent = None;
-        durable.stored.released.current = None;
-        durable.save()
+        let before = (durable.stored.intent.take(), durable.stored.released.current.take());
+        let saved = durable.save();
+        if saved.is_err() {
+            (durable.stored.intent, durable.stored.released.current) = before;
+        }
+        saved
     }
 }

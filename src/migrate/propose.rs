@@ -58,6 +58,14 @@ pub fn propose(host: &Host, selection: &Selection<'_>) -> Result<(Plan, Vec<Refu
         }
     });
     refusals.sort_by_key(|refusal| refusal.name);
+    for data_set in planned.data_sets.iter().filter(|d| d.assessment.name.starts_with("SYSCTLG ")) {
+        let volser = data_set.assessment.parts[0].volser;
+        host.tell(&Event::Remark {
+            text: format!(
+                "other catalogs may refer to the CVOL on {volser}; connect them to its new volume afterwards"
+            ),
+        });
+    }
     for refusal in &refusals {
         for error in &refusal.reasons {
             host.tell(&Event::Refused {

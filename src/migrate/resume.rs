@@ -7,7 +7,7 @@ use crate::copy::CopyOptions;
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::host::Host;
-use crate::state::State;
+use crate::state::{State, Verb};
 use crate::switch::{self, Found};
 use crate::volume::Lock;
 use crate::volume::intent::Settled;
@@ -57,27 +57,42 @@ impl Migration {
         Ok(migration)
     }
 
-    /// Goes back to where the migration can go on from: see [after an interruption](self#after-an-interruption). Doing it
+    /// Goes back to where the migration can go on from: see [after an interruption](crate::migrate#after-an-interruption). Doing it
     /// twice changes nothing.
     ///
     /// Errors: [`Reason::SourceChanged`], [`Reason::TargetChanged`], [`Reason::EntryChanged`] if somebody else changed
     /// what the migration relies on: then nothing is touched.
     pub fn take_up(&mut self) -> Result<()> {
+        self.settle()?;
         match self.state() {
-            State::Planned | State::Switched | State::Complete | State::Terminated => Ok(()),
+            _ if self.is_taken_up => {}
+            State::Planned | State::Switched | State::Complete | State::Terminated => {}
             State::Copying | State::Mirrored | State::Closing | State::Quiesced => {
-                if self.copier.is_some() {
-                    return Ok(());
-                }
                 self.check_before_switch()?;
-                self.copy_again()
+                self.copy_again()?;
             }
-            State::Switching => self.resume_switching(),
+            State::Switching => self.resume_switching()?,
         }
+        self.is_taken_up = true;
+        Ok(())
+    }
+
+    /// What every verb begins with: that it is allowed; that the migration is taken up, if it was interrupted, because
+    /// nobody has seen who wrote to source and target meanwhile; and that no change is half done, as an error may leave
+    /// it.
+    pub(super) fn begin(&self, verb: Verb) -> Result<()> {
+        self.state().check(verb)?;
+        if !self.is_taken_up && !matches!(verb, Verb::Terminate | Verb::BackOut) {
+            return Err(Error::new(
+                Reason::WrongState,
+                format!("the migration was interrupted; take it up before {verb}"),
+            ));
+        }
+        self.settle()
     }
 
     /// Does the rest of a change that was interrupted.
-    fn settle(&self) -> Result<()> {
+    pub(super) fn settle(&self) -> Result<()> {
         let mut durable = self.durable.lock();
         let Some(intent) = durable.stored.intent.take() else { return Ok(()) };
         let settled = {
@@ -139,7 +154,8 @@ impl Migration {
         if self.state() == State::Mirrored {
             self.move_to(State::Copying)?;
         }
-        self.begin_copying()
+        self.copier = None;
+        Ok(())
     }
 
     fn resume_switching(&mut self) -> Result<()> {

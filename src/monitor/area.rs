@@ -42,7 +42,7 @@ pub struct ImageReport {
     pub slots_in_use: u32,
     /// Writes in flight that found no slot.
     pub writes_without_slot: u64,
-    /// Writes that have ended or were noted, in all.
+    /// Writes that have ended, were refused or were noted, in all.
     pub write_count: u64,
     /// Writes that were refused because a track was sealed.
     pub refused_count: u64,

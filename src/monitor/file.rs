@@ -254,7 +254,7 @@ fn map_checked(file: &File, path: &Path) -> Result<Memory, Trouble> {
     let metadata = file.metadata().map_err(io)?;
     let largest = Shape { image_capacity: 1024, slot_capacity: 1024, ..Shape::new(1 << 30) };
     let length_max = largest.word_count() as u64 * 8;
-    if !metadata.is_file() || metadata.len() == 0 || metadata.len() % 8 != 0 {
+    if !metadata.is_file() || metadata.len() == 0 || !metadata.len().is_multiple_of(8) {
         return Err(Trouble::Damaged(format!("{} is no monitor area", path.display())));
     }
     if metadata.len() > length_max {

@@ -161,12 +161,6 @@ impl<'a> Flow<'a> {
         (shape.is_sound() && words.len() >= shape.word_count()).then_some(Flow { words, shape })
     }
 
-    /// The sizes.
-    #[inline]
-    pub fn shape(&self) -> &'a Shape {
-        self.shape
-    }
-
     /// A word of the header.
     #[inline]
     pub fn header(&self, word: usize) -> &'a AtomicU64 {
@@ -238,6 +232,10 @@ impl<'a> Flow<'a> {
             Some((first, count)) => self.mark(first, count),
             None => self.mark_all(),
         }
+        if let Some(number) = begun.slot() {
+            let last = self.slot(begun.image as usize, number as usize, slot::LAST);
+            last.store(begun.range, Ordering::Relaxed);
+        }
         self.vacate(&begun);
     }
 
@@ -281,7 +279,6 @@ impl<'a> Flow<'a> {
         };
         let word = self.slot(index, number, slot::RANGE);
         if word.load(Ordering::Relaxed) == begun.range {
-            self.slot(index, number, slot::LAST).store(begun.range, Ordering::Relaxed);
             // While the slot is free it has no holder; a stale one could be taken for a thread that ended.
             self.slot(index, number, slot::HOLDER).store(0, Ordering::Relaxed);
             // Only the holder writes it, so it needs no atomic addition.

@@ -52,7 +52,7 @@ impl Memory {
     /// Maps a whole file. Its length must be a number of words other than zero.
     pub fn map(file: &File) -> io::Result<Memory> {
         let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-        if length == 0 || length % 8 != 0 || length > isize::MAX as usize {
+        if length == 0 || !length.is_multiple_of(8) || length > isize::MAX as usize {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not a number of words"));
         }
         let start = system::map_shared(file, length)?;
@@ -283,6 +283,10 @@ mod system {
     }
 
     pub fn page_wiped_on_fork() -> Option<NonNull<AtomicU64>> {
+        if cfg!(miri) {
+            // The interpreter has neither this call nor forks.
+            return None;
+        }
         // SAFETY: as above; the page is private, and has no file.
         unsafe {
             let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -388,5 +392,47 @@ mod system {
     }
     pub fn thread_id() -> u32 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_of_a_host_is_seen_by_all_who_have_it() {
+        let words: Vec<AtomicU64> = (0..100).map(|_| AtomicU64::new(7)).collect();
+        let start = NonNull::new(words.as_ptr().cast_mut().cast()).unwrap();
+        // SAFETY: the words outlive both, and are only used as atomics.
+        let (one, two) = unsafe { (Memory::of_host(start, 100), Memory::of_host(start, 100)) };
+        one.words()[99].store(8, Ordering::Relaxed);
+        assert_eq!(two.words().len(), 100);
+        assert_eq!(two.words()[99].load(Ordering::Relaxed), 8);
+        drop((one, two));
+        assert_eq!(words[99].load(Ordering::Relaxed), 8, "it is the host's, and stays");
+    }
+
+    #[test]
+    fn local_locks_exclude_each_other_until_they_are_dropped() {
+        let locks = Locks::local();
+        let held = locks.try_hold(5, true).unwrap().unwrap();
+        assert!(locks.try_hold(5, true).unwrap().is_none() && locks.is_held(5).unwrap());
+        assert!(locks.try_hold(6, true).unwrap().is_some());
+        drop(held);
+        assert!(!locks.is_held(5).unwrap());
+    }
+
+    #[test]
+    fn the_boot_and_this_thread_are_known() {
+        assert_eq!(boot_id(), boot_id());
+        assert_ne!(random_id().unwrap(), random_id().unwrap());
+        #[cfg(target_os = "linux")]
+        {
+            assert_ne!(boot_id(), [0, 0]);
+            let (process, thread) = (u64::from(std::process::id()), u64::from(thread_id()));
+            assert!(!thread_has_ended(process, thread));
+            assert!(thread_has_ended(process, u64::from(u32::MAX)));
+            assert!(!thread_has_ended(u64::from(u32::MAX), 1), "nothing is certain");
+        }
     }
 }

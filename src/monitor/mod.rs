@@ -60,3 +60,6 @@ pub use layout::Identity;
 pub use map::{Locks, Memory};
 pub use owner::{Batch, NotQuiet, Subscription};
 pub use volume::MonitoredVolume;
+
+#[cfg(test)]
+mod tests;

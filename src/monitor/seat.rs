@@ -135,6 +135,15 @@ impl Seat {
         self.area.flow().image(self.index, image::SIGN_OF_LIFE).store(now_ms, Ordering::Relaxed);
     }
 
+    /// The number of this registration; each has a higher one.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+}
+
+/// What only the monitor needs that is loaded into programs.
+#[allow(dead_code)]
+impl Seat {
     /// Whether this is the process that registered, and no fork of it.
     #[inline]
     pub fn is_here(&self) -> bool {
@@ -177,27 +186,14 @@ impl Seat {
             self._lock.part_in_fork();
         }
     }
+}
 
+impl Seat {
     fn has_in_flight(&self) -> bool {
         let flow = self.area.flow();
         (0..self.area.shape.slot_capacity).any(|slot| {
             flow.slot(self.index, slot, super::layout::slot::RANGE).load(Ordering::Acquire) != 0
         }) || flow.image(self.index, image::WITHOUT_SLOT).load(Ordering::Acquire) != 0
-    }
-
-    /// The record's index.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// The number of this registration; each has a higher one.
-    pub fn incarnation(&self) -> u64 {
-        self.incarnation
-    }
-
-    /// The area.
-    pub fn area(&self) -> &Arc<Opened> {
-        &self.area
     }
 }
 
@@ -246,9 +242,9 @@ fn claim(
             }
             flow.reap(index);
         }
-        let incarnation = flow.header(header::INCARNATION).fetch_add(1, Ordering::SeqCst) + 1;
+        let last = flow.header(header::INCARNATION).fetch_add(1, Ordering::SeqCst);
         // Eight bits of the record's word are the state.
-        let incarnation = incarnation & (u64::MAX >> 8);
+        let incarnation = last.wrapping_add(1) & (u64::MAX >> 8);
         state.store(Standing::Registering.word(incarnation), Ordering::SeqCst);
         let put = |word, value| flow.image(index, word).store(value, Ordering::Relaxed);
         for (word, part) in name.into_iter().enumerate() {

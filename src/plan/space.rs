@@ -74,10 +74,9 @@ fn no_space(shape: &Shape, targets: &[Target], candidates: &[usize], what: &str)
         .map(|&index| {
             let runs = usable_runs(&targets[index], shape.aligned);
             format!(
-                "{}: {} tracks free in {} areas, the largest of {}",
+                "{}: {} tracks free in pieces, the largest of {}",
                 targets[index].volser,
                 runs.iter().map(|run| u64::from(run.track_count)).sum::<u64>(),
-                runs.len(),
                 runs.first().map_or(0, |run| run.track_count)
             )
         })

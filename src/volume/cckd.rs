@@ -37,7 +37,7 @@ const L2_ENTRIES: u32 = 256;
 const L2_ENTRY_SIZE: usize = 8;
 /// What nobody can do here, and what to do instead.
 const READ_ONLY: &str =
-    "a compressed image can only be read; make a plain image of it with `dasdcopy -o CKD`";
+    "a compressed image can only be read; make a plain image of it with `dasdcopy -lfs -o CKD`";
 
 /// A compressed CCKD image.
 #[derive(Debug)]

@@ -36,7 +36,7 @@ fn open_compressed(image: ImageFile, _: Access) -> Result<Arc<dyn Volume>> {
         Reason::UnsupportedImage,
         format!(
             "{} is a compressed image, which this build cannot read (feature \"compression\"); make a plain one \
-             with `dasdcopy -o CKD`",
+             with `dasdcopy -lfs -o CKD`",
             image.path.display()
         ),
     ))

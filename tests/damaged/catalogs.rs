@@ -199,7 +199,6 @@ fn hundreds_of_aliases_are_counted() {
     }
     let used = usize::from(world.block_data(INDEX)[1]);
     world.block(INDEX, 8 + used - 4, &place(0));
-    world.block(INDEX, 0, &DAMAGE);
     let volume = world.open(&world.source());
     let found = CvolCatalog::find_on(volume).unwrap().unwrap().check().unwrap();
     assert!(found.damage.is_empty(), "{:?}", found.damage);

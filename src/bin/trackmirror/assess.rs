@@ -18,7 +18,7 @@ Nothing is changed. Code 4: some of the data sets must not be moved; each reason
 
 /// Say what data sets occupy, and what forbids moving them
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "trackmirror assess [OPTIONS] <MASK>... --volume <FILE>...")]
 pub struct Arguments {
     #[command(flatten)]
     sources: Sources,
@@ -42,6 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<Answer> {
     for data_set in &assessments {
         text += &refusals_text(&data_set.refusals);
     }
+    text += hint(assessments.iter().flat_map(|data_set| &data_set.refusals));
     let refused = assessments.iter().filter(|data_set| !data_set.is_movable()).count();
     text += &format!(
         "\n{}, {} in all, {refused} refused\n",
@@ -67,6 +68,17 @@ fn nothing_selected(masks: &[DsMask]) -> Error {
 /// Refusals, one in a line.
 pub fn refusals_text(refusals: &[Error]) -> String {
     refusals.iter().map(|error| format!("refused: {error}\n")).collect()
+}
+
+/// What can be done about refusals, where the sentence of each one cannot say how this command is asked to do it.
+pub fn hint<'a>(refusals: impl IntoIterator<Item = &'a Error>) -> &'static str {
+    if refusals.into_iter().any(|error| error.reason() == Reason::NotCataloged) {
+        "hint: of catalogs only SYSCTLG (a CVOL) is read. --uncataloged moves a data set that none of them names; if \
+         another\n      catalog names it (VSAM or ICF), catalog it anew there afterwards (IDCAMS: DELETE NOSCRATCH, \
+         DEFINE NONVSAM).\n"
+    } else {
+        ""
+    }
 }
 
 /// Serials as one text.

@@ -120,6 +120,7 @@ fn finding_value(finding: &Finding) -> Value {
     })
 }
 
-fn note_value(note: &Note) -> Value {
+/// An unfinished migration for programs.
+pub fn note_value(note: &Note) -> Value {
     json!({ "note": note.file, "state": note.state_folder, "what": note.what })
 }

@@ -12,6 +12,7 @@ mod demo;
 mod host_space;
 mod init;
 mod migrate;
+mod monitored;
 mod output;
 mod plan;
 mod progress;
@@ -22,10 +23,10 @@ mod terminal;
 mod verify;
 mod vtoc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use output::{Answer, Outcome};
 use std::io::Write;
-use trackmirror::Code;
+use trackmirror::{Code, Error, Reason};
 
 const CODES: &str = "\
 Codes of return:
@@ -34,6 +35,9 @@ Codes of return:
   8   refused, and nothing was changed (also for a wrong command)
   12  the environment failed (input or output, space, locks); what was begun can be resumed
   16  the library failed; please report it
+
+With --json the answer is one object: schema (1), verb, code, and either result, with what the verb shows, or error
+(reason, name, volser, track, data_set, sentence) and advice. What happens meanwhile is told on the standard error.
 
 `trackmirror VERB --help` shows examples. `trackmirror demo` shows the main job on volumes of its own.";
 
@@ -61,6 +65,7 @@ enum Verb {
     Status(status::Arguments),
     Terminate(migrate::TerminateArguments),
     Verify(verify::Arguments),
+    Monitored(monitored::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -78,6 +83,7 @@ impl Verb {
             Verb::Status(_) => "status",
             Verb::Terminate(_) => "terminate",
             Verb::Verify(_) => "verify",
+            Verb::Monitored(_) => "monitored",
             Verb::Demo(_) => "demo",
         }
     }
@@ -95,14 +101,35 @@ impl Verb {
             Verb::Status(arguments) => status::run(arguments)?,
             Verb::Terminate(arguments) => migrate::terminate(arguments)?,
             Verb::Verify(arguments) => verify::run(arguments)?,
+            Verb::Monitored(arguments) => monitored::run(arguments)?,
             Verb::Demo(arguments) => demo::run(arguments)?,
         })
     }
 }
 
+impl Command {
+    fn has_verb(word: &str) -> bool {
+        Command::command().get_subcommands().any(|verb| verb.get_name() == word)
+    }
+}
+
+/// Prints what is answered, and ends the process.
+fn end(code: Code, text: &str) -> ! {
+    // Who reads may have gone (`trackmirror vtoc ... | head`); the code still tells what happened.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    std::process::exit(code as i32)
+}
+
 /// Parses the command; a wrong one is refused like everything else that is refused.
 fn parse() -> Command {
     Command::try_parse().unwrap_or_else(|error| {
+        if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+            let text = error.render().to_string();
+            let sentence = text.trim_start_matches("error: ").trim_end();
+            let failure = Error::new(Reason::BadRequest, sentence).into();
+            let verb = std::env::args().find(|word| Command::has_verb(word)).unwrap_or_default();
+            end(Code::Refused, &output::json_failure(&verb, &failure))
+        }
         // What clap prints cannot go anywhere else if this fails.
         let _ = error.print();
         let code = if error.use_stderr() { Code::Refused } else { Code::Done };
@@ -126,7 +153,5 @@ fn main() {
             (failure.error.code(), String::new())
         }
     };
-    // Who reads may have gone (`trackmirror vtoc ... | head`); the code still tells what happened.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    std::process::exit(code as i32)
+    end(code, &text)
 }

@@ -31,12 +31,13 @@ Examples:
   trackmirror migrate TEST.FRAG --volume A.ckd --target A.ckd     (combines its extents there)
 
 The volumes are locked for this process: no guest may have them attached. On a terminal it shows what it will do, and
-asks. When it is interrupted, the same command again goes on where it stopped, and so does `trackmirror resume`.
+asks. When it is interrupted, the same command again goes on, and so does `trackmirror resume`; copying begins
+anew then. On its own volume a data set gives up its old extents: --keep and --erase need another target.
 Code 8: something is refused, and nothing was moved; 4 with --skip-refused; 12: interrupted, to be resumed.";
 
 /// Move data sets: copy, switch the catalog, and scratch or keep the source
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "trackmirror migrate [OPTIONS] <MASK>... --volume <FILE>... --target <FILE>...")]
 pub struct Arguments {
     #[command(flatten)]
     sources: Sources,
@@ -133,6 +134,26 @@ impl Arguments {
         Ok(identity(&parts))
     }
 
+    /// That nothing is asked of a source that its own volume cannot give: where extents are combined, the data set stays
+    /// the same one, and its old extents are free at once.
+    fn check_combined(&self, plan: &Plan) -> Result<()> {
+        let combined = plan.data_sets.iter().find(|data_set| data_set.combines);
+        let option = match (self.keep, self.erase) {
+            (true, _) => "--keep",
+            (_, true) => "--erase",
+            _ => return Ok(()),
+        };
+        let Some(data_set) = combined else { return Ok(()) };
+        Err(Error::new(
+            Reason::BadRequest,
+            format!(
+                "{option} cannot be done where extents are combined on their own volume; leave it out, or give another \
+                 target"
+            ),
+        )
+        .of_data_set(data_set.assessment.name))
+    }
+
     fn question(&self, proposal: &Proposal, volumes: &Volumes) -> String {
         let source = match (self.keep, self.erase) {
             (true, _) => "kept under other names",
@@ -148,6 +169,12 @@ impl Arguments {
 
 /// What a folder says of its migration, if there is one.
 pub fn look(folder: &Path) -> Result<Option<(State, Plan)>> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(Error::new(
+            Reason::Io,
+            format!("{} is not a directory; name another folder with --state", folder.display()),
+        ));
+    }
     match FileStore::peek(folder) {
         Ok(sections) => status(&sections).map(Some),
         Err(error) if error.reason() == Reason::NoCheckpoint => Ok(None),
@@ -162,13 +189,17 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         Some(folder) => folder.clone(),
         None => default_folder(&arguments.sources.masks, &identity)?,
     };
-    if let Some((state, plan)) = look(&folder)?
+    let known = look(&folder)?;
+    let has_state = known.is_some();
+    if let Some((state, plan)) = known
         && !state.is_ended()
-        && !arguments.dry_run
     {
         let request = Request::load(&folder)?;
         if request.identity != identity {
             return Err(other_migration(&folder, &plan).into());
+        }
+        if arguments.dry_run {
+            return Ok(would_go_on(&folder, state, &plan));
         }
         eprintln!("an interrupted migration goes on; its state is in {}", folder.display());
         let threads = arguments.threads;
@@ -176,10 +207,12 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     }
     let access = if arguments.dry_run { Access::Read } else { Access::Exclusive };
     let opened = open(&arguments.sources, Some(&arguments.targets), access)?;
-    if !arguments.dry_run {
-        opened.files.iter().try_for_each(|file| check_unfinished(file, &folder))?;
-    }
+    // A note that names this folder though there is no state in it tells that the state was moved or lost; no state is
+    // ever kept in the root folder.
+    let own = if has_state { &folder } else { Path::new("/") };
+    opened.files.iter().try_for_each(|file| check_unfinished(file, own))?;
     let proposal = Proposal::make(&opened, &arguments.sources, &arguments.targets)?;
+    arguments.check_combined(&proposal.plan)?;
     let code = proposal.code(arguments.targets.skip_refused);
     let text = proposal.text(&opened.host.volumes);
     let json = proposal.value(&opened.host.volumes);
@@ -196,6 +229,18 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     let mut result = answer.json;
     result["refusals"] = json["refusals"].clone();
     Ok(Answer { code: answer.code.max(code), text: refused + &answer.text, json: result })
+}
+
+/// What is told of an interrupted migration that the same command would take up.
+fn would_go_on(folder: &Path, state: State, plan: &Plan) -> Answer {
+    let volumes = Volumes::new();
+    let text = format!(
+        "{}\nan interrupted migration would go on; it is {state}, its state is in {}\nnothing was moved\n",
+        table(plan, &volumes),
+        folder.display()
+    );
+    let json = json!({ "state": state.name(), "data_sets": values(plan, &volumes) });
+    Answer::with_remarks(true, text, json)
 }
 
 fn other_migration(folder: &Path, plan: &Plan) -> Error {
@@ -263,6 +308,12 @@ fn copy_options(threads: u16) -> CopyOptions {
 
 /// Takes up the migration of a folder and leads it to its end.
 fn go_on(folder: &Path, request: Request) -> Outcome<Answer> {
+    if let Some((state, _)) = look(folder)?
+        && state.is_ended()
+    {
+        let text = format!("the migration is {state}; nothing is left to do\n");
+        return Ok(Answer::done(text, json!({ "state": state.name() })));
+    }
     let (mut migration, volumes) = open_again(folder, &request)?;
     migration.set_copy_options(copy_options(request.threads));
     migration.take_up().map_err(|error| Failure { error, advice: advice(folder) })?;
@@ -299,7 +350,7 @@ fn drive(
     folder: &Path,
 ) -> Outcome<Answer> {
     match lead(&mut migration, verify) {
-        Ok(work) => Ok(summary(&migration, volumes, &work)),
+        Ok(work) => Ok(summary(&migration, volumes, &work, folder)),
         // A target that was refused leaves nothing behind that anybody would have to go on with; nor does a track that
         // cannot go where it should, which no second attempt would change.
         Err(error)
@@ -341,7 +392,7 @@ fn lead(migration: &mut Migration, verify: bool) -> Result<Work> {
 }
 
 /// What moved from where to where.
-fn summary(migration: &Migration, volumes: &Volumes, work: &Work) -> Answer {
+fn summary(migration: &Migration, volumes: &Volumes, work: &Work, folder: &Path) -> Answer {
     let plan = migration.plan();
     let mut text = table(&plan, volumes).to_string();
     for (data_set, kept) in plan.data_sets.iter().zip(migration.kept_as()) {
@@ -350,16 +401,18 @@ fn summary(migration: &Migration, volumes: &Volumes, work: &Work) -> Answer {
         }
     }
     text += &format!(
-        "\nmoved {}, {}, in {}; copied at {:.0} MB/s\n",
+        "\nmoved {}, {}, in {}; copied at {:.0} MB/s; the log is in {}\n",
         count(plan.data_sets.len() as u64, "data set"),
         count(plan.track_count(), "track"),
         duration(work.whole.as_secs_f64()),
         rate(work.progress.byte_count, work.copying),
+        folder.display(),
     );
     let kept: Vec<Option<String>> =
         migration.kept_as().iter().map(|kept| kept.map(|name| name.to_string())).collect();
     let json = json!({
         "state": migration.state().name(),
+        "state_folder": folder.to_string_lossy(),
         "data_sets": values(&plan, volumes),
         "kept_as": kept,
         "copied_track_count": work.progress.copied_tracks,
@@ -389,6 +442,23 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
         )
         .into());
     };
+    const GIVEN_UP: &str =
+        "the migration was given up; the target is released, the source is as it was\n";
+    if state == State::Terminated {
+        // It may have been killed before its notes were removed.
+        open_again(folder, &request)?;
+        return Ok(Answer::done(GIVEN_UP.into(), json!({ "state": state.name() })));
+    }
+    if state.is_ended() {
+        return Err(Error::new(
+            Reason::WrongState,
+            format!(
+                "the migration in {} is {state}; there is nothing to give up",
+                folder.display()
+            ),
+        )
+        .into());
+    }
     state.check(Verb::Terminate)?;
     let question = format!(
         "{}The migration is given up, and the target is scratched; the source stays as it is.\n",
@@ -400,6 +470,5 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     }
     let (mut migration, _) = open_again(folder, &request)?;
     migration.terminate().map_err(|error| Failure { error, advice: advice(folder) })?;
-    let text = "the migration was given up; the target is released, the source is as it was\n";
-    Ok(Answer::done(text.into(), json!({ "state": migration.state().name() })))
+    Ok(Answer::done(GIVEN_UP.into(), json!({ "state": migration.state().name() })))
 }

@@ -1,6 +1,6 @@
 //! `trackmirror plan`: which data sets would go where. Nothing is changed.
 
-use crate::assess::{refusals_text, volsers};
+use crate::assess::{hint, refusals_text, volsers};
 use crate::output::{Answer, Table, count, error_value, limits};
 use crate::selection::{Opened, Sources, Targets, open};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ Code 8: something is refused; with --skip-refused 4, if others can be moved.";
 
 /// Say which data sets would go where, and change nothing
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "trackmirror plan [OPTIONS] <MASK>... --volume <FILE>... --target <FILE>...")]
 pub struct Arguments {
     #[command(flatten)]
     sources: Sources,
@@ -69,6 +69,7 @@ impl Proposal {
         for refusal in &self.refusals {
             text += &refusals_text(&refusal.reasons);
         }
+        text += hint(self.refusals.iter().flat_map(|refusal| &refusal.reasons));
         let tracks = count(self.plan.track_count(), "track");
         text + &format!(
             "\n{} to move, {tracks}; {} refused\n",
@@ -118,7 +119,8 @@ pub fn table(plan: &Plan, volumes: &Volumes) -> Table {
 fn addresses(data_set: &PlannedDataSet, volumes: &Volumes) -> String {
     const SHOWN: usize = 3;
     let shown = data_set.target_extents().take(SHOWN).filter_map(|(volser, extent)| {
-        volumes.get(&volser).map(|volume| limits(extent, &volume.geometry()))
+        let text = limits(extent, &volumes.get(&volser)?.geometry());
+        Some(if data_set.parts.len() > 1 { format!("{volser}:{text}") } else { text })
     });
     let mut text = shown.collect::<Vec<_>>().join(" ");
     if data_set.target_extents().count() > SHOWN {

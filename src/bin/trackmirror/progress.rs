@@ -53,6 +53,16 @@ impl Teller {
     }
 }
 
+impl Drop for Teller {
+    /// Whatever is told next does not go on in a line of progress.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if state.in_progress {
+            let _ = writeln!(std::io::stderr());
+        }
+    }
+}
+
 impl EventSink for Teller {
     fn event(&self, time: Duration, event: &Event) {
         self.tell_terminal(time, event);

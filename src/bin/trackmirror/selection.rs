@@ -10,7 +10,7 @@ use trackmirror::{DsMask, Error, Reason, Result, Volser};
 /// What is selected.
 #[derive(clap::Args)]
 pub struct Sources {
-    /// Data set names or masks (* one qualifier or a part of one, ** any number of them, % one character)
+    /// Names or masks, before --volume (* is a qualifier or a part of one, ** any number of them, % a character)
     #[arg(required = true, value_name = "MASK")]
     pub masks: Vec<DsMask>,
     /// The images of the volumes that the data sets are on

@@ -24,7 +24,7 @@ volumes: attributes, and each track with its records, wherever it lies. Nothing 
 
 /// Compare two copies of data sets track by track, addresses aside
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "trackmirror verify [OPTIONS] <MASK> --volume <FILE>... --target <FILE>...")]
 pub struct Arguments {
     /// Which data sets
     #[arg(value_name = "MASK")]

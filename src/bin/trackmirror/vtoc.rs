@@ -1,10 +1,12 @@
 //! `trackmirror vtoc`: what an administrator knows from a listing of the VTOC.
 
 use crate::attributes::{date, dsorg, recfm, space_unit, used_track_count};
+use crate::check::note_value;
 use crate::output::{Answer, Table, count, error_value, extent_value, limits, size};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
+use trackmirror::registry::{Note, read_notes};
 use trackmirror::volume::{Access, Volume, open_all};
 use trackmirror::vtoc::{DataSetDscbs, FreeSpace, Vtoc};
 use trackmirror::{DsMask, DsName, Error, Result};
@@ -70,6 +72,8 @@ struct Listing {
     vtoc: Vtoc,
     data_sets: Vec<(DsName, Result<DataSetDscbs>)>,
     free: Result<FreeSpace>,
+    /// Migrations of it that are not finished.
+    notes: Vec<Note>,
 }
 
 impl Listing {
@@ -79,7 +83,8 @@ impl Listing {
         let mut data_sets: Vec<_> = vtoc.data_sets().filter(|(name, _)| selected(name)).collect();
         data_sets.sort_by_key(|(name, _)| *name);
         let free = FreeSpace::of(&vtoc);
-        Ok(Listing { location: volume.location(), vtoc, data_sets, free })
+        let notes = volume.path().map(read_notes).transpose()?.unwrap_or_default();
+        Ok(Listing { location: volume.location(), vtoc, data_sets, free, notes })
     }
 
     fn is_damaged(&self) -> bool {
@@ -109,6 +114,9 @@ impl Listing {
             count(self.vtoc.extent.track_count, "track"),
             count(self.vtoc.dscbs.len() as u64, "DSCB"),
         );
+        for note in &self.notes {
+            writeln!(text, "unfinished migration: {note}").expect("a string takes everything");
+        }
         if self.data_sets.is_empty() {
             text.push_str("\nno data sets\n");
         } else {
@@ -208,6 +216,7 @@ impl Listing {
                 Err(error) => error_of(name, error),
             }).collect::<Vec<Value>>(),
             "free": free,
+            "unfinished_migrations": self.notes.iter().map(note_value).collect::<Vec<Value>>(),
         })
     }
 

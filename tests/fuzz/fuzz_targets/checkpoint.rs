@@ -42,7 +42,9 @@ fuzz_target!(|bytes: &[u8]| {
     decode::<Intent>(bytes);
     decode::<TranslateTable>(bytes);
     // A slot that checks, with any sections.
-    let mut slot = [&b"TMRCHKPT\0\0\0\x01\0\0\0\0\0\0\0\x01"[..], &(bytes.len() as u32).to_be_bytes()].concat();
+    let mut slot =
+        [&b"TMRCHKPT\0\0\0\x01\0\0\0\0\0\0\0\x01"[..], &(bytes.len() as u32).to_be_bytes()]
+            .concat();
     let crc = crc32c(crc32c(0, &slot), bytes);
     slot.extend(crc.to_be_bytes());
     slot.extend(bytes);

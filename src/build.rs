@@ -45,15 +45,25 @@ fn build(object: &Path) -> Result<(), String> {
         || !MACHINES.contains(&machine.as_str())
         || variable("CARGO_CFG_TARGET_POINTER_WIDTH") != "64"
     {
-        return Err(format!("it was built for {}, not for 64-bit Linux with glibc", variable("TARGET")));
+        return Err(format!(
+            "it was built for {}, not for 64-bit Linux with glibc",
+            variable("TARGET")
+        ));
     }
     let mut compiler = Command::new(variable("RUSTC"));
     compiler
         .args(["--crate-name", "trackmirror_monitor", "--crate-type", "cdylib"])
         .args(["--edition", "2024", "--target", &variable("TARGET")])
         .args(["-C", "opt-level=3", "-C", "codegen-units=1", "-C", "panic=abort"])
-        .args(["-C", "strip=symbols", "-C", "link-arg=-Wl,-z,now", "-C", "link-arg=-Wl,-z,nodelete"])
-        .args(["-D", "warnings"])
+        .args(["-C", "force-unwind-tables=yes"])
+        .args([
+            "-C",
+            "strip=symbols",
+            "-C",
+            "link-arg=-Wl,-z,now",
+            "-C",
+            "link-arg=-Wl,-z,nodelete",
+        ])
         .args(linking_flags())
         .arg("-o")
         .arg(object)
@@ -80,7 +90,8 @@ fn build(object: &Path) -> Result<(), String> {
 
 /// Those of the user's flags that say how to find and link libraries; others (warnings, coverage) are for his crate.
 fn linking_flags() -> Vec<String> {
-    const OPTIONS: [&str; 5] = ["linker=", "link-arg", "link-self-contained", "linker-flavor", "target-"];
+    const OPTIONS: [&str; 5] =
+        ["linker=", "link-arg", "link-self-contained", "linker-flavor", "target-"];
     let flags = variable("CARGO_ENCODED_RUSTFLAGS");
     let mut flags = flags.split('\x1f').filter(|flag| !flag.is_empty());
     let mut kept = Vec::new();

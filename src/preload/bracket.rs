@@ -81,10 +81,11 @@ impl Turn {
 
     #[cold]
     fn wait(&self, own: c_int) {
+        let _uncancelled = Uncancelled::always();
         let error = c::errno();
         for round in 1u32.. {
             let holder = self.0.load(Ordering::Relaxed);
-            let is_free = holder == 0 || round.is_multiple_of(256) && has_ended(holder);
+            let is_free = holder == 0 || round.is_multiple_of(64) && has_ended(holder);
             if is_free
                 && self
                     .0
@@ -133,15 +134,23 @@ pub fn expect_cancelling() {
     CANCELS.store(true, Ordering::Relaxed);
 }
 
-/// Keeps a thread from being cancelled in the middle of a bracket.
-struct Uncancelled(Option<c_int>);
+/// Keeps a thread from being cancelled in the middle of something.
+pub struct Uncancelled(Option<c_int>);
 
 impl Uncancelled {
+    /// For a bracket, which is too short to ask each time. A thread that is to be cancelled is so before it.
     #[inline]
     fn begin() -> Uncancelled {
         if !CANCELS.load(Ordering::Relaxed) {
             return Uncancelled(None);
         }
+        // SAFETY: it comes back, or the thread ends while nothing of ours is held.
+        unsafe { c::pthread_testcancel() };
+        Uncancelled::always()
+    }
+
+    /// For what takes longer.
+    pub fn always() -> Uncancelled {
         let mut old = 0;
         // SAFETY: it writes the word.
         unsafe { c::pthread_setcancelstate(c::PTHREAD_CANCEL_DISABLE, &raw mut old) };
@@ -240,9 +249,9 @@ fn lock_offset(seated: &Seated, kind: c_int) {
     let descriptor = image::area_descriptor(seated);
     let lock = &raw const lock as c::c_long;
     // SAFETY: the descriptor is ours, and the struct lives until the call returns.
-    while unsafe { next::fcntl(descriptor, c::F_OFD_SETLKW, lock) } == -1
-        && c::errno() == c::EINTR
-    {}
+    while unsafe { next::fcntl(descriptor, c::F_OFD_SETLKW, lock) } == -1 && c::errno() == c::EINTR
+    {
+    }
 }
 
 // Brackets.

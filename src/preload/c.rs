@@ -171,6 +171,9 @@ unsafe extern "C" {
     pub fn clock_gettime(clock: c_int, time: *mut timespec) -> c_int;
     pub fn poll(descriptors: *mut pollfd, count: c_ulong, timeout_ms: c_int) -> c_int;
     pub fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+    /// Ends the thread by unwinding it, if it is to be cancelled. Declared as all other functions that can do the same:
+    /// the frames of this object have nothing to drop then, and tables by which they are passed.
+    pub fn pthread_testcancel();
     pub fn pthread_atfork(
         prepare: Option<extern "C" fn()>,
         parent: Option<extern "C" fn()>,

@@ -4,7 +4,7 @@
 //! detached a volume is covered, and may attach it again. Only when another volume was put under the same inode meanwhile
 //! does the process take its leave, and registers anew.
 
-use crate::bracket::{Sought, Turn};
+use crate::bracket::{Sought, Turn, Uncancelled};
 use crate::c::{self, c_int};
 use crate::monitor::areas;
 use crate::monitor::file::{Opened, Trouble};
@@ -134,7 +134,8 @@ fn volser(file: &File, slot_size: usize) -> Option<[u8; 6]> {
         if *count == [0xFF; 8] {
             break;
         }
-        let (key_length, length) = (usize::from(count[5]), u16::from_be_bytes([count[6], count[7]]));
+        let (key_length, length) =
+            (usize::from(count[5]), u16::from_be_bytes([count[6], count[7]]));
         let data = behind.get(key_length..key_length + usize::from(length))?;
         if count[4] == 3 && data.len() >= 80 && data.starts_with(&[0xE5, 0xD6, 0xD3, 0xF1]) {
             return data[4..10].try_into().ok();
@@ -169,8 +170,7 @@ pub struct Seated {
     pub file: File,
 }
 
-static IMAGES: [AtomicPtr<Image>; IMAGES_MAX] =
-    [const { AtomicPtr::new(null_mut()) }; IMAGES_MAX];
+static IMAGES: [AtomicPtr<Image>; IMAGES_MAX] = [const { AtomicPtr::new(null_mut()) }; IMAGES_MAX];
 
 /// Things that are said only once of an image.
 #[derive(Clone, Copy)]
@@ -221,6 +221,7 @@ impl Image {
     /// Registers this process, a child of the one that was registered. Threads that come at the same moment may do it
     /// one after the other; all but the last give their seats up for nothing but their names.
     pub fn sit_anew(&self) -> Result<(), String> {
+        let _uncancelled = Uncancelled::always();
         let _registering = start::REGISTERING.take().ok_or("a signal handler came in between")?;
         let _busy = start::Busy::begin();
         if self.seated().seat.is_here() {
@@ -245,6 +246,15 @@ pub fn all() -> impl Iterator<Item = &'static Image> {
     (1..=IMAGES_MAX as u16).map_while(Image::of)
 }
 
+/// The table's entry for a file that does not look like an image any more, but is one that this process has open: it was
+/// made shorter, or its header overwritten.
+pub fn known(descriptor: c_int) -> Option<u16> {
+    let mut images = (1..).zip(all());
+    let (entry, _) = images.find(|(_, image)| image.is_behind(descriptor))?;
+    // If it is not open, another file may have got the inode.
+    table::leads_to(entry).then_some(entry)
+}
+
 /// The table's entry of an image.
 pub fn entry_of(image: &Image) -> u16 {
     let is_it = |other: &Image| std::ptr::eq(image, other);
@@ -253,6 +263,7 @@ pub fn entry_of(image: &Image) -> u16 {
 
 /// The table's entry for a file of this format, which is registered if it is not yet.
 pub fn enter(format: Format) -> Result<u16, String> {
+    let _uncancelled = Uncancelled::always();
     let _registering = start::REGISTERING.take().ok_or("a signal handler came in between")?;
     let _busy = start::Busy::begin();
     let (own, file) = (format.identity, (format.identity.device, format.identity.inode));

@@ -1,6 +1,6 @@
 //! The functions by which descriptors come into being, are duplicated, and end.
 
-use crate::bracket::{fail, say, tracked};
+use crate::bracket::{Uncancelled, fail, say, tracked};
 use crate::c::{self, c_char, c_int, c_long, c_uint, c_void};
 use crate::image::{self, Image, Recognised};
 use crate::start::{Busy, is_busy};
@@ -47,14 +47,13 @@ fn entry_of(descriptor: c_int) -> Result<u16, c_int> {
         c::EIO
     };
     match recognised {
-        Ok(Recognised::Other) => Ok(NONE),
-        Ok(Recognised::Unmovable(why)) => {
-            say(&["a CKD file is not monitored, because it cannot be moved from: ", why]);
-            Ok(NONE)
-        }
         Ok(Recognised::Image(format)) => image::enter(format).map_err(|why| refuse(&why)),
-        // A file that may be written but not even read.
-        Err(_) => Ok(NONE),
+        Ok(Recognised::Unmovable(why)) => Ok(image::known(descriptor).unwrap_or_else(|| {
+            say(&["a CKD file is not monitored, because it cannot be moved from: ", why]);
+            NONE
+        })),
+        // Also a file that may be written, but not even read.
+        Ok(Recognised::Other) | Err(_) => Ok(image::known(descriptor).unwrap_or(NONE)),
     }
 }
 
@@ -71,6 +70,7 @@ pub fn admit(descriptor: c_int) -> c_int {
     if !is_writable(descriptor) {
         return descriptor;
     }
+    let _uncancelled = Uncancelled::always();
     let error = c::errno();
     match entry_of(descriptor) {
         Ok(NONE) => {}
@@ -111,6 +111,7 @@ pub unsafe fn image_at(
     path: *const c_char,
     flags: c_int,
 ) -> Result<Option<&'static Image>, c_int> {
+    let _uncancelled = Uncancelled::always();
     let flags = flags & c::O_NOFOLLOW | c::O_RDONLY | c::O_NONBLOCK | c::O_CLOEXEC;
     let error = c::errno();
     // SAFETY: the path is the caller's; what is opened is closed again, and nobody else sees it.

@@ -30,8 +30,7 @@ pub unsafe extern "C" fn mmap64(
     offset: i64,
 ) -> *mut c_void {
     // SAFETY: as for the C library's function; so everywhere in this file.
-    let act =
-        |descriptor| unsafe { next::mmap64(start, length, access, kind, descriptor, offset) };
+    let act = |descriptor| unsafe { next::mmap64(start, length, access, kind, descriptor, offset) };
     let is_private = kind & c::MAP_TYPE == c::MAP_PRIVATE || kind & c::MAP_ANONYMOUS != 0;
     if is_private || table::get(descriptor) == NONE || is_busy() {
         return act(descriptor);
@@ -76,8 +75,19 @@ fn put_decimal(place: &mut [u8], descriptor: c_int) {
 pub unsafe extern "C" fn ioctl(descriptor: c_int, request: c_ulong, argument: c_long) -> c_int {
     // Cloning of files and ranges; older ways to allocate, punch and zero ranges; exchange of extents.
     const REFUSED: [c_ulong; 13] = [
-        0x4004_9409, 0x4020_940D, 0x4030_580A, 0x4030_580B, 0x4030_5824, 0x4030_5825, 0x4030_5828,
-        0x4030_5829, 0x4030_582A, 0x4030_582B, 0x4030_5839, 0xC0C0_586D, 0xC028_660F,
+        0x4004_9409,
+        0x4020_940D,
+        0x4030_580A,
+        0x4030_580B,
+        0x4030_5824,
+        0x4030_5825,
+        0x4030_5828,
+        0x4030_5829,
+        0x4030_582A,
+        0x4030_582B,
+        0x4030_5839,
+        0xC0C0_586D,
+        0xC028_660F,
     ];
     if table::get(descriptor) != NONE && !is_busy() && REFUSED.contains(&(request & 0xFFFF_FFFF)) {
         refuse(descriptor, Once::Cloned, "cloning into");
@@ -202,7 +212,11 @@ pub unsafe extern "C" fn io_submit(
     operations: *mut *mut c::iocb,
 ) -> c_int {
     unsafe {
-        if submits(count, operations) { -c::EINVAL } else { next::io_submit(context, count, operations) }
+        if submits(count, operations) {
+            -c::EINVAL
+        } else {
+            next::io_submit(context, count, operations)
+        }
     }
 }
 
@@ -309,7 +323,11 @@ pub unsafe extern "C" fn syscall(
                     return i64::from(fail::<c_int>(c::ENOSYS));
                 }
                 let descriptor = next::syscall(number, a, b, c, d, e, f);
-                if descriptor < 0 { descriptor } else { i64::from(opens::admit(descriptor as c_int)) }
+                if descriptor < 0 {
+                    descriptor
+                } else {
+                    i64::from(opens::admit(descriptor as c_int))
+                }
             }
             _ => match routed(number, [a, b, c, d, e, f]) {
                 Some(result) => result,
@@ -342,13 +360,23 @@ unsafe fn routed(call: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> Option<c_long
             }
             n::LSEEK => writes::lseek64(descriptor, b, c as c_int),
             n::COPY_FILE_RANGE => writes::copy_file_range(
-                descriptor, b as *mut _, c as c_int, d as *mut _, e as usize, f as c_uint,
+                descriptor,
+                b as *mut _,
+                c as c_int,
+                d as *mut _,
+                e as usize,
+                f as c_uint,
             ) as c_long,
             n::SENDFILE => {
                 writes::sendfile64(descriptor, b as c_int, c as *mut _, d as usize) as c_long
             }
             n::SPLICE => writes::splice(
-                descriptor, b as *mut _, c as c_int, d as *mut _, e as usize, f as c_uint,
+                descriptor,
+                b as *mut _,
+                c as c_int,
+                d as *mut _,
+                e as usize,
+                f as c_uint,
             ) as c_long,
             n::FALLOCATE => c_long::from(writes::fallocate64(descriptor, b as c_int, c, d)),
             n::FTRUNCATE => c_long::from(writes::ftruncate64(descriptor, b)),

@@ -1,6 +1,6 @@
 //! What is done when the program starts, and around a fork; and what all of this object shares.
 
-use crate::bracket::{Turn, say};
+use crate::bracket::{Turn, Uncancelled, say};
 use crate::c::{self, c_int};
 use crate::image::{self, Recognised};
 use crate::monitor::areas;
@@ -30,14 +30,17 @@ thread_local! {
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// As long as this lives, what this thread opens is ours.
-pub struct Busy(());
+/// As long as this lives, what this thread opens is ours, and it is not cancelled.
+pub struct Busy {
+    _uncancelled: Uncancelled,
+}
 
 impl Busy {
     /// Begins; there is never one inside another.
     pub fn begin() -> Busy {
+        let uncancelled = Uncancelled::always();
         BUSY.set(true);
-        Busy(())
+        Busy { _uncancelled: uncancelled }
     }
 }
 

@@ -36,9 +36,8 @@ unsafe extern "C" fn write(cookie: *mut c_void, buffer: *const c_char, length: u
     let mut done = 0;
     while done < length {
         // SAFETY: as above.
-        let count = unsafe {
-            writes::write(descriptor_of(cookie), buffer.add(done).cast(), length - done)
-        };
+        let count =
+            unsafe { writes::write(descriptor_of(cookie), buffer.add(done).cast(), length - done) };
         if count <= 0 {
             // An error of such a stream is told by having written less, never by a negative number.
             break;

@@ -71,10 +71,14 @@ fn look_at(path: &Path) -> Result<Option<OsString>> {
         return Ok(Some("/bin/sh".into()));
     }
     if !is_like_this_command(&head) {
-        return refuse("is a program for another kind of machine than this command, and loads no monitor");
+        return refuse(
+            "is a program for another kind of machine than this command, and loads no monitor",
+        );
     }
     if !has_loader(&file, &head).map_err(io)? {
-        return refuse("is a static program, which loads no monitor; use one that is linked dynamically");
+        return refuse(
+            "is a static program, which loads no monitor; use one that is linked dynamically",
+        );
     }
     Ok(None)
 }

@@ -236,6 +236,19 @@ fn assess_one(
     let mut elsewhere: Vec<Cataloged> = Vec::new();
     for (catalog, damage) in catalogs {
         let entry = match catalog.locate(&name) {
+            // The entry is that of the true name, and another data set may have it.
+            Ok(Some(entry)) if entry.name != name => {
+                data_set.refusals.push(refuse(
+                    Reason::EntryKind,
+                    format!(
+                        "{} takes the name for {}, by an alias; say that name, or delete the alias if another data set is \
+                         meant",
+                        catalog.name(),
+                        entry.name
+                    ),
+                ));
+                continue;
+            }
             Ok(Some(entry)) => entry,
             Ok(None) => continue,
             // It leaves the name to another catalog, which is asked too.

@@ -41,8 +41,9 @@ impl Day {
         loop {
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let length = if leap { 366 } else { 365 };
-            if days < length {
-                return Day { year, day: days as u16 + 1 };
+            // A clock that is wrong by thousands of years stays there.
+            if days < length || year == u16::MAX {
+                return Day { year, day: days.min(length - 1) as u16 + 1 };
             }
             days -= length;
             year += 1;
@@ -65,5 +66,17 @@ impl Day {
 impl std::fmt::Display for Day {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(&format!("{}.{:03}", self.year, self.day))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_clock_is_too_wrong() {
+        assert_eq!(Day::at(Duration::ZERO), Day { year: 1970, day: 1 });
+        assert_eq!(Day::at(Duration::MAX).year, u16::MAX);
+        assert_eq!(Day { year: 2156, day: 1 }.to_bytes(), [255, 0, 1]);
     }
 }

@@ -167,8 +167,12 @@ pub struct AllOf(pub Vec<Arc<dyn Enqueue>>);
 impl AllOf {
     /// Does it with each, whatever becomes of the others; the first error counts.
     fn each(&self, mut act: impl FnMut(&dyn Enqueue) -> Result<()>) -> Result<()> {
-        let results: Vec<Result<()>> = self.0.iter().map(|one| act(&**one)).collect();
-        results.into_iter().collect()
+        let mut result = Ok(());
+        for one in &self.0 {
+            let acted = act(&**one);
+            result = result.and(acted);
+        }
+        result
     }
 }
 

@@ -119,11 +119,7 @@ impl Migration {
                 ),
             ));
         }
-        let kept_as = plan
-            .data_sets
-            .iter()
-            .map(|data_set| kept_as(&host, data_set, &options))
-            .collect::<Result<Vec<_>>>()?;
+        let kept_as = kept_names(&host, &plan, &options)?;
         let released = Released { parts: vec![0; plan.data_sets.len()], current: None };
         Migration::check_volumes(&host, &plan, state_folder.as_deref())?;
         let stored =
@@ -395,6 +391,7 @@ impl Migration {
         let plan = self.plan();
         if self.state() == State::Quiesced {
             self.check_copied(Verb::Switch)?;
+            self.check_alone()?;
             for volser in plan.table()?.target_volsers() {
                 self.ports().volume(volser)?.flush()?;
             }
@@ -423,7 +420,16 @@ impl Migration {
                 });
             })?;
         }
-        plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))
+        plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))?;
+        self.check_alone()
+    }
+
+    /// That no emulator was started meanwhile that has one of the volumes.
+    fn check_alone(&self) -> Result<()> {
+        let volsers = touched(&self.plan).into_iter();
+        volsers
+            .filter_map(|volser| self.host.volumes.get(&volser))
+            .try_for_each(|v| v.check_alone())
     }
 
     /// Undoes a switch that did not reach its point of no return.
@@ -443,6 +449,7 @@ impl Migration {
     /// Releases the sources: the migration is complete.
     pub fn complete(&mut self) -> Result<()> {
         self.begin(Verb::Complete)?;
+        self.check_alone()?;
         let plan = self.plan();
         for (index, data_set) in plan.data_sets.iter().enumerate() {
             let first = usize::from(self.durable.lock().stored.released.parts[index]);
@@ -627,28 +634,37 @@ fn check_options(plan: &Plan, options: &MoveOptions) -> Result<()> {
     }
 }
 
-fn kept_as(
-    host: &Host,
-    data_set: &PlannedDataSet,
-    options: &MoveOptions,
-) -> Result<Option<DsName>> {
-    if !options.keep {
-        return Ok(None);
-    }
-    let mut names = BTreeSet::new();
-    for part in &data_set.assessment.parts {
-        for manager in host.space_of(&[part.volser])? {
-            names.extend(manager.read()?.data_sets().map(|(name, _)| name));
+/// The name under which each source is kept. It must be free on the source's volumes after the targets are there, too.
+fn kept_names(host: &Host, plan: &Plan, options: &MoveOptions) -> Result<Vec<Option<DsName>>> {
+    let targets = plan.data_sets.iter().flat_map(|data_set| &data_set.parts);
+    let mut names: BTreeSet<(Volser, DsName)> =
+        targets.map(|part| (part.volser, part.new.format1.name())).collect();
+    let mut kept_names = Vec::new();
+    for data_set in &plan.data_sets {
+        if !options.keep {
+            kept_names.push(None);
+            continue;
         }
+        let volsers: BTreeSet<Volser> =
+            data_set.assessment.parts.iter().map(|part| part.volser).collect();
+        for volser in &volsers {
+            for manager in host.space_of(&[*volser])? {
+                names.extend(manager.read()?.data_sets().map(|(name, _)| (*volser, name)));
+            }
+        }
+        let is_taken = |kept: &DsName| volsers.iter().any(|on| names.contains(&(*on, *kept)));
+        let kept = kept_name(data_set.assessment.name, is_taken).ok_or_else(|| {
+            Error::new(
+                Reason::NameExists,
+                "no name is left under which the source could be kept; scratch or rename the copies that were kept \
+                 earlier",
+            )
+            .of_data_set(data_set.assessment.name)
+        })?;
+        names.extend(volsers.iter().map(|on| (*on, kept)));
+        kept_names.push(Some(kept));
     }
-    let name = data_set.assessment.name;
-    kept_name(name, |kept| names.contains(kept)).map(Some).ok_or_else(|| {
-        Error::new(
-            Reason::NameExists,
-            "no name is left under which the source could be kept; scratch or rename the copies that were kept earlier",
-        )
-        .of_data_set(name)
-    })
+    Ok(kept_names)
 }
 
 /// Whether a source track is of this data set.

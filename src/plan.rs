@@ -361,20 +361,16 @@ fn plan_one(
     mode: Mode,
 ) -> Result<(Vec<PlannedPart>, bool)> {
     let candidates = candidates(data_set, targets)?;
-    let combining = match candidates.as_slice() {
-        [only] if data_set.parts.iter().any(|part| part.volser == targets[*only].volser) => {
-            if data_set.parts.len() > 1 {
-                return Err(Error::new(
-                    Reason::TargetIsSource,
-                    "extents are combined on a data set's own volume only if it lies on that one volume; give another \
-                     target",
-                )
-                .on_volume(targets[*only].volser));
-            }
-            true
-        }
-        _ => false,
-    };
+    // Candidates are all its own volumes, or none is.
+    let is_own = |volser| data_set.parts.iter().any(|part| part.volser == volser);
+    let combining = is_own(targets[candidates[0]].volser);
+    if combining && data_set.parts.len() > 1 {
+        return Err(Error::new(
+            Reason::TargetIsSource,
+            "extents are combined on a data set's own volume only if it lies on that one volume; give another target",
+        )
+        .on_volume(targets[candidates[0]].volser));
+    }
     let shape = Shape::of(data_set, targets[candidates[0]].geometry.heads());
     let space = match mode {
         Mode::OnePrimary => one_primary(&shape, targets, &candidates, PRIMARY_EXTENTS_MAX)?,

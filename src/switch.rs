@@ -165,11 +165,9 @@ fn target_entry(
         volumes.push(CatalogVolume { unit_type, volser: part.volser, file_sequence });
     }
     let dscb = cataloged.entry.dscb.and(targets.first()).map(|dscbs| dscbs.address.to_ttr());
-    Ok(CatalogEntry {
-        name: cataloged.entry.name,
-        volumes,
-        dscb: dscb.filter(|ttr| *ttr != [0; 3]),
-    })
+    let dscb = dscb.filter(|ttr| *ttr != [0; 3]);
+    let entry = CatalogEntry { name: cataloged.entry.name, volumes, dscb };
+    Ok(ports.catalog(&cataloged.catalog)?.as_held(entry))
 }
 
 /// Which copy the catalogs lead to.
@@ -179,7 +177,7 @@ pub enum Found {
     Source,
     /// Every entry points to the target.
     Target,
-    /// Some do and some do not.
+    /// Some do and some do not, or one is between the two steps of its change.
     Both,
 }
 
@@ -191,17 +189,16 @@ pub fn found(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Found> {
     let targets = target_dscbs(data_set, ports)?;
     for cataloged in &data_set.assessment.cataloged {
         let name = data_set.assessment.name;
-        let entry = ports.catalog(&cataloged.catalog)?.locate(&name)?;
-        if entry.as_ref() == Some(&cataloged.entry) {
+        let catalog = ports.catalog(&cataloged.catalog)?;
+        let entry = catalog.locate(&name)?;
+        let leads_to = |to: &CatalogEntry| entry.as_ref().is_some_and(|now| now.leads_as(to));
+        if entry.is_none() && catalog.recatalog_is_two_steps() {
+            // Between the two steps, on the way to one or the other.
+            (source, target) = (source + 1, target + 1);
+        } else if leads_to(&cataloged.entry) {
             source += 1;
-        } else if targets.is_some()
-            && entry
-                == Some(target_entry(
-                    data_set,
-                    cataloged,
-                    targets.as_deref().unwrap_or(&[]),
-                    ports,
-                )?)
+        } else if let Some(targets) = &targets
+            && leads_to(&target_entry(data_set, cataloged, targets, ports)?)
         {
             target += 1;
         } else {
@@ -248,13 +245,20 @@ pub fn recatalog(
     Ok(())
 }
 
-/// Makes every entry of a data set point to the source again.
+/// Makes every entry of a data set point to the source again. Where they all do, the target need not stand.
 pub fn back_out(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
-    let targets = targets_stand(data_set, ports)?;
     for cataloged in &data_set.assessment.cataloged {
-        let entry = target_entry(data_set, cataloged, &targets, ports)?;
         let catalog = ports.catalog(&cataloged.catalog)?;
-        if entry != cataloged.entry && catalog.locate(&entry.name)?.as_ref() == Some(&entry) {
+        let present = catalog.locate(&cataloged.entry.name)?;
+        if present.as_ref().is_some_and(|now| now.leads_as(&cataloged.entry)) {
+            continue;
+        }
+        let entry = target_entry(data_set, cataloged, &targets_stand(data_set, ports)?, ports)?;
+        let is_switched = match present {
+            Some(now) => now.leads_as(&entry),
+            None => catalog.recatalog_is_two_steps(),
+        };
+        if is_switched {
             catalog.recatalog(&entry, &cataloged.entry, ports.journal)?;
         }
     }
@@ -310,6 +314,9 @@ pub fn release(
         return Ok(false);
     }
     let (space, identity) = (ports.space(part.volser)?, part.identity());
+    if !data_set.combines {
+        source_is_left(data_set, ports)?;
+    }
     if data_set.combines {
         let placeholder = Identity::of(&targets_stand(data_set, ports)?[0]);
         begun();
@@ -337,6 +344,44 @@ pub fn release(
     Ok(true)
 }
 
+/// That users do not find the source any more, and find a target where an entry leads to it. After the switch that is so,
+/// unless a volume was restored to what it was before: then to give the source up would lose the data set.
+///
+/// A target that its owner deleted, renamed or moved since is none of our business.
+///
+/// Errors: [`Reason::EntryChanged`], [`Reason::TargetChanged`].
+fn source_is_left(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
+    let name = data_set.assessment.name;
+    let is_gone = || -> Result<bool> {
+        for part in &data_set.parts {
+            if ports.space(part.volser)?.find(&name)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let refuse = |reason, sentence: String| Err(Error::new(reason, sentence).of_data_set(name));
+    let mut is_at_target = data_set.assessment.cataloged.is_empty();
+    for Cataloged { catalog, entry, .. } in &data_set.assessment.cataloged {
+        let Some(present) = ports.catalog(catalog)?.locate(&name)? else { continue };
+        if present.volumes == entry.volumes {
+            let sentence = format!(
+                "its entry in {catalog} leads to the source again, so that the source is kept: if the target is right, \
+                 catalog it there, then resume"
+            );
+            return refuse(Reason::EntryChanged, sentence);
+        }
+        let planned = data_set.parts.iter().map(|part| part.volser);
+        is_at_target |= present.volumes.iter().map(|volume| volume.volser).eq(planned);
+    }
+    if is_at_target && is_gone()? {
+        let sentence = "the target is not there any more, so that the source is kept: see what became of its volume, and \
+                        correct the catalog";
+        return refuse(Reason::TargetChanged, sentence.into());
+    }
+    Ok(())
+}
+
 /// Whether an entry leads to the target's volumes, whatever is allocated there.
 pub fn leads_to_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<bool> {
     if data_set.combines {
@@ -354,9 +399,49 @@ pub fn leads_to_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<b
     Ok(false)
 }
 
+/// That the target is not the one copy of its data set that is left, as it may be for a state that is older than what
+/// was done: a copy of a state folder, restored later.
+///
+/// Error: [`Reason::EntryChanged`], [`Reason::SourceChanged`].
+fn target_is_spare(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
+    let name = data_set.assessment.name;
+    let refuse = |reason, sentence| Err(Error::new(reason, sentence).of_data_set(name));
+    if leads_to_target(data_set, ports)? {
+        return refuse(
+            Reason::EntryChanged,
+            "a catalog leads to the target, so that it is not scratched; make its entry lead to the source first",
+        );
+    }
+    if data_set.combines {
+        return Ok(());
+    }
+    let mut is_source_gone = false;
+    for part in &data_set.assessment.parts {
+        is_source_gone |= ports.space(part.volser)?.find(&name)?.is_none();
+    }
+    let mut is_whole = true;
+    for part in &data_set.parts {
+        is_whole &= match find_target(part, ports) {
+            Err(error) if error.reason() == Reason::TargetChanged => true,
+            found => found?.is_some(),
+        };
+    }
+    if is_source_gone && is_whole {
+        return refuse(
+            Reason::SourceChanged,
+            "the source is gone, and the target may be the only copy, so that it is not scratched; see what it is, and \
+             scratch it yourself if it is not needed",
+        );
+    }
+    Ok(())
+}
+
 /// Scratches whatever of a target is allocated: the migration is given up. A data set that somebody else has under the
 /// target's name is left alone.
+///
+/// Errors: [`Reason::EntryChanged`], [`Reason::SourceChanged`] if the target may be the only copy.
 pub fn release_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
+    target_is_spare(data_set, ports)?;
     for part in &data_set.parts {
         match find_target(part, ports) {
             Ok(Some(found)) => {
@@ -373,14 +458,19 @@ pub fn release_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()
 }
 
 /// Makes every track that does not check an empty one: the copy to it was interrupted, and free space is to be readable.
+/// A track that the disk refuses again and again stays as it is: it must not keep the migration from its end.
 fn mend(volume: &dyn Volume, extents: &[Extent]) -> Result<()> {
     let mut slot = vec![0; volume.slot_size()];
     for track in
         extents.iter().flat_map(|extent| (0..extent.track_count).map(|n| extent.first.plus(n)))
     {
-        volume.read(track, &mut slot)?;
-        if track::check(&slot, volume.place(track)).is_err() {
-            write_empty(volume, Extent::new(track, 1), NullFormat::Empty)?;
+        let read = volume.read(track, &mut slot);
+        if read.and_then(|()| track::check(&slot, volume.place(track)).map(drop)).is_ok() {
+            continue;
+        }
+        let empty = || write_empty(volume, Extent::new(track, 1), NullFormat::Empty);
+        if let Err(error) = empty().or_else(|_| empty()) {
+            log::warn!("a track that is freed stays as it is: {error}");
         }
     }
     volume.flush()

@@ -703,7 +703,10 @@ fn an_area_belongs_to_one_volume() {
     let path = first.path().unwrap().to_path_buf();
     assert_eq!(path.file_name().unwrap(), "area-1-2");
     let mode = fs::metadata(&path).unwrap();
-    assert_eq!((mode.mode() & 0o777, mode.len()), (0o600, Area::byte_count(TRACKS) as u64));
+    assert_eq!(
+        (mode.mode() & 0o777, mode.len()),
+        (0o600, Area::byte_count(TRACKS).unwrap() as u64)
+    );
     assert!(mode.blocks() * 512 >= mode.len(), "its space is there");
     let other = Identity { volser: [0xC1; 6], track_count: 20_000, ..identity() };
     let image = Image::register(&first, "WRITER", Kind::Brackets).unwrap();

@@ -5,7 +5,9 @@
 mod support;
 
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -203,6 +205,24 @@ fn a_wrong_command_is_refused_with_8() {
 }
 
 #[test]
+fn the_code_is_told_where_nobody_reads() {
+    for verb in ["vtoc", "status"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let arguments: &[&str] =
+            if verb == "vtoc" { &[verb, "nowhere"] } else { &[verb, "--state", "nowhere"] };
+        let mut command = support::trackmirror();
+        let status = command
+            .args(arguments)
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer)
+            .status()
+            .unwrap();
+        assert!(matches!(status.code(), Some(8 | 12)), "{verb}: {status}");
+    }
+}
+
+#[test]
 fn a_new_volume_is_empty_sound_private_and_never_overwrites() {
     let world = World { folder: support::folder() };
     let words = ["init", "a.ckd", "--device", "3390", "--cylinders", "40", "--volser", "vol001"];
@@ -326,6 +346,9 @@ fn a_wrong_command_answers_in_json_if_asked_to() {
         assert_eq!((&value["code"], &value["error"]["name"]), (&8.into(), &"BadRequest".into()));
         assert!(!value["error"]["sentence"].as_str().unwrap().is_empty());
     }
+    let mut command = world.command(&["--json", "plan", "--volume", "x"]);
+    let no_text: &OsStr = OsStrExt::from_bytes(b"A\xFF");
+    Answer::from(command.arg(no_text).output().unwrap()).expect(8);
 }
 
 #[test]

@@ -302,7 +302,8 @@ fn kill_everywhere(hows: &[How], again: bool) {
             }
             check_left(&world, &before, how);
             if again {
-                let mut command = if at % 2 == 0 { world.migrate() } else { world.resume() };
+                let mut command =
+                    if at.is_multiple_of(2) { world.migrate() } else { world.resume() };
                 kill(&mut command, &world, 1 + at * 7 % 40, hows[at as usize / 2 % hows.len()]);
                 check_left(&world, &before, How::Torn);
             }
@@ -361,7 +362,8 @@ fn killed_when_it_is_given_up() {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
         let (code, text) = run(&mut terminate());
-        assert_eq!(code, 0, "call {at}, {how:?}: {text}");
+        let was_over = text.contains("there is nothing to give up");
+        assert!(code == 0 || was_over && code == 8, "call {at}, {how:?}: {text}");
         let (code, text) = run(&mut world.check());
         assert_eq!(code, 0, "call {at}, {how:?}: {text}");
         assert_eq!(world.left_over(), Vec::<String>::new());

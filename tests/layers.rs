@@ -22,8 +22,7 @@ const LAYERS: &[(u32, &[&str])] = &[
 ];
 
 /// What every build needs; all else is optional.
-const DEPENDENCIES: &[&str] =
-    &["bitvec", "crossbeam-channel", "libc", "log", "parking_lot", "thiserror"];
+const DEPENDENCIES: &[&str] = &["bitvec", "libc", "log", "parking_lot", "thiserror"];
 
 /// What is no part of the library: its list, the command, the monitor that is loaded into programs, how that is built.
 const OUTSIDE: &[&str] = &["lib", "bin", "preload", "build"];

@@ -14,7 +14,7 @@ use trackmirror::Reason;
 use trackmirror::geometry::Track;
 use trackmirror::volume::ckd::CkdVolume;
 use trackmirror::volume::locks::other_writers;
-use trackmirror::volume::{Access, Lock, VolumeExt, open, open_all};
+use trackmirror::volume::{Access, Lock, Volume, VolumeExt, open, open_all};
 
 #[test]
 fn a_compressed_image_that_is_written_while_it_is_read_is_told() {
@@ -171,4 +171,20 @@ fn no_volume_is_given_twice() {
         Reason::NoSuchFile,
         &["none"],
     );
+}
+
+#[test]
+fn who_begins_to_write_afterwards_is_found_when_it_is_asked() {
+    let folder = support::folder();
+    let path = made(folder.path(), "VOL001", "2314", 2);
+    let volume = CkdVolume::open(&path, Access::Exclusive).unwrap();
+    volume.check_alone().unwrap();
+    let writer = Writer::of(&path);
+    assert_refused(
+        volume.check_alone(),
+        Reason::VolumeInUse,
+        &["MADE01", "sleep", &writer.process()],
+    );
+    drop(writer);
+    volume.check_alone().unwrap();
 }

@@ -14,10 +14,16 @@ use support::{assert_refused, copy_sparse, made};
 use tempfile::TempDir;
 use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
+use trackmirror::checkpoint::MemoryStore;
 use trackmirror::dscb::Format1;
 use trackmirror::enqueue::{AllOf, Enqueue, NobodyElse};
 use trackmirror::geometry::{Device, Extent, Track};
+use trackmirror::host::Host;
+use trackmirror::migrate::{Migration, MoveOptions, Selection, propose};
 use trackmirror::operator::{CommandCatalog, CommandEnqueue, CommandSpaceManager, OperatorCommand};
+use trackmirror::plan::Mode;
+use trackmirror::state::{State, Verb};
+use trackmirror::volume::ckd::CkdVolume;
 use trackmirror::volume::intent::NoJournal;
 use trackmirror::volume::{self, Access, Volume};
 use trackmirror::vtoc::manager::VtocSpaceManager;
@@ -154,7 +160,7 @@ fn a_recatalog_is_handed_over_and_seen() {
     let world = World::new();
     states(&world);
     let catalog = world.catalog(world.command(&world.become_state("after")));
-    assert!(catalog.recatalog_is_two_steps());
+    assert!(catalog.recatalog_is_two_steps() && catalog.is_delegated());
     assert_eq!(catalog.name(), "SYSCTLG on MADE01");
     catalog.recatalog(&source(), &target(), &NoJournal).unwrap();
     assert_eq!(
@@ -350,6 +356,7 @@ fn what_cannot_be_handed_over_is_refused() {
     let world = World::new();
     let space = world.space(world.command("true"));
     space.check_writable().unwrap();
+    assert!(space.is_delegated());
     let (of, other) = (identity(&world, "TEST.DATA"), identity(&world, LONG));
     let format1 = Format1::new(name("A"));
     let new = NewDataSet { format1, extents: vec![Extent::new(Track(60), 1)] };
@@ -369,7 +376,7 @@ fn another_volume_under_the_same_file_is_not_taken_for_it() {
     let space = world.space(world.command("true"));
     fs::remove_file(&world.image).unwrap();
     let other = support::geometry("2311", 20);
-    volume::ckd::CkdVolume::create(&world.image, other, support::volser("OTHER1")).unwrap();
+    CkdVolume::create(&world.image, other, support::volser("OTHER1")).unwrap();
     assert_refused(space.read(), Reason::IdentityChanged, &["MADE01", "OTHER1"]);
 }
 
@@ -455,4 +462,111 @@ fn a_name_that_is_no_name_reaches_no_command() {
     let catalog = world.catalog(world.command("true"));
     assert!(catalog.add(&from, &NoJournal).is_err());
     assert_eq!(world.call_count(), 0);
+}
+
+/// A volume of its own, with a VTOC.
+fn volume_named(world: &World, volser: &str) -> Arc<dyn Volume> {
+    let (file, serial) = (world.file(volser), support::volser(volser));
+    let volume = CkdVolume::create(&file, support::geometry("2311", 10), serial).unwrap();
+    init::initialize(&volume, serial, None, "").unwrap();
+    Arc::new(volume)
+}
+
+/// A migration of TEST.MOVE from OLD001 to NEW001, up to its switch. Its catalog is on an attached volume, whose system
+/// goes from state to state as the file `steps` tells it, one line for each call.
+fn migration_before_its_switch(world: &World, steps: &[&str]) -> Migration {
+    let (old, new) = (volume_named(world, "OLD001"), volume_named(world, "NEW001"));
+    let mut format1 = Format1::new(name("TEST.MOVE"));
+    format1.set_first_volser(old.volser());
+    format1.set_volume_sequence(1);
+    format1.set_creation_date([76, 0, 100]);
+    format1.set_dsorg(Format1::DSORG_PS);
+    format1.set_recfm(0x90);
+    format1.set_blksize(800);
+    format1.set_lrecl(80);
+    format1.set_scal1(0x80);
+    format1.set_indicators(Format1::DSIND_LAST_VOLUME);
+    let extents = vec![Extent::new(Track(20), 3)];
+    let space = VtocSpaceManager::new(old.clone());
+    let made = space.allocate(&NewDataSet { format1, extents }, &NoJournal).unwrap();
+
+    let volume = |volser: &str| CatalogVolume {
+        unit_type: Device::named("2311").unwrap().unit_type(),
+        volser: support::volser(volser),
+        file_sequence: 0,
+    };
+    let before = CatalogEntry {
+        name: name("TEST.MOVE"),
+        volumes: vec![volume("OLD001")],
+        dscb: Some(made.address.to_ttr()),
+    };
+    // What the system writes by itself has no address of an F1.
+    let again = CatalogEntry { dscb: None, ..before.clone() };
+    let after = CatalogEntry { volumes: vec![volume("NEW001")], ..again.clone() };
+    world.cataloged("source", |catalog| catalog.add(&again, &NoJournal).unwrap());
+    world.cataloged("target", |catalog| catalog.add(&after, &NoJournal).unwrap());
+    copy_sparse(&world.image, &world.file("neither"));
+    edit(&world.image, |volume| {
+        let catalog = CvolCatalog::find_on(volume).unwrap().unwrap();
+        catalog.add(&before, &NoJournal).unwrap();
+    });
+
+    fs::write(world.file("steps"), steps.join("\n") + "\n").unwrap();
+    let next = format!(
+        "step=$(head -n 1 steps) && sed -i 1d steps && cat $step > {}",
+        world.image.display()
+    );
+    let command = OperatorCommand { look_limit: Duration::from_secs(1), ..world.command(&next) };
+    let mut host = Host::of_volumes(vec![old, new]).unwrap();
+    host.catalogs.push(Arc::new(world.catalog(command)));
+    let attached = volume::open(&world.image, Access::MonitoredWrite).unwrap();
+    host.volumes.insert(attached.volser(), attached);
+    let masks = ["TEST.MOVE".parse().unwrap()];
+    let (sources, targets) = ([support::volser("OLD001")], [support::volser("NEW001")]);
+    let selection = Selection {
+        masks: &masks,
+        sources: &sources,
+        targets: &targets,
+        mode: Mode::default(),
+        uncataloged: false,
+    };
+    let (plan, refusals) = propose(&host, &selection).unwrap();
+    assert!(refusals.is_empty(), "{refusals:?}");
+    let options = MoveOptions::default();
+    let mut migration = Migration::new(host, plan, options, MemoryStore::default(), None).unwrap();
+    while let Some(verb) = migration.next_verb().filter(|verb| *verb != Verb::Switch) {
+        migration.perform(verb, 10).unwrap();
+    }
+    assert_eq!(migration.state(), State::Quiesced);
+    migration
+}
+
+fn is_on(world: &World, volser: &str) -> bool {
+    let catalog = CvolCatalog::find_on(world.volume()).unwrap().unwrap();
+    let entry = catalog.locate(&name("TEST.MOVE")).unwrap().unwrap();
+    entry.volumes[0].volser == support::volser(volser)
+}
+
+#[test]
+fn a_migration_goes_on_between_the_two_steps_of_its_catalog() {
+    let world = World::new();
+    let mut migration = migration_before_its_switch(&world, &["neither", "target"]);
+    let words = ["TEST.MOVE is uncataloged", "MADE01"];
+    assert_refused(migration.switch(), Reason::ChangeNotSeen, &words);
+    assert_eq!(migration.state(), State::Switching);
+    migration.switch().unwrap();
+    assert!(is_on(&world, "NEW001"));
+    migration.complete().unwrap();
+    assert_eq!(world.call_count(), 2);
+}
+
+#[test]
+fn a_migration_backs_out_from_between_the_two_steps_of_its_catalog() {
+    let world = World::new();
+    let mut migration = migration_before_its_switch(&world, &["neither", "source"]);
+    assert_refused(migration.switch(), Reason::ChangeNotSeen, &["TEST.MOVE is uncataloged"]);
+    migration.back_out().unwrap();
+    assert_eq!(migration.state(), State::Mirrored);
+    assert!(is_on(&world, "OLD001"));
+    assert!(world.input(1).starts_with(" CATLG DSNAME=TEST.MOVE,VOL=2311=OLD001,"));
 }

@@ -36,6 +36,7 @@ fn volume() -> Arc<dyn SpaceManager> {
 enum Says {
     Nothing,
     On(&'static str),
+    Alias,
     AskCatalogOn(&'static str),
     Unknown,
 }
@@ -57,6 +58,11 @@ impl Catalog for Told {
             Says::Nothing => Ok(None),
             Says::AskCatalogOn(other) => kind(other),
             Says::Unknown => kind(self.0),
+            Says::Alias => {
+                let name = DsName::parse("TRUE.DATA")?;
+                let said = Told(self.0, Says::On("VOL001")).locate(&name)?;
+                Ok(said.map(|entry| CatalogEntry { name, ..entry }))
+            }
             Says::On(on) => {
                 let volser = volser(on);
                 let volume =
@@ -112,4 +118,11 @@ fn a_name_that_is_left_to_a_catalog_that_is_not_given_is_refused() {
     let refers = [("CAT001", Says::AskCatalogOn("CAT002")), ("CAT003", Says::Nothing)];
     assert_eq!(assessed(&refers, true), (vec![], vec![Reason::EntryKind]));
     assert_eq!(assessed(&[("CAT001", Says::Unknown)], true), (vec![], vec![Reason::EntryKind]));
+}
+
+#[test]
+fn a_name_that_is_an_alias_is_not_moved_with_the_entry_of_another_data_set() {
+    let catalogs = [("CAT001", Says::Alias), ("CAT002", Says::On("VOL001"))];
+    assert_eq!(assessed(&catalogs, false), (vec!["CAT002".into()], vec![Reason::EntryKind]));
+    assert_eq!(assessed(&catalogs[..1], true), (vec![], vec![Reason::EntryKind]));
 }

@@ -247,6 +247,11 @@ impl Catalog for CvolCatalog {
         locate().map_err(|error: Error| error.of_data_set(*name))
     }
 
+    /// An entry with volume control blocks has no place for the address of an F1.
+    fn as_held(&self, entry: CatalogEntry) -> CatalogEntry {
+        CatalogEntry { dscb: dscb_that_fits(&entry.volumes, entry.dscb), ..entry }
+    }
+
     /// Aliases and names that lie in other catalogs are left out.
     fn list(&self, mask: &DsMask) -> Result<Vec<CatalogEntry>> {
         let _held = self.volume.lock(Lock::Catalog)?;

@@ -94,6 +94,11 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// of that other one.
     fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>>;
 
+    /// An entry as this catalog holds it, and gives it back: without what it has no place for.
+    fn as_held(&self, entry: CatalogEntry) -> CatalogEntry {
+        entry
+    }
+
     /// Every entry that the mask selects, by name.
     fn list(&self, mask: &DsMask) -> Result<Vec<CatalogEntry>>;
 
@@ -113,6 +118,12 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// leads nowhere. Openers must be held through it, and a name that is found uncataloged after a crash is one whose
     /// first step is done: the same change again does the second.
     fn recatalog_is_two_steps(&self) -> bool {
+        false
+    }
+
+    /// Whether another system makes the changes, so that nothing is written through this process's volume: it need not
+    /// be open for writing.
+    fn is_delegated(&self) -> bool {
         false
     }
 

@@ -17,8 +17,9 @@ impl Migration {
     /// Opens a migration that was interrupted: the change inside which it was interrupted is done, and nothing else. It
     /// can be [terminated](Migration::terminate) then, or [taken up](Migration::take_up).
     ///
-    /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`]; [`Reason::IntentConflict`] if somebody else changed
-    /// the same blocks: then nothing is touched.
+    /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`]; [`Reason::UnfinishedMigration`] if nothing was done
+    /// yet, and another one has begun on the same volumes; [`Reason::IntentConflict`] if somebody else changed the same
+    /// blocks: then nothing is touched.
     pub fn open(
         host: Host,
         store: impl CheckpointStore + 'static,
@@ -34,6 +35,10 @@ impl Migration {
         let durable = Durable::load(checkpoint, sections)?;
         let state = durable.stored.state;
         let migration = Migration::over(host, durable, state_folder);
+        if state == State::Planned {
+            // It may have ended before its notes were written, so that another one took the volumes.
+            Migration::check_volumes(&migration.host, &migration.plan, migration.notes.as_deref())?;
+        }
         migration.host.tell(&Event::Resumed { state });
         migration.settle()?;
         if state.is_ended() {
@@ -82,7 +87,7 @@ impl Migration {
     /// it.
     pub(super) fn begin(&self, verb: Verb) -> Result<()> {
         self.state().check(verb)?;
-        if !self.is_taken_up && !matches!(verb, Verb::Terminate | Verb::BackOut) {
+        if !self.is_taken_up && verb != Verb::Terminate {
             return Err(Error::new(
                 Reason::WrongState,
                 format!("the migration was interrupted; take it up before {verb}"),

@@ -109,11 +109,7 @@ impl Area {
 
     /// A new area in the memory of this process, for writers that are all in it.
     pub fn in_process(identity: Identity) -> Result<Area> {
-        let shape = Shape::new(identity.track_count);
-        if !shape.is_sound() {
-            let count = identity.track_count;
-            return Err(Error::new(Reason::AreaDamaged, format!("no volume has {count} tracks")));
-        }
+        let shape = file::new_shape(&identity).map_err(|t| error_of(t, &identity))?;
         Area::in_memory(Memory::heap(shape.word_count()), Locks::local(), identity)
     }
 
@@ -123,9 +119,9 @@ impl Area {
         Ok(Area { opened: Arc::new(opened.map_err(|t| error_of(t, &identity))?) })
     }
 
-    /// How many bytes the area of a volume with so many tracks has.
-    pub fn byte_count(track_count: u32) -> usize {
-        Shape::new(track_count).word_count() * 8
+    /// How many bytes the area of a volume with so many tracks has; `None` if no volume has so many.
+    pub fn byte_count(track_count: u32) -> Option<usize> {
+        Shape::new(track_count).map(|shape| shape.word_count() * 8)
     }
 
     /// The area's id. A migration that finds another one than before must take all tracks for changed.
@@ -150,7 +146,7 @@ impl Area {
 
     /// Every image that ever registered and whose record was not needed for another one.
     pub fn images(&self) -> Vec<ImageReport> {
-        let indexes = 0..self.opened.shape.image_capacity;
+        let indexes = 0..self.opened.shape.image_capacity();
         indexes.filter_map(|index| self.image_report(index)).collect()
     }
 
@@ -168,7 +164,7 @@ impl Area {
             standing = if kind == Kind::Remote { Standing::Silent } else { Standing::Dead };
         }
         let (mut slots_in_use, mut write_count) = (0, get(image::NOTED));
-        for number in 0..self.opened.shape.slot_capacity {
+        for number in 0..self.opened.shape.slot_capacity() {
             let get = |word| flow.slot(index, number, word).load(Ordering::Acquire);
             slots_in_use += u32::from(get(slot::RANGE) != 0);
             write_count = write_count.wrapping_add(get(slot::ENDED));
@@ -232,7 +228,7 @@ impl Area {
     /// changed tracks. Gives back the names of those that died, with what they had in flight.
     pub fn reap(&self) -> Result<Vec<(String, Reaped)>> {
         let mut buried = Vec::new();
-        for index in 0..self.opened.shape.image_capacity {
+        for index in 0..self.opened.shape.image_capacity() {
             let name = seat::name_text(seat::name_at(&self.opened, index));
             let reaped = seat::bury_if_dead(&self.opened, index);
             buried.extend(reaped.map_err(|t| self.trouble(t))?.map(|reaped| (name, reaped)));
@@ -244,14 +240,14 @@ impl Area {
     fn reap_threads(&self) -> Result<()> {
         let (flow, shape) = (self.opened.flow(), &self.opened.shape);
         let held_by_threads = |index: usize| {
-            (0..shape.slot_capacity).filter_map(move |number| {
+            (0..shape.slot_capacity()).filter_map(move |number| {
                 let get = |word| flow.slot(index, number, word).load(Ordering::Acquire);
                 let (range, holder) = (get(slot::RANGE), get(slot::HOLDER));
                 (range != 0 && holder != 0).then_some((number, range, holder))
             })
         };
         let namespace = map::pid_namespace();
-        for index in 0..shape.image_capacity {
+        for index in 0..shape.image_capacity() {
             let get = |word| flow.image(index, word).load(Ordering::Acquire);
             if get(image::PID_NAMESPACE) != namespace || namespace == 0 {
                 continue;
@@ -321,7 +317,7 @@ impl Area {
     fn find(&self, name: &str) -> Result<(usize, u64)> {
         let flow = self.opened.flow();
         let words = seat::name_words(name);
-        let mut indexes = 0..self.opened.shape.image_capacity;
+        let mut indexes = 0..self.opened.shape.image_capacity();
         let found = indexes.find_map(|index| {
             let state = flow.image(index, image::STATE).load(Ordering::Acquire);
             let same = words == Some(seat::name_at(&self.opened, index));
@@ -351,7 +347,7 @@ impl Area {
                 is_owned: held.unwrap_or(true),
             })
         };
-        (0..self.opened.shape.subscription_capacity).filter_map(report).collect()
+        (0..self.opened.shape.subscription_capacity()).filter_map(report).collect()
     }
 
     /// How many migrations want changes now.

@@ -74,8 +74,8 @@ impl Opened {
         let io = |e| Trouble::Io("cannot make an id".into(), e);
         let words = memory.words();
         if words.iter().take(layout::HEADER_WORDS).all(|word| word.load(Ordering::Relaxed) == 0) {
-            let shape = Shape::new(identity.track_count);
-            if !shape.is_sound() || words.len() != shape.word_count() {
+            let shape = new_shape(&identity)?;
+            if words.len() != shape.word_count() {
                 let needed = shape.word_count();
                 return Err(Trouble::Damaged(format!(
                     "{} words of memory for a monitor area that needs {needed}",
@@ -94,14 +94,11 @@ impl Opened {
     /// Opens the area of this volume in the file, or makes it.
     pub fn in_file(path: &Path, mode: u32, identity: Identity) -> Result<Opened, Trouble> {
         let io = |e| Trouble::Io(format!("the monitor area {}", path.display()), e);
-        if !Shape::new(identity.track_count).is_sound() {
-            let count = identity.track_count;
-            return Err(Trouble::Damaged(format!("no volume has {count} tracks")));
-        }
+        let shape = new_shape(&identity)?;
         for _ in 0..ATTEMPTS {
             match open(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let made = Made::new(path, mode, &identity).map_err(io)?;
+                    let made = Made::new(path, mode, &shape, &identity).map_err(io)?;
                     match std::fs::hard_link(&made.path, path) {
                         Ok(()) => return made.opened(path),
                         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -172,14 +169,14 @@ impl Opened {
                 path.display()
             )));
         }
-        let made = Made::new(path, mode, identity).map_err(io)?;
+        let made = Made::new(path, mode, &new_shape(identity)?, identity).map_err(io)?;
         std::fs::rename(&made.path, path).map_err(io)?;
         made.opened(path).map(Some)
     }
 
     /// Whether an image lives in it, or a subscription of this boot.
     fn is_used(&self) -> io::Result<bool> {
-        for index in 0..self.shape.image_capacity {
+        for index in 0..self.shape.image_capacity() {
             if self.locks.is_held(image_byte(index))? {
                 return Ok(true);
             }
@@ -189,7 +186,7 @@ impl Opened {
             flow.subscription(index, subscription::STATE).load(Ordering::Acquire)
                 == subscription::FREE
         };
-        Ok(self.boot == map::boot_id() && !(0..self.shape.subscription_capacity).all(is_free))
+        Ok(self.boot == map::boot_id() && !(0..self.shape.subscription_capacity()).all(is_free))
     }
 
     /// Whether its name still leads to it.
@@ -234,6 +231,12 @@ impl Opened {
     }
 }
 
+/// The shape of a new area.
+pub fn new_shape(identity: &Identity) -> Result<Shape, Trouble> {
+    let count = identity.track_count;
+    Shape::new(count).ok_or_else(|| Trouble::Damaged(format!("no volume has {count} tracks")))
+}
+
 /// The lock of an image.
 pub fn image_byte(index: usize) -> u64 {
     IMAGE_BYTE + index as u64
@@ -252,8 +255,9 @@ fn open(path: &Path) -> io::Result<File> {
 fn map_checked(file: &File, path: &Path) -> Result<Memory, Trouble> {
     let io = |e| Trouble::Io(format!("the monitor area {}", path.display()), e);
     let metadata = file.metadata().map_err(io)?;
-    let largest = Shape { image_capacity: 1024, slot_capacity: 1024, ..Shape::new(1 << 30) };
-    let length_max = largest.word_count() as u64 * 8;
+    let (tracks, capacity) = (layout::TRACK_COUNT_MAX, layout::CAPACITY_MAX);
+    let largest = Shape::with(tracks, capacity, capacity, 8);
+    let length_max = largest.map_or(0, |largest| largest.word_count() as u64 * 8);
     if !metadata.is_file() || metadata.len() == 0 || !metadata.len().is_multiple_of(8) {
         return Err(Trouble::Damaged(format!("{} is no monitor area", path.display())));
     }
@@ -271,7 +275,7 @@ struct Made {
 }
 
 impl Made {
-    fn new(path: &Path, mode: u32, identity: &Identity) -> io::Result<Made> {
+    fn new(path: &Path, mode: u32, shape: &Shape, identity: &Identity) -> io::Result<Made> {
         let id = map::random_id()?;
         let mut name = path.as_os_str().to_owned();
         name.push(format!("-new-{:016x}", id[1]));
@@ -283,7 +287,7 @@ impl Made {
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
             .open(&made_path)?;
-        let filled = fill(&mut file, &Shape::new(identity.track_count), identity, id)
+        let filled = fill(&mut file, shape, identity, id)
             .and_then(|memory| file.set_permissions(Permissions::from_mode(mode)).map(|()| memory));
         match filled {
             Ok(memory) => Ok(Made { path: made_path, file, memory }),

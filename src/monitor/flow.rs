@@ -158,7 +158,7 @@ impl<'a> Flow<'a> {
     /// `None` if there are fewer words than the shape has.
     #[inline]
     pub fn new(words: &'a [AtomicU64], shape: &'a Shape) -> Option<Flow<'a>> {
-        (shape.is_sound() && words.len() >= shape.word_count()).then_some(Flow { words, shape })
+        (words.len() >= shape.word_count()).then_some(Flow { words, shape })
     }
 
     /// A word of the header.
@@ -188,7 +188,7 @@ impl<'a> Flow<'a> {
     #[inline]
     pub fn map(&self, subscription: usize, map: Map) -> SharedBits<'a> {
         let words = &self.words[self.shape.bitmap_at(subscription, map)..];
-        SharedBits::new(words, self.shape.track_count).expect("the shape was checked")
+        SharedBits::new(words, self.shape.track_count()).expect("the shape was checked")
     }
 
     // The monitor's side.
@@ -203,7 +203,7 @@ impl<'a> Flow<'a> {
         holder: u32,
         hint: u32,
     ) -> Result<Begun, Refusal> {
-        let range = layout::range_word(first, count, self.shape.track_count)
+        let range = layout::range_word(first, count, self.shape.track_count())
             .ok_or(Refusal::OutsideVolume)?;
         let slot = self.occupy(index, range, holder, hint);
         let begun = Begun { range, image: index as u32, slot };
@@ -228,7 +228,7 @@ impl<'a> Flow<'a> {
     #[inline]
     pub fn end(&self, begun: Begun) {
         fence(Ordering::SeqCst);
-        match layout::range_of(begun.range, self.shape.track_count) {
+        match layout::range_of(begun.range, self.shape.track_count()) {
             Some((first, count)) => self.mark(first, count),
             None => self.mark_all(),
         }
@@ -241,7 +241,7 @@ impl<'a> Flow<'a> {
 
     /// Tells that these tracks were written, by an image that does not say when it begins.
     pub fn note(&self, index: usize, first: u32, count: u32) -> Result<(), Refusal> {
-        layout::range_word(first, count, self.shape.track_count).ok_or(Refusal::OutsideVolume)?;
+        layout::range_word(first, count, self.shape.track_count()).ok_or(Refusal::OutsideVolume)?;
         fence(Ordering::SeqCst);
         self.mark(first, count);
         self.image(index, image::NOTED).fetch_add(1, Ordering::Relaxed);
@@ -251,8 +251,11 @@ impl<'a> Flow<'a> {
     /// Takes a free slot; if there is none, raises the counter of writes without one.
     #[inline]
     fn occupy(&self, index: usize, range: u64, holder: u32, hint: u32) -> u32 {
-        let slot_count = self.shape.slot_capacity;
-        let mut number = hint as usize % slot_count;
+        let slot_count = self.shape.slot_capacity();
+        let mut number = hint as usize;
+        if number >= slot_count {
+            number %= slot_count;
+        }
         for _ in 0..slot_count {
             let word = self.slot(index, number, slot::RANGE);
             if word.load(Ordering::Relaxed) == 0
@@ -300,7 +303,7 @@ impl<'a> Flow<'a> {
     /// Marks every track of the volume in every active subscription.
     pub fn mark_all(&self) {
         fence(Ordering::SeqCst);
-        self.mark(0, self.shape.track_count);
+        self.mark(0, self.shape.track_count());
     }
 
     /// The first track of a run that some subscription sealed.
@@ -315,7 +318,7 @@ impl<'a> Flow<'a> {
     /// The subscriptions whose bit is set in a word of the header.
     #[inline]
     fn bits_of(&self, word: usize) -> impl Iterator<Item = usize> + use<> {
-        let known = (1u64 << self.shape.subscription_capacity) - 1;
+        let known = (1u64 << self.shape.subscription_capacity()) - 1;
         let mut bits = self.header(word).load(Ordering::Acquire) & known;
         core::iter::from_fn(move || {
             let number = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
@@ -336,13 +339,13 @@ impl<'a> Flow<'a> {
                 || self.image(index, image::WITHOUT_SLOT).load(Ordering::Acquire) != 0,
             ..Reaped::default()
         };
-        for number in 0..self.shape.slot_capacity {
+        for number in 0..self.shape.slot_capacity() {
             let word = self.slot(index, number, slot::RANGE).load(Ordering::Acquire);
             if word == 0 {
                 continue;
             }
             reaped.write_count += 1;
-            match layout::range_of(word, self.shape.track_count) {
+            match layout::range_of(word, self.shape.track_count()) {
                 Some((first, count)) => self.mark(first, count),
                 None => reaped.all_changed = true,
             }
@@ -350,7 +353,7 @@ impl<'a> Flow<'a> {
         if reaped.all_changed {
             self.mark_all();
         }
-        for number in 0..self.shape.slot_capacity {
+        for number in 0..self.shape.slot_capacity() {
             self.slot(index, number, slot::HOLDER).store(0, Ordering::Relaxed);
             self.slot(index, number, slot::RANGE).store(0, Ordering::Release);
         }
@@ -367,7 +370,7 @@ impl<'a> Flow<'a> {
             return false;
         }
         fence(Ordering::SeqCst);
-        match layout::range_of(range, self.shape.track_count) {
+        match layout::range_of(range, self.shape.track_count()) {
             Some((first, count)) => self.mark(first, count),
             None => self.mark_all(),
         }
@@ -401,20 +404,20 @@ impl<'a> Flow<'a> {
     pub fn in_flight(&self) -> impl Iterator<Item = InFlight> + use<'a> {
         fence(Ordering::SeqCst);
         let (flow, shape) = (*self, self.shape);
-        let all = (0, shape.track_count);
-        let slots = (0..shape.image_capacity * shape.slot_capacity).filter_map(move |place| {
-            let (image, number) = (place / shape.slot_capacity, place % shape.slot_capacity);
+        let all = (0, shape.track_count());
+        let slots = (0..shape.image_capacity() * shape.slot_capacity()).filter_map(move |place| {
+            let (image, number) = (place / shape.slot_capacity(), place % shape.slot_capacity());
             let word = flow.slot(image, number, slot::RANGE).load(Ordering::Acquire);
             // Read behind the range, so that it never counts a write that is still in the slot.
             let ended = flow.slot(image, number, slot::ENDED).load(Ordering::Acquire);
             (word != 0).then(|| InFlight {
                 image,
                 slot: Some(number),
-                range: layout::range_of(word, shape.track_count).unwrap_or(all),
+                range: layout::range_of(word, shape.track_count()).unwrap_or(all),
                 ended,
             })
         });
-        let without = (0..shape.image_capacity).filter_map(move |image| {
+        let without = (0..shape.image_capacity()).filter_map(move |image| {
             let standing = flow.image(image, image::STATE).load(Ordering::Acquire);
             let count = flow.image(image, image::WITHOUT_SLOT).load(Ordering::Acquire);
             // A retired image may still lower a counter that was emptied for it.

@@ -56,6 +56,8 @@ pub const SUBSCRIPTION_WORDS: usize = 16;
 pub const NAME_BYTES: usize = 32;
 /// More tracks than any volume has.
 pub const TRACK_COUNT_MAX: u32 = 1 << 30;
+/// More images, and more slots of an image, than any area has.
+pub const CAPACITY_MAX: usize = 1024;
 
 /// Words of the header.
 #[allow(missing_docs)]
@@ -157,36 +159,84 @@ impl Identity {
     }
 }
 
-/// The checked sizes of an area, and where its parts begin.
+/// The checked sizes of an area, and where its parts begin. There is none with sizes beyond their limits, so a place
+/// that it tells is within [`Shape::word_count`] words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Tracks of the volume.
-    pub track_count: u32,
-    /// How many images there is room for.
-    pub image_capacity: usize,
-    /// Slots of each image.
-    pub slot_capacity: usize,
-    /// How many subscriptions there is room for.
-    pub subscription_capacity: usize,
+    track_count: u32,
+    image_capacity: usize,
+    slot_capacity: usize,
+    subscription_capacity: usize,
+    // What follows from these, kept because every write asks for it.
+    bitmap_words: usize,
+    slots_at: usize,
+    bitmaps_at: usize,
+    word_count: usize,
 }
 
 impl Shape {
-    /// The shape of new areas.
-    pub const fn new(track_count: u32) -> Shape {
-        Shape { track_count, image_capacity: 32, slot_capacity: 64, subscription_capacity: 8 }
+    /// The shape of new areas; `None` if no volume has so many tracks.
+    pub fn new(track_count: u32) -> Option<Shape> {
+        Shape::with(track_count, 32, 64, 8)
     }
 
-    /// Whether these sizes are within their limits.
-    pub fn is_sound(&self) -> bool {
-        (1..=TRACK_COUNT_MAX).contains(&self.track_count)
-            && (1..=1024).contains(&self.image_capacity)
-            && (1..=1024).contains(&self.slot_capacity)
-            && (1..=8).contains(&self.subscription_capacity)
+    /// A shape with room for so many images, slots of each, and subscriptions; `None` beyond the limits.
+    pub fn with(
+        track_count: u32,
+        images: usize,
+        slots: usize,
+        subscriptions: usize,
+    ) -> Option<Shape> {
+        let is_sound = (1..=TRACK_COUNT_MAX).contains(&track_count)
+            && (1..=CAPACITY_MAX).contains(&images)
+            && (1..=CAPACITY_MAX).contains(&slots)
+            && (1..=8).contains(&subscriptions);
+        if !is_sound {
+            return None;
+        }
+        // Whole cache lines.
+        let bitmap_words = word_count(track_count).next_multiple_of(8);
+        let slots_at = HEADER_WORDS + images * IMAGE_WORDS;
+        let bitmaps_at =
+            slots_at + images * slots * SLOT_WORDS + subscriptions * SUBSCRIPTION_WORDS;
+        Some(Shape {
+            track_count,
+            image_capacity: images,
+            slot_capacity: slots,
+            subscription_capacity: subscriptions,
+            bitmap_words,
+            slots_at,
+            bitmaps_at,
+            word_count: bitmaps_at + subscriptions * 3 * bitmap_words,
+        })
     }
 
-    /// Words of one bitmap, rounded up to whole cache lines.
+    /// Tracks of the volume.
+    #[inline]
+    pub fn track_count(&self) -> u32 {
+        self.track_count
+    }
+
+    /// How many images there is room for.
+    pub fn image_capacity(&self) -> usize {
+        self.image_capacity
+    }
+
+    /// Slots of each image.
+    #[inline]
+    pub fn slot_capacity(&self) -> usize {
+        self.slot_capacity
+    }
+
+    /// How many subscriptions there is room for.
+    #[inline]
+    pub fn subscription_capacity(&self) -> usize {
+        self.subscription_capacity
+    }
+
+    /// Words of one bitmap.
     pub fn bitmap_words(&self) -> usize {
-        word_count(self.track_count).next_multiple_of(8)
+        self.bitmap_words
     }
 
     /// Where an image's record begins.
@@ -198,24 +248,24 @@ impl Shape {
     /// Where a slot of an image begins.
     #[inline]
     pub fn slot_at(&self, image: usize, slot: usize) -> usize {
-        self.image_at(self.image_capacity) + (image * self.slot_capacity + slot) * SLOT_WORDS
+        self.slots_at + (image * self.slot_capacity + slot) * SLOT_WORDS
     }
 
     /// Where a subscription's record begins.
     pub fn subscription_at(&self, index: usize) -> usize {
-        self.slot_at(self.image_capacity, 0) + index * SUBSCRIPTION_WORDS
+        self.bitmaps_at - (self.subscription_capacity - index) * SUBSCRIPTION_WORDS
     }
 
     /// Where a bitmap of a subscription begins.
     #[inline]
     pub fn bitmap_at(&self, subscription: usize, map: Map) -> usize {
-        self.subscription_at(self.subscription_capacity)
-            + (subscription * 3 + map as usize) * self.bitmap_words()
+        self.bitmaps_at + (subscription * 3 + map as usize) * self.bitmap_words
     }
 
     /// Words of the whole area.
+    #[inline]
     pub fn word_count(&self) -> usize {
-        self.bitmap_at(self.subscription_capacity, Map::Changed)
+        self.word_count
     }
 
     /// Writes the header of a new area into words that are all zero, and the ready word last.
@@ -255,15 +305,14 @@ impl Shape {
             return Err("it was made by another version of this program");
         }
         let capacity = |place: usize| usize::try_from(get(place)).unwrap_or(usize::MAX);
-        let shape = Shape {
-            track_count: u32::try_from(get(header::TRACK_COUNT)).unwrap_or(u32::MAX),
-            image_capacity: capacity(header::IMAGE_CAPACITY),
-            slot_capacity: capacity(header::SLOT_CAPACITY),
-            subscription_capacity: capacity(header::SUBSCRIPTION_CAPACITY),
-        };
-        if !shape.is_sound() {
+        let Some(shape) = Shape::with(
+            u32::try_from(get(header::TRACK_COUNT)).unwrap_or(u32::MAX),
+            capacity(header::IMAGE_CAPACITY),
+            capacity(header::SLOT_CAPACITY),
+            capacity(header::SUBSCRIPTION_CAPACITY),
+        ) else {
             return Err("its sizes are beyond every limit");
-        }
+        };
         if get(header::BITMAP_WORDS) != shape.bitmap_words() as u64
             || get(header::WORD_COUNT) != shape.word_count() as u64
             || words.len() != shape.word_count()
@@ -313,8 +362,7 @@ mod tests {
     #[test]
     fn the_parts_follow_each_other_on_cache_lines() {
         for track_count in [1, 63, 64, 65, 512, 513, 7676, 17_700_000, TRACK_COUNT_MAX] {
-            let shape = Shape::new(track_count);
-            assert!(shape.is_sound());
+            let shape = Shape::new(track_count).unwrap();
             assert_eq!(shape.image_at(0), 64);
             assert_eq!(shape.slot_at(0, 0), 64 + 32 * 16);
             assert_eq!(shape.subscription_at(0), 576 + 32 * 64 * 8);
@@ -325,6 +373,10 @@ mod tests {
             assert_eq!(shape.bitmap_at(1, Map::Changed), 17_088 + 3 * bitmap);
             assert_eq!(shape.word_count(), 17_088 + 24 * bitmap);
         }
+        assert_eq!(Shape::new(0), None);
+        assert_eq!(Shape::new(TRACK_COUNT_MAX + 1), None);
+        assert_eq!(Shape::with(1, 1, 1, 9), None);
+        assert_eq!(Shape::with(1, usize::MAX, 1, 1), None);
     }
 
     #[test]

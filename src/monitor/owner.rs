@@ -107,7 +107,7 @@ impl Subscription {
     /// Errors: [`Reason::SubscriptionInUse`], [`Reason::TooManySubscriptions`], [`Reason::AreaBusy`].
     pub fn open(area: &Area, migration: [u64; 2]) -> Result<Subscription> {
         let _table = area.opened.hold_table().map_err(|trouble| area.trouble(trouble))?;
-        let indexes = 0..area.opened.shape.subscription_capacity;
+        let indexes = 0..area.opened.shape.subscription_capacity();
         let (own, others): (Vec<_>, Vec<_>) =
             indexes.partition(|&index| is_of(area, index, migration));
         if let Some(&index) = own.first() {
@@ -321,7 +321,7 @@ impl Subscription {
         let changed = self.map(Map::Changed);
         extents.iter().try_for_each(|extent| check(*extent, &changed))?;
         let (flow, shape) = (self.inner.area.opened.flow(), self.inner.area.opened.shape);
-        for index in 0..shape.image_capacity {
+        for index in 0..shape.image_capacity() {
             let state = flow.image(index, image::STATE).load(Ordering::SeqCst);
             if Standing::of(state) == Standing::Silent {
                 return Ok(Some(NotQuiet::Silent { image: self.image_name(index) }));
@@ -378,11 +378,11 @@ impl Subscription {
         let (flow, shape) = (self.inner.area.opened.flow(), self.inner.area.opened.shape);
         let wrote = |index: usize, number: usize| {
             let word = flow.slot(index, number, slot::LAST).load(Ordering::Acquire);
-            super::layout::range_of(word, shape.track_count)
+            super::layout::range_of(word, shape.track_count())
                 .is_some_and(|(first, count)| (first..first + count).contains(&track))
         };
-        (0..shape.image_capacity)
-            .find(|&index| (0..shape.slot_capacity).any(|number| wrote(index, number)))
+        (0..shape.image_capacity())
+            .find(|&index| (0..shape.slot_capacity()).any(|number| wrote(index, number)))
             .map(|index| self.image_name(index))
     }
 }
@@ -392,7 +392,7 @@ impl Area {
     ///
     /// Errors: [`Reason::SubscriptionInUse`] if a living process owns it; [`Reason::BadRequest`] if there is none.
     pub fn drop_subscription(&self, migration: [u64; 2]) -> Result<()> {
-        let mut indexes = 0..self.opened.shape.subscription_capacity;
+        let mut indexes = 0..self.opened.shape.subscription_capacity();
         let Some(index) = indexes.find(|&index| is_of(self, index, migration)) else {
             return Err(self.error(Reason::BadRequest, "the volume has no such subscription"));
         };

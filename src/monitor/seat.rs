@@ -191,7 +191,7 @@ impl Seat {
 impl Seat {
     fn has_in_flight(&self) -> bool {
         let flow = self.area.flow();
-        (0..self.area.shape.slot_capacity).any(|slot| {
+        (0..self.area.shape.slot_capacity()).any(|slot| {
             flow.slot(self.index, slot, super::layout::slot::RANGE).load(Ordering::Acquire) != 0
         }) || flow.image(self.index, image::WITHOUT_SLOT).load(Ordering::Acquire) != 0
     }
@@ -290,7 +290,7 @@ fn candidates(area: &Opened, name: [u64; 4]) -> Vec<usize> {
         };
         Some((rank, incarnation, index))
     };
-    let mut ranked: Vec<_> = (0..area.shape.image_capacity).filter_map(rank).collect();
+    let mut ranked: Vec<_> = (0..area.shape.image_capacity()).filter_map(rank).collect();
     ranked.sort_unstable();
     ranked.into_iter().map(|(_, _, index)| index).collect()
 }
@@ -302,7 +302,7 @@ fn living_namesake(
     own: Option<usize>,
 ) -> Result<Option<u64>, Trouble> {
     let flow = area.flow();
-    for index in (0..area.shape.image_capacity).filter(|&index| Some(index) != own) {
+    for index in (0..area.shape.image_capacity()).filter(|&index| Some(index) != own) {
         let standing = Standing::of(flow.image(index, image::STATE).load(Ordering::SeqCst));
         if standing.may_write() && name_at(area, index) == name {
             let held = area.locks.is_held(image_byte(index));

@@ -207,6 +207,10 @@ impl Catalog for CommandCatalog {
         true
     }
 
+    fn is_delegated(&self) -> bool {
+        true
+    }
+
     /// The new name first, then the old one: in between both are right, and the same change again does the rest.
     fn rename(&self, from: &DsName, to: &DsName, _: &dyn Journal) -> Result<()> {
         let Some(old) = self.locate(from)? else {

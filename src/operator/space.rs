@@ -77,6 +77,10 @@ impl SpaceManager for CommandSpaceManager {
         self.read().map(drop)
     }
 
+    fn is_delegated(&self) -> bool {
+        true
+    }
+
     fn allocate(&self, new: &NewDataSet, _: &dyn Journal) -> Result<DataSetDscbs> {
         self.not_delegated("allocating at chosen tracks", &new.format1.name())
     }

@@ -267,3 +267,17 @@ fn what_is_contiguous_stays_so() {
     let grown = data_set(PS, CONTIGUOUS, &[("SRC001", &[(40, 6), (60, 6)], None)]);
     assert_eq!(planned(grown, two(), Mode::OnePrimary)[0].1.len(), 2);
 }
+
+#[test]
+fn several_volumes_of_a_data_set_are_no_targets_for_it() {
+    let parts: &[PartOf<'_>] =
+        &[("SRC001", &[(40, 5)], None), ("SRC002", &[(60, 7)], Some((3, 1)))];
+    let free: &[(u32, u32)] = &[(100, 30)];
+    for serials in [&["SRC001", "SRC002"][..], &["SRC002"]] {
+        for mode in [Mode::OnePrimary, Mode::ExtentForExtent, Mode::BestFit] {
+            let targets = serials.iter().map(|serial| target(serial, free)).collect();
+            let error = refused(data_set(PS, TRACKS, parts), targets, mode);
+            assert_eq!(error.reason(), Reason::TargetIsSource);
+        }
+    }
+}

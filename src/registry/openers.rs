@@ -9,7 +9,7 @@
 //! folder that `TRACKMIRROR_REGISTRY` names; else `/var/lib/trackmirror` if it is there, or can be made; else
 //! `trackmirror/openers` in the user's state folder (`XDG_STATE_HOME`, `~/.local/state`). All programs that open a data
 //! set, and the one that moves it, must come to the same folder. The rules for its owner and access are those of
-//! [`areas`](super::areas). It must outlive the machine, because holds must: not in `/run`.
+//! [`areas`]. It must outlive the machine, because holds must: not in `/run`.
 //!
 //! | file | what |
 //! |---|---|

@@ -414,6 +414,13 @@ impl Volume for CkdVolume {
             part.file.sync_data().map_err(|e| Error::io(what, &e).on_volume(self.volser))
         })
     }
+    fn check_alone(&self) -> Result<()> {
+        if self.access != Access::Exclusive {
+            return Ok(());
+        }
+        let advice = "what it wrote may not be at the target: detach the volume there, then resume";
+        self.locks.refuse_other_writers(advice).map_err(|error| error.on_volume(self.volser))
+    }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         match self.locks.wait(lock) {
             Ok(held) => Ok(Box::new(held)),

@@ -84,6 +84,12 @@ pub trait Volume: Send + Sync + fmt::Debug {
     /// Makes everything that was written durable.
     fn flush(&self) -> Result<()>;
 
+    /// That nobody writes to it who knows nothing of locks, if it was opened for this process alone: an emulator may have
+    /// been started meanwhile.
+    fn check_alone(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Waits for a lock, and holds it until the value is dropped.
     fn lock(&self, lock: Lock) -> Result<Held<'_>>;
 }

@@ -76,6 +76,12 @@ pub trait SpaceManager: Send + Sync + fmt::Debug {
     /// Whether the volume was opened for writing does not matter, so that a plan can be made by who only reads.
     fn check_writable(&self) -> Result<()>;
 
+    /// Whether another system makes the changes, so that nothing is written through this process's volume: it need not
+    /// be open for writing.
+    fn is_delegated(&self) -> bool {
+        false
+    }
+
     /// Allocates a data set with exactly these extents.
     fn allocate(&self, new: &NewDataSet, journal: &dyn Journal) -> Result<DataSetDscbs>;
 

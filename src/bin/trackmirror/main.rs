@@ -127,7 +127,8 @@ fn parse() -> Command {
             let text = error.render().to_string();
             let sentence = text.trim_start_matches("error: ").trim_end();
             let failure = Error::new(Reason::BadRequest, sentence).into();
-            let verb = std::env::args().find(|word| Command::has_verb(word)).unwrap_or_default();
+            let mut words = std::env::args_os().filter_map(|word| word.into_string().ok());
+            let verb = words.find(|word| Command::has_verb(word)).unwrap_or_default();
             end(Code::Refused, &output::json_failure(&verb, &failure))
         }
         // What clap prints cannot go anywhere else if this fails.
@@ -149,7 +150,7 @@ fn main() {
         }
         (Ok(answer), false) => (answer.code, answer.text.clone()),
         (Err(failure), false) => {
-            eprint!("trackmirror: {}\n{}", failure.error, failure.advice);
+            terminal::tell(&format!("trackmirror: {}\n{}", failure.error, failure.advice));
             (failure.error.code(), String::new())
         }
     };

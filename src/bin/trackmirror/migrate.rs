@@ -7,7 +7,7 @@ use crate::plan::{Proposal, table, values};
 use crate::progress::{Teller, duration, rate};
 use crate::selection::{Opened, Sources, Targets, open, reopen};
 use crate::state_folder::{Request, default_folder, identity, open_log, path_bytes};
-use crate::terminal::{Interrupt, confirm};
+use crate::terminal::{Interrupt, confirm, tell};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use trackmirror::copy::{CopyOptions, Volumes};
 use trackmirror::event::Progress;
 use trackmirror::migrate::{Migration, MoveOptions, status};
 use trackmirror::plan::Plan;
-use trackmirror::registry::check_unfinished;
+use trackmirror::registry::{check_unfinished, read_notes};
 use trackmirror::state::{State, Verb};
 use trackmirror::volume::Access;
 use trackmirror::{Code, Error, Reason, Result};
@@ -201,7 +201,7 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         if arguments.dry_run {
             return Ok(would_go_on(&folder, state, &plan));
         }
-        eprintln!("an interrupted migration goes on; its state is in {}", folder.display());
+        tell(&format!("an interrupted migration goes on; its state is in {}\n", folder.display()));
         let threads = arguments.threads;
         return go_on(&folder, Request { verify: arguments.verify, threads, ..request });
     }
@@ -284,9 +284,12 @@ fn begin(
     // What would be refused leaves no folder behind.
     Migration::check_volumes(&opened.host, &plan, Some(folder))?;
     let store = FileStore::open(folder)?;
-    // What is there has come to its end, as was seen before; nobody else can begin anything now.
-    if look(folder)?.is_some_and(|(state, _)| state.is_ended()) {
-        store.clear()?;
+    // From here on nobody else can begin anything there.
+    match look(folder)? {
+        Some((state, _)) if state.is_ended() => store.clear()?,
+        // It was begun, and interrupted, while somebody thought about the question.
+        Some((_, plan)) => return Err(other_migration(folder, &plan).into()),
+        None => {}
     }
     let request = Request {
         identity,
@@ -431,6 +434,17 @@ pub fn resume(arguments: &ResumeArguments) -> Outcome<Answer> {
     go_on(folder, Request { threads, ..request })
 }
 
+/// Whether a note of this migration still stands beside one of its images.
+fn has_notes(folder: &Path, request: &Request) -> Result<bool> {
+    let folder = std::fs::canonicalize(folder).map_err(|e| Error::io(folder.display(), &e))?;
+    for file in &request.files {
+        if read_notes(file)?.iter().any(|note| note.state_folder.as_ref() == Some(&folder)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Gives an interrupted migration up.
 pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     let folder = &arguments.state;
@@ -444,8 +458,8 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     };
     const GIVEN_UP: &str =
         "the migration was given up; the target is released, the source is as it was\n";
-    if state == State::Terminated {
-        // It may have been killed before its notes were removed.
+    if state == State::Terminated && has_notes(folder, &request)? {
+        // It was killed before its notes were removed.
         open_again(folder, &request)?;
         return Ok(Answer::done(GIVEN_UP.into(), json!({ "state": state.name() })));
     }

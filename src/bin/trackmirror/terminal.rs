@@ -24,6 +24,11 @@ pub fn confirm(what: &str, yes: bool) -> Result<bool> {
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
+/// Tells something on the standard error. Where that is gone, nothing stops.
+pub fn tell(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// Whether somebody asked to stop.
 #[derive(Clone)]
 pub struct Interrupt(Arc<AtomicBool>);

@@ -91,7 +91,7 @@ fn build(object: &Path) -> Result<(), String> {
 /// Those of the user's flags that say how to find and link libraries; others (warnings, coverage) are for his crate.
 fn linking_flags() -> Vec<String> {
     const OPTIONS: [&str; 5] =
-        ["linker=", "link-arg", "link-self-contained", "linker-flavor", "target-"];
+        ["linker=", "link-arg", "link-self-contained", "linker-flavor", "target-cpu="];
     let flags = variable("CARGO_ENCODED_RUSTFLAGS");
     let mut flags = flags.split('\x1f').filter(|flag| !flag.is_empty());
     let mut kept = Vec::new();

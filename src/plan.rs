@@ -402,6 +402,7 @@ fn plan_one(
     let name = if combining { temporary_name(data_set.name) } else { data_set.name };
     let runs: Vec<(Volser, Vec<Extent>)> =
         space.iter().map(|(target, extents)| (targets[*target].volser, extents.clone())).collect();
+    parts::check_statistics(data_set, &runs)?;
     let parts = parts::at_target(data_set, name, &runs, mode == Mode::ExtentForExtent);
     for (target, extents) in &space {
         targets[*target].take(name, extents)?;

@@ -16,8 +16,15 @@ use trackmirror::volume::ckd::CkdVolume;
 use trackmirror::volume::locks::other_writers;
 use trackmirror::volume::{Access, Lock, Volume, VolumeExt, open, open_all};
 
+/// One test at a time: a process that another test just forked has, for a moment, this one's files open too.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(|failed| failed.into_inner())
+}
+
 #[test]
 fn a_compressed_image_that_is_written_while_it_is_read_is_told() {
+    let _alone = alone();
     let folder = support::folder();
     let (image, ..) = compressed(folder.path());
     let volume = open(&image, Access::Read).unwrap();
@@ -65,6 +72,7 @@ impl Drop for Writer {
 
 #[test]
 fn an_image_that_a_program_without_locks_may_write_is_refused_for_writing() {
+    let _alone = alone();
     let folder = support::folder();
     let path = made(folder.path(), "image", "2311", 1);
     let link = folder.path().join("other name");
@@ -84,6 +92,7 @@ fn an_image_that_a_program_without_locks_may_write_is_refused_for_writing() {
 
 #[test]
 fn openers_in_other_processes_exclude_each_other_too() {
+    let _alone = alone();
     // This test runs itself again, as the other process.
     const IMAGE: &str = "TRACKMIRROR_TEST_HELD_IMAGE";
     if let Some(image) = std::env::var_os(IMAGE) {
@@ -127,6 +136,7 @@ fn openers_in_other_processes_exclude_each_other_too() {
 
 #[test]
 fn a_second_exclusive_opening_in_one_process_is_refused() {
+    let _alone = alone();
     let folder = support::folder();
     let path = made(folder.path(), "image", "2311", 1);
     let first = open(&path, Access::Exclusive).unwrap();
@@ -142,6 +152,7 @@ fn a_second_exclusive_opening_in_one_process_is_refused() {
 
 #[test]
 fn no_volume_is_given_twice() {
+    let _alone = alone();
     let folder = support::folder();
     let one = made(folder.path(), "one", "2311", 1);
     let [soft, hard, copy, other] =
@@ -175,6 +186,7 @@ fn no_volume_is_given_twice() {
 
 #[test]
 fn who_begins_to_write_afterwards_is_found_when_it_is_asked() {
+    let _alone = alone();
     let folder = support::folder();
     let path = made(folder.path(), "VOL001", "2314", 2);
     let volume = CkdVolume::open(&path, Access::Exclusive).unwrap();

@@ -5,7 +5,7 @@ use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::host::Host;
 use crate::name::{DsMask, DsName, Volser};
-use crate::plan::{Mode, Plan, Refusal, Target, ends, plan};
+use crate::plan::{Mode, Plan, PlannedDataSet, Refusal, Target, ends, plan};
 
 /// What is to be moved.
 #[derive(Clone, Debug)]
@@ -50,11 +50,13 @@ pub fn propose(host: &Host, selection: &Selection<'_>) -> Result<(Plan, Vec<Refu
         .map(|manager| Target::of(&**manager))
         .collect::<Result<Vec<Target>>>()?;
     let (mut planned, mut refusals) = plan(assessments, targets, selection.mode);
-    planned.data_sets.retain(|data_set| match ends::check(data_set, &host.volumes) {
-        Ok(()) => true,
-        Err(error) => {
-            refusals.push(Refusal { name: data_set.assessment.name, reasons: vec![error] });
-            false
+    planned.data_sets.retain(|data_set| {
+        match check_slots(host, data_set).and_then(|()| ends::check(data_set, &host.volumes)) {
+            Ok(()) => true,
+            Err(error) => {
+                refusals.push(Refusal { name: data_set.assessment.name, reasons: vec![error] });
+                false
+            }
         }
     });
     refusals.sort_by_key(|refusal| refusal.name);
@@ -76,6 +78,37 @@ pub fn propose(host: &Host, selection: &Selection<'_>) -> Result<(Plan, Vec<Refu
         }
     }
     Ok((planned, refusals))
+}
+
+/// That the tracks of source and target have slots of the same size.
+///
+/// Error: [`Reason::UnlikeDevices`].
+fn check_slots(host: &Host, data_set: &PlannedDataSet) -> Result<()> {
+    let geometry = |volser| host.volumes.get(&volser).map(|volume| volume.geometry());
+    for source in &data_set.assessment.parts {
+        for target in &data_set.parts {
+            let (Some(from), Some(to)) = (geometry(source.volser), geometry(target.volser)) else {
+                continue;
+            };
+            if !from.is_like(&to) {
+                return Err(Error::new(
+                    Reason::UnlikeDevices,
+                    format!(
+                        "the tracks of {} ({}) have {} bytes in its image, those of {} ({}) {}; give a target like the \
+                         source",
+                        source.volser,
+                        from.device.name,
+                        from.slot_size,
+                        target.volser,
+                        to.device.name,
+                        to.slot_size
+                    ),
+                )
+                .on_volume(target.volser));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The name under which a source is kept: `OLDCOPY` behind its own name, which is cut and made unique by a digest

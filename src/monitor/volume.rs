@@ -87,6 +87,9 @@ impl Volume for MonitoredVolume {
     fn flush(&self) -> Result<()> {
         self.inner.flush()
     }
+    fn check_alone(&self) -> Result<()> {
+        self.inner.check_alone()
+    }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         self.inner.lock(lock)
     }

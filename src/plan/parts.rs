@@ -13,6 +13,7 @@
 use super::PlannedPart;
 use crate::assess::Assessment;
 use crate::dscb::Format1;
+use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
 use crate::vtoc::NewDataSet;
@@ -45,6 +46,26 @@ pub fn at_target(
         place_statistics(data_set, &mut parts);
     }
     parts
+}
+
+/// That the statistics can be placed: a data set that is cut otherwise must have its last used track.
+///
+/// Error: [`Reason::PartsInconsistent`].
+pub(super) fn check_statistics(
+    data_set: &Assessment,
+    runs: &[(Volser, Vec<Extent>)],
+) -> Result<()> {
+    let is_cut_otherwise = runs.len() > 1 || data_set.parts.len() > 1;
+    let is_beyond = data_set
+        .last_used()
+        .is_some_and(|(part, track)| track >= data_set.parts[part].track_count());
+    if !is_cut_otherwise || !is_beyond {
+        return Ok(());
+    }
+    Err(Error::new(
+        Reason::PartsInconsistent,
+        "its last used track (DS1LSTAR) lies behind its extents, so that nobody can say where it would be; correct its F1",
+    ))
 }
 
 /// Sets DS1LSTAR, DS1TRBAL and the last-volume flag of parts that are cut otherwise than the source.

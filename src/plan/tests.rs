@@ -169,6 +169,13 @@ fn parts_that_are_put_together_have_the_statistics_of_the_last() {
 }
 
 #[test]
+fn statistics_that_lie_behind_the_data_set_cannot_be_placed() {
+    let source = data_set(PS, TRACKS, &[("SRC001", &[(40, 12)], Some((12, 4)))]);
+    let targets = vec![target("T1", &[(20, 5)]), target("T2", &[(20, 9)])];
+    assert_eq!(refused(source, targets, Mode::BestFit).reason(), Reason::PartsInconsistent);
+}
+
+#[test]
 fn only_used_tracks_are_told_from_the_others() {
     let source = data_set(PS, TRACKS, &[("SRC001", &[(40, 5), (60, 7)], Some((3, 1)))]);
     let (planned, _) = plan(vec![source], vec![target("T1", &[(100, 12)])], Mode::OnePrimary);

@@ -33,7 +33,7 @@ Codes of return:
   0   done
   4   done with remarks, or there is more to do
   8   refused, and nothing was changed (also for a wrong command)
-  12  the environment failed (input or output, space, locks); what was begun can be resumed
+  12  the environment failed (input or output, space on the host); what was begun can be resumed
   16  the library failed; please report it
 
 With --json the answer is one object: schema (1), verb, code, and either result, with what the verb shows, or error

@@ -26,6 +26,7 @@ const VERBS: &[&str] = &[
     "status",
     "terminate",
     "verify",
+    "monitored",
     "demo",
 ];
 

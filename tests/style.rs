@@ -100,7 +100,10 @@ fn the_library_is_silent_and_keeps_no_time() {
         // The clock tells the time; the kernel's file locks and the operator's commands are waited for, up to a limit.
         let clock = ["src/clock.rs", "src/volume/locks.rs", "src/operator/command.rs"]
             .contains(&source.name.as_str());
+        // What builds the monitor talks to cargo.
+        let building = source.name == "src/build.rs";
         !in_command(source)
+            && !building
             && (["println!", "print!(", "process::exit", "thread::spawn"]
                 .iter()
                 .any(|call| line.contains(call))
@@ -122,9 +125,9 @@ fn memory_is_not_reinterpreted() {
     let places = places(true, |source, line| {
         let word = |word: &str| identifiers(line).any(|other| other == word);
         line.contains("repr(packed)")
-            || word("transmute")
+            || word("transmute") && source.name != "src/preload/next.rs"
             || word("unsafe")
-                && !["src/ffi/", "src/volume/locks.rs", "src/monitor/map.rs"]
+                && !["src/ffi/", "src/volume/locks.rs", "src/monitor/map.rs", "src/preload/"]
                     .iter()
                     .any(|place| source.name.starts_with(place))
     });

@@ -147,8 +147,9 @@ impl Locks {
     }
 }
 
-impl Drop for HeldByte {
-    fn drop(&mut self) {
+impl HeldByte {
+    /// Lets go of the lock before the value is dropped.
+    pub fn release(&self) {
         match &self.place {
             // Closing would do, but a copy of the description in a process that is just being started would keep the
             // lock for a moment. In a fork, though, the lock is the parent's.
@@ -160,6 +161,23 @@ impl Drop for HeldByte {
                 held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.byte);
             }
         }
+    }
+
+    /// In a fork: puts another file in the place of the description that is shared with the parent, so that the lock is
+    /// the parent's alone.
+    pub fn part_in_fork(&self) {
+        if let Locks::File(file) = &self.place
+            && self.process != std::process::id()
+            && let Ok(other) = File::open("/dev/null")
+        {
+            system::put_in_place(&other, file);
+        }
+    }
+}
+
+impl Drop for HeldByte {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
@@ -322,6 +340,11 @@ mod system {
         let _ = set(file, byte, libc::F_UNLCK);
     }
 
+    pub fn put_in_place(other: &File, file: &File) {
+        // SAFETY: both descriptors are open as long as they are borrowed; what the second leads to is nobody's memory.
+        unsafe { libc::dup3(other.as_raw_fd(), file.as_raw_fd(), libc::O_CLOEXEC) };
+    }
+
     pub fn is_locked(file: &File, byte: u64) -> io::Result<bool> {
         let mut lock = lock_of(byte, libc::F_WRLCK);
         // SAFETY: as in `set`; F_OFD_GETLK writes only the struct.
@@ -363,6 +386,7 @@ mod system {
         Err(unsupported())
     }
     pub fn unlock(_: &File, _: u64) {}
+    pub fn put_in_place(_: &File, _: &File) {}
     pub fn is_locked(_: &File, _: u64) -> io::Result<bool> {
         Err(unsupported())
     }

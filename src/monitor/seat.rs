@@ -141,6 +141,62 @@ impl Seat {
     }
 }
 
+/// What only the monitor needs that is loaded into programs.
+#[allow(dead_code)]
+impl Seat {
+    /// Whether this is the process that registered, and no fork of it.
+    #[inline]
+    pub fn is_here(&self) -> bool {
+        self.fork_mark.is_here()
+    }
+
+    /// Whether the record is still this registration's.
+    pub fn is_attached(&self) -> bool {
+        let state = self.area.flow().image(self.index, image::STATE).load(Ordering::Acquire);
+        state == Standing::Attached.word(self.incarnation)
+            || state == Standing::Silent.word(self.incarnation)
+    }
+
+    /// Takes leave of the area before the seat is dropped: every further write is refused, and the record is free for
+    /// others. `false` if a write is in flight; then nothing has changed.
+    pub fn farewell(&self) -> bool {
+        if !self.fork_mark.is_here() {
+            return false;
+        }
+        let state = self.area.flow().image(self.index, image::STATE);
+        let (own, farewell) = (Standing::Attached, Standing::Farewell);
+        let (own, farewell) = (own.word(self.incarnation), farewell.word(self.incarnation));
+        let swap = |from, to| state.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed);
+        if swap(own, farewell).is_err() {
+            return false;
+        }
+        // Behind the farewell: a write that begins from now on is refused, one that had begun is seen.
+        fence(Ordering::SeqCst);
+        if self.has_in_flight() {
+            let _ = swap(farewell, own);
+            return false;
+        }
+        self._lock.release();
+        true
+    }
+
+    /// Lets go of the parent's lock, in a fork: else the parent would seem alive as long as the child lives.
+    pub fn part_in_fork(&self) {
+        if !self.fork_mark.is_here() {
+            self._lock.part_in_fork();
+        }
+    }
+}
+
+impl Seat {
+    fn has_in_flight(&self) -> bool {
+        let flow = self.area.flow();
+        (0..self.area.shape.slot_capacity()).any(|slot| {
+            flow.slot(self.index, slot, super::layout::slot::RANGE).load(Ordering::Acquire) != 0
+        }) || flow.image(self.index, image::WITHOUT_SLOT).load(Ordering::Acquire) != 0
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         if !self.fork_mark.is_here() {
@@ -148,11 +204,7 @@ impl Drop for Seat {
         }
         let flow = self.area.flow();
         let state = flow.image(self.index, image::STATE);
-        let in_flight = (0..self.area.shape.slot_capacity()).any(|slot| {
-            flow.slot(self.index, slot, super::layout::slot::RANGE).load(Ordering::Acquire) != 0
-        }) || flow.image(self.index, image::WITHOUT_SLOT).load(Ordering::Acquire)
-            != 0;
-        if in_flight {
+        if self.has_in_flight() {
             // A write whose end was never told: as after a death.
             flow.reap(self.index);
         }

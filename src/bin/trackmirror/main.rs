@@ -12,6 +12,7 @@ mod demo;
 mod host_space;
 mod init;
 mod migrate;
+mod monitored;
 mod output;
 mod plan;
 mod progress;
@@ -64,6 +65,7 @@ enum Verb {
     Status(status::Arguments),
     Terminate(migrate::TerminateArguments),
     Verify(verify::Arguments),
+    Monitored(monitored::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -81,6 +83,7 @@ impl Verb {
             Verb::Status(_) => "status",
             Verb::Terminate(_) => "terminate",
             Verb::Verify(_) => "verify",
+            Verb::Monitored(_) => "monitored",
             Verb::Demo(_) => "demo",
         }
     }
@@ -98,6 +101,7 @@ impl Verb {
             Verb::Status(arguments) => status::run(arguments)?,
             Verb::Terminate(arguments) => migrate::terminate(arguments)?,
             Verb::Verify(arguments) => verify::run(arguments)?,
+            Verb::Monitored(arguments) => monitored::run(arguments)?,
             Verb::Demo(arguments) => demo::run(arguments)?,
         })
     }

@@ -187,9 +187,22 @@ pub fn read_notes(image: &Path) -> Result<Vec<Note>> {
 ///
 /// Error: [`Reason::UnfinishedMigration`], which names the other one's state folder.
 pub fn check_unfinished(image: &Path, state_folder: &Path) -> Result<()> {
+    refuse_others(image, state_folder, |_| true)
+}
+
+/// The same for a migration that exists already, and whose state may have been moved: a note the state of which is not
+/// where it says is its own, or that of one which nobody can take up.
+pub fn check_taken(image: &Path, state_folder: &Path) -> Result<()> {
+    refuse_others(image, state_folder, |note| {
+        note.state_folder.as_ref().is_none_or(|folder| folder.exists())
+    })
+}
+
+fn refuse_others(image: &Path, state_folder: &Path, counts: fn(&Note) -> bool) -> Result<()> {
     let own = absolute(state_folder)?;
     let notes = read_notes(image)?;
-    let Some(note) = notes.iter().find(|note| note.state_folder.as_ref() != Some(&own)) else {
+    let is_other = |note: &&Note| note.state_folder.as_ref() != Some(&own) && counts(note);
+    let Some(note) = notes.iter().find(is_other) else {
         return Ok(());
     };
     let advice = match &note.state_folder {

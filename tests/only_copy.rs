@@ -417,6 +417,7 @@ fn a_plan_whose_volumes_another_migration_took_is_not_taken_up() {
     let folder = support::folder();
     let (host, _) = over_images(&world, folder.path());
     let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+    std::fs::create_dir(&other).unwrap();
     note_unfinished(&folder.path().join("TGT001"), &other, "another one").unwrap();
     let opened = Migration::open(host, history.at(State::Planned, true), Some(own));
     assert_refused(opened, Reason::UnfinishedMigration, &["another one"]);

@@ -1,12 +1,13 @@
 //! Taking up a migration that was interrupted.
 
 use super::durable::Durable;
-use super::{Migration, contains};
+use super::{Migration, contains, paths, touched};
 use crate::checkpoint::{Checkpoint, CheckpointStore};
 use crate::copy::CopyOptions;
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::host::Host;
+use crate::registry;
 use crate::state::{State, Verb};
 use crate::switch::{self, Found};
 use crate::volume::Lock;
@@ -35,9 +36,13 @@ impl Migration {
         let durable = Durable::load(checkpoint, sections)?;
         let state = durable.stored.state;
         let migration = Migration::over(host, durable, state_folder);
-        if state == State::Planned {
+        if state == State::Planned
+            && let Some(folder) = &migration.notes
+        {
             // It may have ended before its notes were written, so that another one took the volumes.
-            Migration::check_volumes(&migration.host, &migration.plan, migration.notes.as_deref())?;
+            for path in paths(&migration.host, &touched(&migration.plan)) {
+                registry::check_taken(&path, folder)?;
+            }
         }
         migration.host.tell(&Event::Resumed { state });
         migration.settle()?;

@@ -17,7 +17,8 @@ Examples:
   trackmirror vtoc --extents --mask 'TEST.**' VOL001.ckd VOL002.cckd
   trackmirror vtoc --json VOL001.ckd | jq '.result.volumes[0].free'
 
-UNIT and SECONDARY are how space was requested: cylinders, tracks, blocks or absolute tracks, and the secondary quantity.
+UNIT and SECONDARY are how space was requested: in cylinders, tracks, blocks or at absolute tracks, and with which
+secondary quantity.
 USED% is what the last-used pointer says, for sequential and partitioned data sets. SEQ is the number of the volume
 among the volumes of the data set. Code 4: a data set's DSCBs do not check, see `trackmirror check`.";
 

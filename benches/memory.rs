@@ -75,6 +75,8 @@ fn fill(path: &std::path::Path, geometry: &Geometry) -> Result<()> {
     format1.set_volume_sequence(1);
     format1.set_dsorg(Format1::DSORG_PS);
     format1.set_scal1(0xC0);
+    format1.set_indicators(Format1::DSIND_LAST_VOLUME);
+    format1.set_last_used(Some((CYLINDERS * heads - 1, 2)));
     let extents = vec![Extent::new(Track(heads), CYLINDERS * heads)];
     VtocSpaceManager::new(volume.clone()).allocate(&NewDataSet { format1, extents }, &NoJournal)?;
     let data = vec![0x5A; 27_998];

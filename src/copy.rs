@@ -75,9 +75,9 @@ mod tests;
 pub type Volumes = BTreeMap<Volser, Arc<dyn Volume>>;
 
 /// The bytes of a batch, unless its tracks are given. Such a buffer fits into the second-level cache of today's
-/// processors (1 to 2 MB), with room for what the system copies to and from them. A whole cylinder of a 3390 does not,
-/// and takes up to twice the time; much smaller batches cost more calls.
-const BATCH_BYTES: u32 = 448 << 10;
+/// processors (1 to 2 MB), with room for what the system copies to and from them. Larger ones do not, and smaller ones
+/// cost more calls.
+const BATCH_BYTES: u32 = 704 << 10;
 
 /// How a copier works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub struct CopyOptions {
     /// How many threads copy inside a step, the caller's included. 0 is taken for 1.
     pub threads: usize,
     /// The most tracks of one read and one write; `None` is a cylinder, or as many tracks as stay in a processor's
-    /// cache while they are read, relocated and written (eight of a 3390). Each thread has a buffer for so many.
+    /// cache while they are read, relocated and written (twelve of a 3390). Each thread has a buffer for so many.
     pub batch_tracks: Option<u32>,
     /// Whether a digest of each entry is kept: four bytes of memory for each track, and about as much time of the
     /// processor as the copy itself.

@@ -455,7 +455,7 @@ fn digests_do_not_depend_on_addresses_threads_or_batches() {
 
 #[test]
 fn a_batch_is_a_cylinder_unless_that_is_too_much_for_the_cache() {
-    for (name, expected) in [("3330", 19), ("2311", 10), ("3390", 8)] {
+    for (name, expected) in [("3330", 19), ("2311", 10), ("3390", 12)] {
         let device = Device::named(name).unwrap();
         let geometry = Geometry { device, cylinders: 4, slot_size: device.slot_size() };
         let names = ["SRC001", "TGT001"];

@@ -329,12 +329,11 @@ impl Copier {
     }
 
     /// Takes source tracks from what is still to be copied, without copying them: they were copied before, or they
-    /// hold nothing. If one of them is written later, it is to be copied again.
+    /// hold nothing. One that was written and not copied since, or is written later, is copied all the same.
     ///
     /// Error: [`Reason::NotInTable`] if one of them is in no source of the table; then nothing is taken away.
     pub fn leave_out(&mut self, volser: Volser, extent: Extent) -> Result<()> {
-        self.source_of(volser, extent)?.subscription.take(extent)?.done();
-        Ok(())
+        self.source_of(volser, extent)?.subscription.leave_out(extent)
     }
 
     /// The digest of an entry's tracks, addresses aside ([`track::digest`], [`track::digest_of_run`]); `None` if digests

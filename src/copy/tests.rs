@@ -598,6 +598,22 @@ fn what_is_written_meanwhile_is_copied_again_and_nothing_else() {
 }
 
 #[test]
+fn what_was_written_before_it_is_left_out_is_copied_all_the_same() {
+    let (world, _, image, mut copier) = monitored();
+    let source = world.volume("SRC001");
+    let track = Track(45);
+    let changed = content(99, volser("SRC001"), track, source.place(track));
+    image.write(Extent::new(track, 1), || source.volume.write(track, &changed)).unwrap().unwrap();
+    copier.leave_out(volser("SRC001"), Extent::new(Track(40), 10)).unwrap();
+    assert_eq!(copier.left(), 31, "tracks 10 to 39, and 45");
+    assert!(copier.step(100).unwrap().done);
+    let (target, to) = world.table.to_target(volser("SRC001"), track).unwrap();
+    let target = &world.volumes[&target];
+    let expected = content(99, volser("SRC001"), track, target.place(to));
+    assert!(target.seen.lock().durable[&to] == expected);
+}
+
+#[test]
 fn a_track_that_does_not_check_while_it_is_written_is_no_error() {
     let (world, _, image, mut copier) = monitored();
     let source = world.volume("SRC001");

@@ -200,6 +200,14 @@ impl Subscription {
         extents.iter().try_for_each(|extent| taken.set(*extent))
     }
 
+    /// Takes tracks from the work without copying them, because they are not wanted. What was written and not taken since
+    /// stays work: only `taken` is cleared, never `changed`.
+    ///
+    /// Error: [`Reason::OutsideVolume`].
+    pub fn leave_out(&self, extent: Extent) -> Result<()> {
+        self.map(Map::Taken).clear(extent)
+    }
+
     /// Makes every track of the volume changed, for this migration.
     pub fn all_changed(&self) {
         let changed = self.map(Map::Changed);

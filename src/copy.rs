@@ -576,8 +576,7 @@ impl Work {
 
     /// If nothing is left in this pass, the next step begins another one.
     fn end_pass(&mut self, plan: &Plan) {
-        let is_at_end =
-            |(source, next): (&Source, &(usize, Track))| next.0 >= source.extents.len();
+        let is_at_end = |(source, next): (&Source, &(usize, Track))| next.0 >= source.extents.len();
         if !plan.sources.iter().zip(&self.next).all(is_at_end) {
             return;
         }

@@ -22,6 +22,7 @@ mod status;
 mod terminal;
 mod verify;
 mod vtoc;
+mod writer;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use output::{Answer, Outcome};
@@ -67,6 +68,10 @@ enum Verb {
     Verify(verify::Arguments),
     Monitored(monitored::Arguments),
     Demo(demo::Arguments),
+    #[command(hide = true)]
+    DemoWriter(writer::Arguments),
+    #[command(hide = true)]
+    DemoCheck(writer::proof::Arguments),
 }
 
 impl Verb {
@@ -85,6 +90,8 @@ impl Verb {
             Verb::Verify(_) => "verify",
             Verb::Monitored(_) => "monitored",
             Verb::Demo(_) => "demo",
+            Verb::DemoWriter(_) => "demo-writer",
+            Verb::DemoCheck(_) => "demo-check",
         }
     }
 
@@ -103,6 +110,8 @@ impl Verb {
             Verb::Verify(arguments) => verify::run(arguments)?,
             Verb::Monitored(arguments) => monitored::run(arguments)?,
             Verb::Demo(arguments) => demo::run(arguments)?,
+            Verb::DemoWriter(arguments) => writer::run(arguments)?,
+            Verb::DemoCheck(arguments) => writer::proof::run(arguments)?,
         })
     }
 }

@@ -61,5 +61,10 @@ pub use map::{Locks, Memory};
 pub use owner::{Batch, NotQuiet, Subscription};
 pub use volume::MonitoredVolume;
 
+/// A name for a migration that no other has, for its [subscriptions](Subscription::open).
+pub fn new_migration() -> crate::Result<[u64; 2]> {
+    map::random_id().map_err(|e| crate::Error::io("cannot make the name of a migration", &e))
+}
+
 #[cfg(test)]
 mod tests;

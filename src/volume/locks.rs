@@ -13,7 +13,9 @@
 //!   does that. A volume opened only for reading takes them shared, which keeps writers out as well.
 //! * Emulators take no locks. An opening for writing therefore also looks through the system's table of open files
 //!   for other processes that have this file open for writing. One that holds our use lock keeps our rules and is no
-//!   stranger. What other users' processes have open can be seen only by the superuser.
+//!   stranger. Neither is, for monitored writing, one of which the caller knows that it tells a monitor what it writes:
+//!   he is asked anew at each look, since a program opens the file a moment before it registers. What other users'
+//!   processes have open can be seen only by the superuser.
 //!
 //! A process that is just being started holds copies of all our open files for a moment, so a refusal is given only
 //! when its cause still stands a little later.
@@ -37,6 +39,10 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_millis(400);
 /// How long to wait between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
+/// What to do about somebody who writes, for one who wants to write alone, and for one who wants to write too.
+const DETACH_IT: &str = "detach the volume there, or end that program";
+const MONITOR_IT: &str = "detach the volume there, or end that program and start it with a monitor, by \
+                          `trackmirror monitored -- COMMAND...`";
 
 /// A process that holds a lock of an image, or has it open for writing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +62,12 @@ impl fmt::Display for Holder {
         Ok(())
     }
 }
+
+/// Says of a process that has an image open for writing whether it tells a monitor what it writes.
+pub(super) type IsRegistered<'a> = &'a dyn Fn(&Holder) -> bool;
+
+/// For those who know of no monitor.
+pub(super) const NOBODY: IsRegistered<'static> = &|_| false;
 
 /// The locks of one opened image. The use lock is held as long as this lives.
 #[derive(Debug)]
@@ -106,10 +118,16 @@ impl fmt::Display for Byte {
 }
 
 impl Locks {
-    /// Takes the use lock; for writing, also makes sure that nobody writes who takes no locks.
+    /// Takes the use lock; for writing, also makes sure that nobody writes who takes no locks. Beside monitored writing
+    /// those who are registered may; exclusive access stands beside nobody.
     ///
     /// Error: [`Reason::VolumeInUse`], naming the holder.
-    pub fn take(file: &File, path: &Path, access: Access) -> Result<Locks> {
+    pub fn take(
+        file: &File,
+        path: &Path,
+        access: Access,
+        is_registered: IsRegistered,
+    ) -> Result<Locks> {
         let io = |e: std::io::Error| Error::io(path.display(), &e);
         let locks = Locks {
             path: path.into(),
@@ -119,20 +137,27 @@ impl Locks {
             catalog: Mutex::new(()),
         };
         locks.acquire(Byte::Use, access == Access::Exclusive, Instant::now() + SETTLE)?;
-        if access != Access::Read {
-            locks.refuse_other_writers("detach the volume there, or end that program")?;
+        match access {
+            Access::Read => {}
+            Access::MonitoredWrite => locks.refuse_strangers(MONITOR_IT, is_registered)?,
+            Access::Exclusive => locks.refuse_other_writers(DETACH_IT)?,
         }
         Ok(locks)
     }
 
     /// Refuses if another process that does not hold our use lock has the file open for writing.
     pub fn refuse_other_writers(&self, advice: &str) -> Result<()> {
+        self.refuse_strangers(advice, NOBODY)
+    }
+
+    fn refuse_strangers(&self, advice: &str, is_registered: IsRegistered) -> Result<()> {
         let until = Instant::now() + SETTLE;
         let io = |e: std::io::Error| Error::io(self.path.display(), &e);
         loop {
             let metadata = self.file.metadata().map_err(io)?;
             let writers = system::other_writers(&metadata).map_err(io)?;
-            let Some(first) = writers.first() else { return Ok(()) };
+            let stranger = writers.iter().find(|writer| !is_registered(writer));
+            let Some(first) = stranger else { return Ok(()) };
             if Instant::now() >= until {
                 return Err(Error::new(
                     Reason::VolumeInUse,
@@ -384,7 +409,7 @@ mod tests {
             Access::Read => File::open(path).unwrap(),
             _ => open(path),
         };
-        Locks::take(&file, path, access)
+        Locks::take(&file, path, access, NOBODY)
     }
 
     #[test]

@@ -17,6 +17,8 @@
 //!   he is asked anew at each look, since a program opens the file a moment before it registers. What other users'
 //!   processes have open can be seen only by the superuser.
 //!
+//! Beside these, a folder can be locked for the time of one call, by those who put files beside images.
+//!
 //! A process that is just being started holds copies of all our open files for a moment, so a refusal is given only
 //! when its cause still stands a little later.
 //!
@@ -29,7 +31,7 @@ use super::{Access, Lock};
 use crate::error::{Error, Reason, Result};
 use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -218,6 +220,49 @@ impl Locks {
             }
             std::thread::sleep(PAUSE);
         }
+    }
+}
+
+/// A folder that is locked as long as this lives.
+#[derive(Debug)]
+pub struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            log::warn!("the lock of a folder was not released: {error}");
+        }
+    }
+}
+
+/// Waits for the lock of a folder, which is held only for the time of one call: by whoever looks at the files beside
+/// volume images and then makes one, so that nobody else does it in between. It ends with its process, and leaves nothing
+/// behind.
+///
+/// Error: [`Reason::VolumeInUse`] if it does not come.
+pub fn lock_folder(folder: &Path) -> Result<FolderLock> {
+    lock_folder_until(folder, Instant::now() + WAIT_MAX)
+}
+
+fn lock_folder_until(folder: &Path, until: Instant) -> Result<FolderLock> {
+    let io = |e: std::io::Error| Error::io(format!("cannot lock {}", folder.display()), &e);
+    let file = File::open(folder).map_err(io)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(FolderLock(file)),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(io(error)),
+        }
+        if Instant::now() >= until {
+            return Err(Error::new(
+                Reason::VolumeInUse,
+                format!(
+                    "the folder {} is locked by another process; try again when that has ended",
+                    folder.display()
+                ),
+            ));
+        }
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -469,6 +514,23 @@ mod tests {
         assert!(one.wait_until(Lock::Vtoc, soon()).is_err(), "a reader keeps writers out");
         drop(shared);
         assert!(one.wait_until(Lock::Vtoc, soon()).is_ok());
+    }
+
+    #[test]
+    fn the_lock_of_a_folder_is_waited_for_but_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = lock_folder(folder.path()).unwrap();
+        let soon = Instant::now() + Duration::from_millis(30);
+        let error = lock_folder_until(folder.path(), soon).unwrap_err();
+        assert_eq!(error.reason(), Reason::VolumeInUse);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| lock_folder(folder.path()).map(drop));
+            std::thread::sleep(Duration::from_millis(30));
+            assert!(!waiting.is_finished());
+            drop(held);
+            waiting.join().unwrap().unwrap();
+        });
+        assert!(lock_folder(&folder.path().join("none")).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Each volume has one [`Area`]: memory that all programs share that write the volume, beside the volume and longer
 //! lived than any migration. A program that writes registers in it as an [`Image`] under a name, and tells of each write
-//! when it begins and when it has ended; for a Rust program that is one line, [`MonitoredVolume::attach`]. A migration
+//! when it begins and when it has ended; for a Rust program that is one line, [`MonitoredVolume::open`]. A migration
 //! has a [`Subscription`] in it: two bitmaps, `changed` and `taken`, from which it takes its work.
 //!
 //! ```

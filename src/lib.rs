@@ -12,6 +12,7 @@
 //! | know where a track goes | [`translate`] |
 //! | keep sets of tracks | [`changed`] |
 //! | copy tracks, so that it can be stopped and gone on with | [`copy`] |
+//! | say how fast to copy | [`pace`] |
 //! | compare two copies | [`verify`](mod@verify) |
 //! | read, check, initialise or change a VTOC | [`vtoc`] |
 //! | read or change an OS CVOL | [`catalog`] |

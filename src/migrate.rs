@@ -211,7 +211,7 @@ impl Migration {
         let durable = Durable::new(stored, checkpoint)?;
         let mut migration = Migration::over(host, durable, state_folder)?;
         migration.is_taken_up = true;
-        migration.write_notes()?;
+        migration.write_notes(registry::claim_shared)?;
         Ok(migration)
     }
 
@@ -247,10 +247,12 @@ impl Migration {
     ///
     /// Errors: [`Reason::NoSuchVolume`], [`Reason::ReadOnlyVolume`], [`Reason::UnfinishedMigration`].
     pub fn check_volumes(host: &Host, plan: &Plan, state_folder: Option<&Path>) -> Result<()> {
-        let volsers = touched(plan);
         check_writable(host, plan)?;
         let Some(folder) = state_folder else { return Ok(()) };
-        paths(host, &volsers).iter().try_for_each(|path| registry::check_unfinished(path, folder))
+        let (own, shared) = Migration::own_and_shared(host, plan);
+        own.iter().try_for_each(|path| registry::check_unfinished(path, folder))?;
+        let names = names(plan);
+        shared.iter().try_for_each(|path| registry::check_shared(path, folder, &names))
     }
 
     /// What is moved.
@@ -418,7 +420,23 @@ impl Migration {
         self.host.ports(journal)
     }
 
-    fn write_notes(&self) -> Result<()> {
+    /// The images of the volumes that the migration has for itself, and of those that it shares with others which move
+    /// other data sets: while others write to the sources, all but the targets.
+    fn own_and_shared(host: &Host, plan: &Plan) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let volsers = touched(plan);
+        if host.live.is_none() {
+            return (paths(host, &volsers), Vec::new());
+        }
+        let targets = targets(plan);
+        let shared = volsers.difference(&targets).copied().collect();
+        (paths(host, &targets), paths(host, &shared))
+    }
+
+    /// Notes the migration beside its images; `claim` does it for those that are shared.
+    fn write_notes(
+        &self,
+        claim: impl Fn(&[PathBuf], &Path, &str, &[DsName]) -> Result<()>,
+    ) -> Result<()> {
         let plan = self.plan();
         let Some(folder) = &self.notes else { return Ok(()) };
         let what = match plan.data_sets.as_slice() {
@@ -429,10 +447,9 @@ impl Migration {
                 all.len() - 1
             ),
         };
-        for path in paths(&self.host, &touched(&plan)) {
-            registry::note_unfinished(&path, folder, &what)?;
-        }
-        Ok(())
+        let (own, shared) = Migration::own_and_shared(&self.host, &plan);
+        claim(&shared, folder, &what, &names(&plan))?;
+        own.iter().try_for_each(|path| registry::note_unfinished(path, folder, &what))
     }
 
     fn remove_notes(&self) -> Result<()> {
@@ -456,6 +473,15 @@ fn sources(plan: &Plan) -> BTreeSet<Volser> {
     parts.map(|part| part.volser).collect()
 }
 
+/// The volumes that they go to.
+fn targets(plan: &Plan) -> BTreeSet<Volser> {
+    plan.data_sets.iter().flat_map(|data_set| &data_set.parts).map(|part| part.volser).collect()
+}
+
+fn names(plan: &Plan) -> Vec<DsName> {
+    plan.data_sets.iter().map(|data_set| data_set.assessment.name).collect()
+}
+
 /// The volumes that the migration changes.
 fn touched(plan: &Plan) -> BTreeSet<Volser> {
     let mut volsers = BTreeSet::new();
@@ -471,8 +497,7 @@ fn touched(plan: &Plan) -> BTreeSet<Volser> {
 /// That every volume can be written: better known now than after the copy.
 /// A volume that another system changes for us need not be.
 fn check_writable(host: &Host, plan: &Plan) -> Result<()> {
-    let targets: BTreeSet<Volser> =
-        plan.data_sets.iter().flat_map(|d| &d.parts).map(|part| part.volser).collect();
+    let targets = targets(plan);
     let is_delegated = |volser: &Volser| {
         let space = host.space.get(volser).is_some_and(|space| space.is_delegated());
         let mut catalogs = host.catalogs.iter().filter(|c| c.volser() == Some(*volser));

@@ -1,16 +1,16 @@
 //! The promise of the live migration, in one process: what is written to a data set while it moves is in the target, and
 //! whatever is given up, backed out or interrupted on the way, nothing is lost and nobody stays held.
 
+mod support;
 #[path = "mirror/world.rs"]
 mod world;
-mod support;
 
-use world::*;
 use std::sync::Arc;
 use std::time::Duration;
 use trackmirror::event::{Event, EventLog};
 use trackmirror::migrate::{Goal, MoveOptions};
 use trackmirror::state::State;
+use world::*;
 
 const TWO: &[(&str, &[(u32, u32)])] =
     &[("TEST.LEDGER", &[(15, 20), (60, 7), (75, 13)]), ("TEST.PAYROLL", &[(90, 15), (130, 12)])];
@@ -37,9 +37,21 @@ fn every_acknowledged_write_is_in_the_target() {
     assert!(receipt.window_ms.is_some() && receipt.pass_count > 0, "{receipt:?}");
     let words: Vec<&str> = log.events().iter().map(Event::name).collect();
     let order = [
-        "assessed", "allocated", "monitors-started", "copy-begun", "pass", "resynchronized",
-        "close-requested", "closed", "window-opened", "finally-resynchronized", "cataloged",
-        "looked", "released", "scratched", "completed",
+        "assessed",
+        "allocated",
+        "monitors-started",
+        "copy-begun",
+        "pass",
+        "resynchronized",
+        "close-requested",
+        "closed",
+        "window-opened",
+        "finally-resynchronized",
+        "cataloged",
+        "looked",
+        "released",
+        "scratched",
+        "completed",
     ];
     let mut words_left = words.iter();
     for word in order {

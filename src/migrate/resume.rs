@@ -1,7 +1,7 @@
 //! Taking up a migration that was interrupted.
 
 use super::durable::Durable;
-use super::{Migration, contains, paths, touched};
+use super::{Migration, contains};
 use crate::checkpoint::{Checkpoint, CheckpointStore};
 use crate::copy::CopyOptions;
 use crate::error::{Error, Reason, Result};
@@ -41,9 +41,9 @@ impl Migration {
             && let Some(folder) = &migration.notes
         {
             // It may have ended before its notes were written, so that another one took the volumes.
-            for path in paths(&migration.host, &touched(&migration.plan)) {
-                registry::check_taken(&path, folder)?;
-            }
+            let (own, _) = Migration::own_and_shared(&migration.host, &migration.plan);
+            own.iter().try_for_each(|path| registry::check_taken(path, folder))?;
+            migration.write_notes(registry::claim_taken)?;
         }
         migration.host.tell(&Event::Resumed { state });
         migration.settle()?;
@@ -51,7 +51,9 @@ impl Migration {
         if state.is_ended() {
             migration.remove_notes()?;
         } else {
-            migration.write_notes()?;
+            migration.write_notes(|paths, folder, what, names| {
+                paths.iter().try_for_each(|path| registry::note_shared(path, folder, what, names))
+            })?;
         }
         Ok(migration)
     }

@@ -5,7 +5,7 @@
 //! hold is sealed until the sources are gone.
 
 use super::monitors::Images;
-use super::{Migration, touched};
+use super::{Migration, sources, targets, touched};
 use crate::error::{Code, Error, Reason, Result};
 use crate::event::Event;
 use crate::plan::{Plan, PlannedDataSet};
@@ -98,9 +98,15 @@ impl Migration {
         }
     }
 
-    /// Lets the users in: the window has ended.
+    /// Lets the users in: the window has ended. The targets are theirs now.
     fn end_window(&mut self) -> Result<()> {
         let begun = self.course.window_begun;
+        if self.monitors.is_some() {
+            let sources = sources(&self.plan);
+            for volser in targets(&self.plan).difference(&sources) {
+                self.ports().volume(*volser)?.share()?;
+            }
+        }
         self.release_openers()?;
         let now = self.host.clock.monotonic();
         if let Some(taken) = begun.map(|begun| now.saturating_sub(begun)) {

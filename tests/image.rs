@@ -259,7 +259,7 @@ fn a_list_shows_every_image_and_what_it_does() {
     assert_eq!(words[..4], ["BATCH1", "alive", "no", "brackets"], "{text}");
     assert!(words.ends_with(&["64", "1", "2", "1", "2/2"]), "{text}");
     let own = std::process::id();
-    assert!(text.contains("a migration watches since "), "{text}");
+    assert!(text.contains("a migration has watched for "), "{text}");
     assert!(text.contains(&format!("it runs as process {own}\n")), "{text}");
     drop((emulator, remote, subscription));
     program.kill();

@@ -98,10 +98,12 @@ impl Listing {
         }
         text += &if table.is_empty() { "no images\n".into() } else { table.to_string() };
         for one in &self.subscriptions {
-            let owner = if one.is_owned { "runs as" } else { "is interrupted, was" };
+            let owner = if one.is_owned { "runs as" } else { "is interrupted, and was" };
             let since = ago(self.now, one.since);
-            text +=
-                &format!("a migration watches since {since}; it {owner} process {}\n", one.process);
+            text += &format!(
+                "a migration has watched for {since}; it {owner} process {}\n",
+                one.process
+            );
         }
         for name in self.missing() {
             text += &format!(

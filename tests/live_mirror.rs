@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use trackmirror::geometry::{Extent, Track};
 use trackmirror::monitor::{Area, Identity, Subscription};
-use trackmirror::volume::{self, Access, Volume, VolumeExt};
+use trackmirror::volume::{self, Access, VolumeExt};
 
 /// How often the guest's job goes through the data set: for some ten seconds.
 const PASSES: &str = "700";

@@ -1,11 +1,19 @@
 //! The port `Clock`: what time it is, for events, rates, dates and limits.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// The time since 1970-01-01 00:00 UTC.
     fn now(&self) -> Duration;
+
+    /// A time that never goes back, from any start on: for rates, pace and limits, which a clock that is set must not
+    /// disturb. Only differences of it mean something, and only inside one process. By default [`Clock::now`], for
+    /// clocks that nobody sets.
+    fn monotonic(&self) -> Duration {
+        self.now()
+    }
 }
 
 /// The system's clock.
@@ -15,6 +23,12 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Duration {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn monotonic(&self) -> Duration {
+        // One start for the whole process: the times of two such clocks can be compared.
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
     }
 }
 
@@ -72,6 +86,31 @@ impl std::fmt::Display for Day {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_never_goes_back_and_goes_on() {
+        let (one, other) = (SystemClock, SystemClock);
+        let start = one.monotonic();
+        let mut last = start;
+        while last < start + Duration::from_millis(2) {
+            let next = other.monotonic();
+            assert!(next >= last);
+            last = next;
+        }
+        // Time since the first look at the clock of this process, not since 1970.
+        assert!(last < one.now());
+    }
+
+    #[test]
+    fn a_clock_of_the_host_needs_one_function_only() {
+        struct Still;
+        impl Clock for Still {
+            fn now(&self) -> Duration {
+                Duration::from_secs(7)
+            }
+        }
+        assert_eq!(Still.monotonic(), Duration::from_secs(7));
+    }
 
     #[test]
     fn no_clock_is_too_wrong() {

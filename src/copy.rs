@@ -14,6 +14,14 @@
 //! 3. one write;
 //! 4. when the target was flushed after that, [`Batch::done`] takes exactly this batch from `taken`.
 //!
+//! One going through is a *pass*. The next step goes on where the last one ended, so that a track which is written again
+//! and again is copied once in a pass, however many steps the pass has.
+//!
+//! *Hot and cold.* A track that was copied twice already and was written again is likely to be written once more before
+//! anybody wants the target: it is *hot*. As long as the work left is small enough, only cold tracks are worth a copy
+//! ([`Copier::step_cold`]); the hot ones wait for the end. Each whole pass halves what is known of
+//! them, so that a track which was hot long ago is not so for ever.
+//!
 //! A *step* ([`Copier::step`]) copies a bounded number of tracks, by one or more threads that it starts and joins, each
 //! with one buffer that is used again and again. At its end each target that was written is flushed, and where that
 //! succeeds its batches are done. So:
@@ -158,13 +166,26 @@ struct Source {
     subscription: Subscription,
     /// The source extents of the table on it, in the order of their tracks.
     extents: Vec<Extent>,
+    /// For each extent, how many tracks of the table are in those before it.
+    starts: Vec<usize>,
 }
+
+/// So many copies make a track that is written again a hot one.
+const HOT: u8 = 2;
 
 /// What threads share, each for a moment at a time.
 #[derive(Debug)]
 struct Work {
-    /// For each of the plan's sources, where this step goes on: which extent, and which track.
+    /// For each of the plan's sources, where the pass goes on: which extent, and which track.
     next: Vec<(usize, Track)>,
+    /// For each of the plan's sources, how often each of its tracks was copied, halved by each whole pass.
+    heat: Vec<Vec<u8>>,
+    /// Only cold tracks are copied in this step.
+    is_cold_only: bool,
+    /// The step began inside a pass: when that ends, it may begin the next one.
+    is_inside_pass: bool,
+    /// How many passes have ended.
+    pass_count: u64,
     /// For each of the plan's targets, the batches that were written in this step.
     written: Vec<Vec<Batch>>,
     /// For each entry, the digest of each of its tracks, if digests are kept.
@@ -255,6 +276,10 @@ impl Copier {
         let digests = table.entries().iter().map(|e| per_track(e.source.track_count)).collect();
         let work = Work {
             next: vec![(0, Track(0)); sources.len()],
+            heat: sources.iter().map(|source| vec![0; source.track_count()]).collect(),
+            is_cold_only: false,
+            is_inside_pass: false,
+            pass_count: 0,
             written: targets.iter().map(|_| Vec::new()).collect(),
             digests,
             totals: Totals::default(),
@@ -276,11 +301,21 @@ impl Copier {
     /// Errors: those of the volumes; [`Reason::ForeignTrack`] and [`Reason::DamagedTrack`] for a source track that does
     /// not check, [`Reason::ForeignCount`] for one that cannot go where it should; [`Reason::NotFlushed`].
     pub fn step(&mut self, track_count_max: u32) -> Result<Progress> {
+        self.step_of(track_count_max, false)
+    }
+
+    /// The same, but leaves hot tracks: those that were copied twice already, and were written again.
+    pub fn step_cold(&mut self, track_count_max: u32) -> Result<Progress> {
+        self.step_of(track_count_max, true)
+    }
+
+    fn step_of(&mut self, track_count_max: u32, is_cold_only: bool) -> Result<Progress> {
         let before = self.work.totals.track_count;
         let left = self.left();
         self.work.budget = track_count_max;
+        self.work.is_cold_only = is_cold_only;
         (self.work.torn_count, self.work.is_stopped) = (0, false);
-        self.work.next.fill((0, Track(0)));
+        self.work.is_inside_pass = self.work.next.iter().any(|next| *next != (0, Track(0)));
         let (plan, work) = (&self.plan, Mutex::new(&mut self.work));
         let mut buffers = self.buffers.iter_mut().zip(0..);
         // A few tracks are not worth a thread.
@@ -296,6 +331,7 @@ impl Copier {
             }
         });
         self.flush();
+        self.work.end_pass(&self.plan);
         if let Some(error) = self.work.error.take() {
             return Err(error);
         }
@@ -306,6 +342,11 @@ impl Copier {
             done: left == 0,
             torn: self.work.torn_count as u32,
         })
+    }
+
+    /// How many passes have ended.
+    pub fn pass_count(&self) -> u64 {
+        self.work.pass_count
     }
 
     /// How many tracks are still to be copied.
@@ -429,10 +470,28 @@ impl Source {
             .on_volume(volser)
         })?;
         let extents = extents_on(table, volser);
-        let source = Source { volume, subscription: subscription.clone(), extents };
+        let starts = extents.iter().scan(0, |start, extent| {
+            let this = *start;
+            *start += extent.track_count as usize;
+            Some(this)
+        });
+        let starts = starts.collect();
+        let source = Source { volume, subscription: subscription.clone(), extents, starts };
         // The area may be of another volume: every extent must lie on it.
         source.extents.iter().try_for_each(|e| source.subscription.left_count(*e).map(drop))?;
         Ok(source)
+    }
+
+    /// How many tracks of the table are on it.
+    fn track_count(&self) -> usize {
+        self.extents.iter().map(|extent| extent.track_count as usize).sum()
+    }
+
+    /// The place of a track among the tracks of the table on this volume.
+    fn place(&self, track: Track) -> Option<usize> {
+        let number = self.extents.partition_point(|extent| extent.end() <= track);
+        let extent = self.extents.get(number).filter(|extent| extent.contains(track))?;
+        Some(self.starts[number] + track.since(extent.first) as usize)
     }
 
     fn left_in(&self, extent: Extent) -> u64 {
@@ -476,7 +535,13 @@ impl Work {
                 return Ok(Some(load));
             }
         }
-        Ok(None)
+        // What fails is not tried again and again in one step.
+        if !self.is_inside_pass || self.error.is_some() {
+            return Ok(None);
+        }
+        self.is_inside_pass = false;
+        self.end_pass(plan);
+        self.next_load(plan, thread)
     }
 
     fn next_load_of(&mut self, plan: &Plan, number: usize) -> Result<Option<Load>> {
@@ -486,11 +551,21 @@ impl Work {
         while let Some(within) = source.extents.get(*extent) {
             let from = (*track).max(within.first);
             let rest = Extent::new(from, within.end().0.saturating_sub(from.0));
-            let Some(found) = source.subscription.next_work(rest, track_count_max)? else {
+            let Some(mut found) = source.subscription.next_work(rest, track_count_max)? else {
                 *extent += 1;
                 continue;
             };
             *track = found.end();
+            if self.is_cold_only {
+                let start = source.starts[*extent] + found.first.since(within.first) as usize;
+                let heat = &self.heat[number][start..start + found.track_count as usize];
+                let hot_count = heat.iter().take_while(|&&heat| heat >= HOT).count();
+                let cold_count = heat[hot_count..].iter().take_while(|&&heat| heat < HOT).count();
+                if cold_count == 0 {
+                    continue;
+                }
+                found = Extent::new(found.first.plus(hot_count as u32), cold_count as u32);
+            }
             let load = plan.load(number, found)?;
             *track = load.run.source.end();
             self.budget -= load.run.source.track_count;
@@ -499,9 +574,27 @@ impl Work {
         Ok(None)
     }
 
+    /// If nothing is left in this pass, the next step begins another one.
+    fn end_pass(&mut self, plan: &Plan) {
+        let is_at_end = |(source, next): (&Source, &(usize, Track))| next.0 >= source.extents.len();
+        if !plan.sources.iter().zip(&self.next).all(is_at_end) {
+            return;
+        }
+        self.next.fill((0, Track(0)));
+        if !self.is_cold_only {
+            self.pass_count += 1;
+            self.heat.iter_mut().flatten().for_each(|heat| *heat = heat.div_ceil(2));
+        }
+    }
+
     /// Notes a load that was written.
     fn note(&mut self, plan: &Plan, load: Load, totals: Totals, digests: &[u32]) {
         self.totals.add(totals);
+        let tracks = load.run.source;
+        if let Some(place) = plan.sources[load.source].place(tracks.first) {
+            let heat = &mut self.heat[load.source][place..place + tracks.track_count as usize];
+            heat.iter_mut().for_each(|heat| *heat = heat.saturating_add(1));
+        }
         for (&digest, number) in digests.iter().zip(0..) {
             let track = load.run.source.first.plus(number);
             if let Some((entry, place)) = plan.table.position(load.run.source_volser, track) {

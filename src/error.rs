@@ -176,6 +176,10 @@ reasons! {
     // Layer 10: migrations.
     PlanDiffers = 1001, Refused, "an unfinished migration has another plan";
     Interrupted = 1002, Environment, "stopped on request";
+    NotClosed = 1003, Environment, "the data sets were not closed in time";
+    WindowTooLong = 1004, Environment, "the window would have been longer than allowed";
+    LateWriter = 1005, Refused, "somebody wrote after the data sets were closed";
+    NotMonitored = 1006, Refused, "a migration whose sources are written to needs its monitors";
     Broken = 1601, Internal, "a rule of the library was broken";
 }
 

@@ -62,8 +62,43 @@ pub enum Event {
         /// The tracks to copy.
         track_count: u64,
     },
+    /// Every image that can write to a source volume is monitored from now on.
+    MonitorsStarted {
+        /// The volume.
+        volser: Volser,
+        /// The images that must be covered.
+        images: Vec<String>,
+    },
     /// Tracks were copied and are durable.
     Copied(Progress),
+    /// All work was gone through once.
+    Passed {
+        /// How many times now.
+        pass: u64,
+        /// Tracks written and durable at the target since the beginning.
+        copied_tracks: u64,
+        /// Tracks that were written meanwhile.
+        left_tracks: u64,
+    },
+    /// Tracks change about as fast as they are copied, or faster.
+    NotConverging {
+        /// Both rates, in words.
+        sentence: String,
+    },
+    /// So little is left that the window would be short enough.
+    Resynchronized {
+        /// The tracks that are left.
+        left_tracks: u64,
+        /// What a window now would take, if that is known.
+        window_ms: Option<u64>,
+    },
+    /// A data set cannot be moved, and is left where it is; the others go on.
+    TakenOut {
+        /// Its name.
+        data_set: DsName,
+        /// Why.
+        sentence: String,
+    },
     /// Source and target were compared and are equal, addresses aside.
     Verified {
         /// The data set.
@@ -71,10 +106,32 @@ pub enum Event {
         /// The tracks that were compared.
         track_count: u64,
     },
-    /// Everybody is asked to close.
+    /// Everybody is asked to close, and nobody may open.
     ClosingBegun,
+    /// Somebody has a data set open still.
+    StillOpen {
+        /// Who.
+        openers: Vec<String>,
+    },
+    /// Nobody has the data sets open, on any image.
+    Closed {
+        /// How long that took.
+        waited_ms: u64,
+    },
     /// It is confirmed that nobody has the data sets open: the window began.
     WindowOpened,
+    /// All that was written before the window began is durable at the target.
+    FinallyResynchronized {
+        /// The tracks that were copied in the window.
+        copied_tracks: u64,
+    },
+    /// What changed at the source meanwhile, tracks aside, was done at the target too.
+    Accommodated {
+        /// The data set.
+        data_set: DsName,
+        /// What changed.
+        what: String,
+    },
     /// The window was given up.
     Postponed {
         /// Why.
@@ -153,6 +210,43 @@ fn count(number: impl Into<u64>, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+impl Event {
+    /// A word for the kind of event, which never changes.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Event::Assessed { .. } => "assessed",
+            Event::Refused { .. } => "refused",
+            Event::Allocated { .. } => "allocated",
+            Event::MonitorsStarted { .. } => "monitors-started",
+            Event::CopyBegun { .. } => "copy-begun",
+            Event::Copied(_) => "copied",
+            Event::Passed { .. } => "pass",
+            Event::NotConverging { .. } => "not-converging",
+            Event::Resynchronized { .. } => "resynchronized",
+            Event::TakenOut { .. } => "taken-out",
+            Event::Verified { .. } => "compared",
+            Event::ClosingBegun => "close-requested",
+            Event::StillOpen { .. } => "still-open",
+            Event::Closed { .. } => "closed",
+            Event::WindowOpened => "window-opened",
+            Event::FinallyResynchronized { .. } => "finally-resynchronized",
+            Event::Accommodated { .. } => "accommodated",
+            Event::Postponed { .. } => "postponed",
+            Event::Cataloged { .. } => "cataloged",
+            Event::Looked => "looked",
+            Event::Released { .. } => "released",
+            Event::Scratched { .. } => "scratched",
+            Event::Kept { .. } => "kept",
+            Event::Moved { .. } => "moved",
+            Event::Completed => "completed",
+            Event::Terminated => "terminated",
+            Event::Resumed { .. } => "resumed",
+            Event::BackedOut { .. } => "backed-out",
+            Event::Remark { .. } => "remark",
+        }
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -188,8 +282,43 @@ impl fmt::Display for Event {
             Event::Verified { data_set, track_count } => {
                 write!(f, "{} of {data_set} are equal", count(*track_count, "track"))
             }
-            Event::ClosingBegun => write!(f, "everybody is asked to close the data sets"),
-            Event::WindowOpened => write!(f, "nobody has the data sets open: the window began"),
+            Event::MonitorsStarted { volser, images } if images.is_empty() => {
+                write!(f, "what is written on {volser} is monitored")
+            }
+            Event::MonitorsStarted { volser, images } => {
+                write!(f, "what {} write on {volser} is monitored", images.join(", "))
+            }
+            Event::Passed { pass, copied_tracks, left_tracks } => write!(
+                f,
+                "pass {pass} ended: {} copied in all, {left_tracks} left",
+                count(*copied_tracks, "track")
+            ),
+            Event::NotConverging { sentence } => f.write_str(sentence),
+            Event::Resynchronized { left_tracks, window_ms: None } => {
+                write!(f, "the target is resynchronized but for {}", count(*left_tracks, "track"))
+            }
+            Event::Resynchronized { left_tracks, window_ms: Some(window_ms) } => write!(
+                f,
+                "the target is resynchronized but for {}; a window now would take {window_ms} ms",
+                count(*left_tracks, "track")
+            ),
+            Event::TakenOut { data_set, sentence } => {
+                write!(f, "{data_set} is left where it is: {sentence}")
+            }
+            Event::ClosingBegun => {
+                write!(f, "everybody is asked to close the data sets, and nobody may open them")
+            }
+            Event::StillOpen { openers } => write!(f, "still open: {}", openers.join("; ")),
+            Event::Closed { waited_ms } => write!(f, "closed everywhere after {waited_ms} ms"),
+            Event::FinallyResynchronized { copied_tracks } => write!(
+                f,
+                "the target holds everything: {} copied in the window",
+                count(*copied_tracks, "track")
+            ),
+            Event::Accommodated { data_set, what } => {
+                write!(f, "{data_set} changed at its source: {what}; so did the target")
+            }
+            Event::WindowOpened => write!(f, "the window began"),
             Event::Postponed { why } => write!(f, "the window was given up: {why}"),
             Event::Cataloged { data_set, catalog, volsers } => {
                 write!(f, "{data_set} is cataloged on {} now, in {catalog}", list(volsers))

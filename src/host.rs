@@ -3,13 +3,16 @@
 use crate::catalog::{Catalog, cvol::CvolCatalog};
 use crate::clock::{Clock, SystemClock};
 use crate::copy::Volumes;
+use crate::enqueue::Enqueue;
 use crate::error::{Error, Reason, Result};
 use crate::event::{Event, EventSink, NoEvents};
+use crate::monitor::Area;
 use crate::name::Volser;
 use crate::switch::{Ports, Space};
 use crate::volume::Volume;
 use crate::volume::intent::Journal;
 use crate::vtoc::manager::VtocSpaceManager;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The ports of a migration. Each may be replaced singly, for each volume.
@@ -31,6 +34,19 @@ pub struct Host {
     pub clock: Arc<dyn Clock>,
     /// Who is told what happens.
     pub events: Arc<dyn EventSink>,
+    /// The monitors, if others write to the source volumes meanwhile; `None` if this process has them for itself.
+    pub live: Option<Live>,
+}
+
+/// What a migration needs while others write to its sources.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// The monitor area of each source volume.
+    pub areas: BTreeMap<Volser, Area>,
+    /// The images that can write to a volume. Each must be registered in its area before copying starts.
+    pub images: BTreeMap<Volser, Vec<String>>,
+    /// Who has the data sets open, and sees that nobody opens them.
+    pub enqueue: Arc<dyn Enqueue>,
 }
 
 impl Host {
@@ -48,6 +64,7 @@ impl Host {
             catalogs: Vec::new(),
             clock: Arc::new(SystemClock),
             events: Arc::new(NoEvents),
+            live: None,
         };
         for volume in volumes {
             let volser = volume.volser();
@@ -72,6 +89,13 @@ impl Host {
     #[must_use]
     pub fn told_to(mut self, events: impl EventSink + 'static) -> Host {
         self.events = Arc::new(events);
+        self
+    }
+
+    /// The same ports for a migration while others write to the sources.
+    #[must_use]
+    pub fn monitored_by(mut self, live: Live) -> Host {
+        self.live = Some(live);
         self
     }
 

@@ -141,6 +141,15 @@ impl Assessment {
         Some((last, self.parts[last].dscbs.format1.last_used()?.0))
     }
 
+    /// The same data set with its DSCBs as they are now, one set for each part, and with what forbids moving it now.
+    pub fn with_dscbs(&self, dscbs: Vec<DataSetDscbs>) -> Assessment {
+        let parts = self.parts.iter().zip(dscbs);
+        let parts = parts.map(|(part, dscbs)| Part { dscbs, ..part.clone() }).collect();
+        let mut data_set = Assessment { parts, refusals: Vec::new(), ..self.clone() };
+        rules::apply(&mut data_set);
+        data_set
+    }
+
     /// Whether it can be moved, as far as it alone is concerned.
     pub fn is_movable(&self) -> bool {
         self.refusals.is_empty()

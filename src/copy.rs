@@ -95,7 +95,7 @@ pub struct CopyOptions {
     /// The most tracks of one read and one write; `None` is a cylinder, or as many tracks as stay in a processor's
     /// cache while they are read, relocated and written (twelve of a 3390). Each thread has a buffer for so many.
     pub batch_tracks: Option<u32>,
-    /// Whether a digest of each entry is kept: four bytes of memory for each track, and about as much time of the
+    /// Whether a digest of each entry is kept: eight bytes of memory for each track, and about as much time of the
     /// processor as the copy itself.
     pub digests: bool,
 }
@@ -188,8 +188,9 @@ struct Work {
     pass_count: u64,
     /// For each of the plan's targets, the batches that were written in this step.
     written: Vec<Vec<Batch>>,
-    /// For each entry, the digest of each of its tracks, if digests are kept.
-    digests: Vec<Vec<u32>>,
+    /// For each entry, the digest of each of its tracks, if digests are kept; `None` as long as this copier has not
+    /// copied the track.
+    digests: Vec<Vec<Option<u32>>>,
     totals: Totals,
     /// How many tracks this step may still take.
     budget: u32,
@@ -272,7 +273,7 @@ impl Copier {
             .into_iter()
             .map(|volume| Source::new(volume, &table, subscriptions))
             .collect::<Result<Vec<Source>>>()?;
-        let per_track = |count: u32| vec![0; if options.digests { count as usize } else { 0 }];
+        let per_track = |count: u32| vec![None; if options.digests { count as usize } else { 0 }];
         let digests = table.entries().iter().map(|e| per_track(e.source.track_count)).collect();
         let work = Work {
             next: vec![(0, Track(0)); sources.len()],
@@ -293,6 +294,23 @@ impl Copier {
         let length = plan.buffer_length();
         let buffers = (0..options.threads.max(1)).map(|_| vec![0; length]).collect();
         Ok(Copier { plan, work, buffers })
+    }
+
+    /// The same work for another table, all of whose sources are in this one: what was copied stays so.
+    pub fn with_table(
+        self,
+        table: TranslateTable,
+        sources: &Volumes,
+        targets: &Volumes,
+        options: CopyOptions,
+    ) -> Result<Copier> {
+        let subscriptions = self.plan.sources.iter();
+        let subscriptions =
+            subscriptions.map(|source| (source.volume.volser(), source.subscription.clone()));
+        let subscriptions = subscriptions.collect();
+        let mut copier = Copier::monitored(table, sources, targets, &subscriptions, options)?;
+        (copier.work.totals, copier.work.pass_count) = (self.work.totals, self.work.pass_count);
+        Ok(copier)
     }
 
     /// Copies at most `track_count_max` tracks, and flushes the targets. With an error, what failed is still to be
@@ -378,12 +396,15 @@ impl Copier {
     }
 
     /// The digest of an entry's tracks, addresses aside ([`track::digest`], [`track::digest_of_run`]); `None` if digests
-    /// are not kept, or a track of it is still to be copied.
+    /// are not kept, or a track of it is still to be copied, or was copied by another copier.
     pub fn digest(&self, entry: usize) -> Option<u32> {
         let digests = self.work.digests.get(entry).filter(|digests| !digests.is_empty())?;
         let entry = &self.plan.table.entries()[entry];
         let left = self.left_in(entry.source_volser, entry.source).ok()?;
-        (left == 0).then(|| track::digest_of_run(digests.iter().copied()))
+        if left != 0 {
+            return None;
+        }
+        digests.iter().copied().collect::<Option<Vec<u32>>>().map(track::digest_of_run)
     }
 
     /// What was done so far.
@@ -598,7 +619,7 @@ impl Work {
         for (&digest, number) in digests.iter().zip(0..) {
             let track = load.run.source.first.plus(number);
             if let Some((entry, place)) = plan.table.position(load.run.source_volser, track) {
-                self.digests[entry][place as usize] = digest;
+                self.digests[entry][place as usize] = Some(digest);
             }
         }
         self.written[load.target].push(load.batch);

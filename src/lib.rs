@@ -12,6 +12,7 @@
 //! | know where a track goes | [`translate`] |
 //! | keep sets of tracks | [`changed`] |
 //! | copy tracks, so that it can be stopped and gone on with | [`copy`] |
+//! | say how fast to copy | [`pace`] |
 //! | compare two copies | [`verify`](mod@verify) |
 //! | read, check, initialise or change a VTOC | [`vtoc`] |
 //! | read or change an OS CVOL | [`catalog`] |
@@ -61,6 +62,7 @@ pub mod copy;
 pub mod dscb;
 pub mod enqueue;
 pub mod error;
+pub mod estimate;
 pub mod event;
 pub mod geometry;
 pub mod host;
@@ -68,6 +70,7 @@ pub mod migrate;
 pub mod monitor;
 pub mod name;
 pub mod operator;
+pub mod pace;
 pub mod plan;
 pub mod registry;
 pub mod state;

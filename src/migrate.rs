@@ -19,8 +19,26 @@
 //! Each single change of a VTOC or a catalog has an intent of its own in the checkpoint, which is settled first when the
 //! migration is resumed.
 //!
+//! # While others write
+//! With monitors ([`Host::live`]) the sources are written to while they are copied, and only the last moment is taken
+//! away from their users:
+//!
+//! * copying starts when every image is covered, and what changes is copied again; the migration is *mirrored* when what
+//!   is left is below a [`Goal`], or as little as it can become;
+//! * [`quiesce`](Migration::quiesce) asks for the close and keeps new openers out, and when nobody has the data sets open
+//!   it seals their tracks: this is the *window*. What is left is copied, what else changed at the source is followed;
+//! * [`switch`](Migration::switch) looks once more, after the catalogs were changed and before that counts: a write that
+//!   nobody should have made backs it out, and is named. Then the users are let in.
+//!
+//! Each step of the wait and of the window may be given up: the data sets are released where they are, and mirroring
+//! goes on. The hold on openers is durable from before they are asked until after the end.
+//!
 //! # After an interruption
-//! Nobody has seen who wrote to the volumes meanwhile. So before the switch everything is copied again. While switching,
+//! With monitors nothing was missed, if their areas are those of the same boot: before the switch it goes on with what is
+//! left, and while switching it looks again. If not, everything is copied again, and a switch that had begun is backed
+//! out: nobody can have written, because the data sets are held.
+//!
+//! Without monitors nobody has seen who wrote to the volumes meanwhile. So before the switch everything is copied again. While switching,
 //! source and target are compared, track by track: if they are equal the switch goes on; if not, and the catalogs still
 //! lead to the source, it is backed out and copied again; and if the catalogs lead to the target already, both may have
 //! been written to, which only their owner can settle: nothing is touched. After *looked* there is only forward.
@@ -50,32 +68,42 @@
 //! # Ok::<(), trackmirror::Error>(())
 //! ```
 
+mod copying;
 mod durable;
+mod monitors;
 mod propose;
 mod resume;
+mod switching;
+mod window;
 
+pub use copying::{Goal, OnUnreadable, Receipt};
 pub use durable::{MoveOptions, status};
 pub use propose::{Selection, kept_name, propose};
+pub use window::Limits;
 
 use crate::checkpoint::{Checkpoint, CheckpointStore};
-use crate::copy::{Copier, CopyOptions, write_empty};
+use crate::copy::{Copier, CopyOptions};
 use crate::error::{Code, Error, Reason, Result};
-use crate::event::{Event, Progress};
+use crate::estimate::{Estimator, Work};
+use crate::event::Event;
 use crate::host::Host;
+use crate::monitor;
 use crate::name::{DsName, Volser};
+use crate::pace::{Pace, Pacer};
 use crate::plan::{Plan, PlannedDataSet};
 use crate::registry;
 use crate::state::{State, Verb};
-use crate::switch::{self, Disposal, Ports};
-use crate::track::NullFormat;
+use crate::switch::{self, Ports};
 use crate::translate::TranslateTable;
 use crate::verify::{Verification, verify};
 use crate::volume::intent::Journal;
-use durable::{Durable, Released, Stored};
+use durable::{Durable, Released, Stored, Watched};
+use monitors::Monitors;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A migration: see the [module](self).
 pub struct Migration {
@@ -89,6 +117,54 @@ pub struct Migration {
     copy_options: CopyOptions,
     /// The state's folder, as the notes beside the volumes' images name it.
     notes: Option<PathBuf>,
+    /// `None` if nobody else writes.
+    monitors: Option<Monitors>,
+    course: Course,
+}
+
+/// What this process was asked, and what it has measured so far. It begins anew with each process.
+struct Course {
+    goal: Goal,
+    limits: Limits,
+    on_unreadable: OnUnreadable,
+    pacer: Pacer,
+    estimator: Estimator,
+    pause: Duration,
+    receipt: Receipt,
+    /// When the close was asked for.
+    closing_begun: Option<Duration>,
+    /// When it was confirmed.
+    window_begun: Option<Duration>,
+    /// When it was last seen that every writer is covered.
+    watched_at: Option<Duration>,
+    /// Who was told to have data sets open still.
+    told_openers: Vec<String>,
+    passes_told: u64,
+    /// It was told that changes come as fast as copies.
+    is_at_distance: bool,
+    /// How often the copy of a track has failed.
+    troubles: BTreeMap<(Volser, u32), u32>,
+}
+
+impl Course {
+    fn new() -> Course {
+        Course {
+            goal: Goal::default(),
+            limits: Limits::default(),
+            on_unreadable: OnUnreadable::default(),
+            pacer: Pacer::new(Pace::Unlimited),
+            estimator: Estimator::new(),
+            pause: Duration::ZERO,
+            receipt: Receipt::default(),
+            closing_begun: None,
+            window_begun: None,
+            watched_at: None,
+            told_openers: Vec::new(),
+            passes_told: 0,
+            is_at_distance: false,
+            troubles: BTreeMap::new(),
+        }
+    }
 }
 
 impl Migration {
@@ -122,20 +198,48 @@ impl Migration {
         let kept_as = kept_names(&host, &plan, &options)?;
         let released = Released { parts: vec![0; plan.data_sets.len()], current: None };
         Migration::check_volumes(&host, &plan, state_folder.as_deref())?;
-        let stored =
-            Stored { plan, options, kept_as, state: State::Planned, released, intent: None };
+        let watched = match &host.live {
+            None => None,
+            Some(live) => {
+                let [one, two] = monitor::new_migration()?;
+                Monitors::new(live.clone(), (one, two), &sources(&plan))?;
+                Some(Watched { migration: (one, two), ..Watched::default() })
+            }
+        };
+        let (state, intent, leaving) = (State::Planned, None, Vec::new());
+        let stored = Stored { plan, options, kept_as, state, released, intent, watched, leaving };
         let durable = Durable::new(stored, checkpoint)?;
-        let mut migration = Migration::over(host, durable, state_folder);
+        let mut migration = Migration::over(host, durable, state_folder)?;
         migration.is_taken_up = true;
-        migration.write_notes()?;
+        migration.write_notes(registry::claim_shared)?;
         Ok(migration)
     }
 
-    fn over(host: Host, durable: Durable, notes: Option<PathBuf>) -> Migration {
+    fn over(host: Host, durable: Durable, notes: Option<PathBuf>) -> Result<Migration> {
         let plan = Arc::new(durable.stored.plan.clone());
-        let (durable, copy_options) = (Mutex::new(durable), CopyOptions::default());
-        let is_taken_up = false;
-        Migration { host, plan, durable, copier: None, is_taken_up, copy_options, notes }
+        let monitors = match (&durable.stored.watched, &host.live) {
+            (None, _) => None,
+            (Some(watched), Some(live)) => {
+                Some(Monitors::new(live.clone(), watched.migration, &sources(&plan))?)
+            }
+            (Some(_), None) => {
+                return Err(Error::new(
+                    Reason::NotMonitored,
+                    "others may write to the sources of this migration; give their monitors",
+                ));
+            }
+        };
+        Ok(Migration {
+            host,
+            plan,
+            durable: Mutex::new(durable),
+            copier: None,
+            is_taken_up: false,
+            copy_options: CopyOptions::default(),
+            notes,
+            monitors,
+            course: Course::new(),
+        })
     }
 
     /// That every volume that the plan changes can be written, and has no unfinished migration but the one whose state
@@ -143,10 +247,12 @@ impl Migration {
     ///
     /// Errors: [`Reason::NoSuchVolume`], [`Reason::ReadOnlyVolume`], [`Reason::UnfinishedMigration`].
     pub fn check_volumes(host: &Host, plan: &Plan, state_folder: Option<&Path>) -> Result<()> {
-        let volsers = touched(plan);
-        check_writable(host, &volsers)?;
+        check_writable(host, plan)?;
         let Some(folder) = state_folder else { return Ok(()) };
-        paths(host, &volsers).iter().try_for_each(|path| registry::check_unfinished(path, folder))
+        let (own, shared) = Migration::own_and_shared(host, plan);
+        own.iter().try_for_each(|path| registry::check_unfinished(path, folder))?;
+        let names = names(plan);
+        shared.iter().try_for_each(|path| registry::check_shared(path, folder, &names))
     }
 
     /// What is moved.
@@ -174,29 +280,14 @@ impl Migration {
         match self.state() {
             State::Planned => Some(Verb::Reserve),
             State::Copying => Some(Verb::Step),
-            State::Mirrored | State::Closing | State::Quiesced if self.left() > 0 => {
+            State::Mirrored | State::Closing if self.monitors.is_none() && self.left() > 0 => {
                 Some(Verb::Step)
             }
+            State::Quiesced if !self.is_quiet().unwrap_or(false) => Some(Verb::Step),
             State::Mirrored | State::Closing => Some(Verb::Quiesce),
             State::Quiesced | State::Switching => Some(Verb::Switch),
             State::Switched => Some(Verb::Complete),
             State::Complete | State::Terminated => None,
-        }
-    }
-
-    /// How many tracks are begun to be copied, and not copied yet.
-    fn left(&self) -> u64 {
-        self.copier.as_ref().map_or(0, Copier::left)
-    }
-
-    /// That nothing is left to be copied.
-    fn check_copied(&self, verb: Verb) -> Result<()> {
-        match self.left() {
-            0 => Ok(()),
-            left => Err(Error::new(
-                Reason::WrongState,
-                format!("{verb} must wait: {left} tracks are still to be copied; step"),
-            )),
         }
     }
 
@@ -206,7 +297,7 @@ impl Migration {
             Verb::Reserve => self.reserve(),
             Verb::Step => self.step(track_count_max).map(drop),
             Verb::Verify => self.verify().map(drop),
-            Verb::Quiesce => self.quiesce(),
+            Verb::Quiesce => self.quiesce().map(drop),
             Verb::Postpone => self.postpone(),
             Verb::Switch => self.switch(),
             Verb::BackOut => self.back_out(),
@@ -237,9 +328,10 @@ impl Migration {
         self.move_to(State::Copying)
     }
 
-    fn reserve_one(&self, data_set: &PlannedDataSet) -> Result<()> {
+    fn reserve_one(&mut self, data_set: &PlannedDataSet) -> Result<()> {
         let ports = self.ports();
-        switch::sources_stand(data_set, &ports)?;
+        self.check_source(data_set)?;
+        let begun = self.host.clock.monotonic();
         for part in &data_set.parts {
             if switch::find_target(part, &ports)?.is_none() {
                 ports.space(part.volser)?.allocate(&part.new, ports.journal).map_err(|error| {
@@ -252,74 +344,18 @@ impl Migration {
                 extents: part.new.extents.clone(),
             });
         }
-        switch::targets_stand(data_set, &ports).map(drop)
-    }
-
-    /// Makes the copier, with the whole work before it. A target that is not allocated (any more) is not written to.
-    fn begin_copying(&mut self) -> Result<()> {
-        let plan = self.plan();
-        for data_set in &plan.data_sets {
-            switch::targets_stand(data_set, &self.ports())?;
-        }
-        let volumes = &self.host.volumes;
-        let mut copier = Copier::new(plan.table()?, volumes, volumes, self.copy_options)?;
-        if self.durable.lock().stored.options.used_only {
-            for data_set in &plan.data_sets {
-                for (volser, extent) in data_set.unused_source() {
-                    copier.leave_out(volser, extent)?;
-                }
-                for (volser, extent) in data_set.unused_target() {
-                    write_empty(self.ports().volume(volser)?, extent, NullFormat::EndOfFile)?;
-                }
-            }
-            // Here, where an error makes it begin anew: after a flush that failed the next one says nothing of them.
-            for volser in copier.table().target_volsers() {
-                self.ports().volume(volser)?.flush()?;
-            }
-        }
-        self.host.tell(&Event::CopyBegun { track_count: copier.left() });
-        self.copier = Some(copier);
+        switch::targets_stand(data_set, &ports).map(drop)?;
+        let taken = self.host.clock.monotonic().saturating_sub(begun);
+        self.course.estimator.did(Work::Catalog, taken / data_set.parts.len().max(1) as u32);
         Ok(())
     }
 
-    /// Copies at most `track_count_max` tracks. When nothing is left the migration is mirrored.
-    pub fn step(&mut self, track_count_max: u32) -> Result<Progress> {
-        self.begin(Verb::Step)?;
-        let plan = self.plan();
-        if self.copier.is_none() {
-            self.begin_copying()?;
+    /// That the source is what was planned, as far as that can be demanded while others write.
+    fn check_source(&self, data_set: &PlannedDataSet) -> Result<()> {
+        match &self.monitors {
+            None => switch::sources_stand(data_set, &self.ports()),
+            Some(_) => switch::sources_persist(data_set, &self.ports()).map(drop),
         }
-        let Some(copier) = &mut self.copier else {
-            return Err(Error::new(Reason::Broken, "a migration that copies has no copier"));
-        };
-        let copied = copier.step(track_count_max).map_err(|error| {
-            match (error.volser(), error.track()) {
-                (Some(volser), Some(track)) => {
-                    name_data_set(&plan, error, Volser::from_bytes(volser), track)
-                }
-                _ => error,
-            }
-        })?;
-        let totals = copier.totals();
-        let progress = Progress {
-            copied_tracks: totals.track_count,
-            left_tracks: copied.left,
-            total_tracks: plan.track_count(),
-            byte_count: totals.byte_count,
-        };
-        self.host.tell(&Event::Copied(progress));
-        if copied.done && self.state() == State::Copying {
-            if totals.foreign_count > 0 {
-                self.host.tell(&Event::Remark {
-                    text: format!(
-                        "{} count fields do not carry their track's own address; they were copied as they are",
-                        totals.foreign_count
-                    ),
-                });
-            }
-            self.move_to(State::Mirrored)?;
-        }
-        Ok(progress)
     }
 
     /// Compares source and target, track by track, addresses aside.
@@ -327,6 +363,12 @@ impl Migration {
     /// Error: [`Reason::Unequal`] names the first track that differs.
     pub fn verify(&mut self) -> Result<Verification> {
         self.begin(Verb::Verify)?;
+        if self.monitors.is_some() && self.state() != State::Quiesced {
+            return Err(Error::new(
+                Reason::WrongState,
+                "the sources are being written to; they can be compared in the window only",
+            ));
+        }
         let verification = self.compare(self.copy_options.threads)?;
         if let Some(difference) = verification.differences.first() {
             let (volser, track) = difference.source;
@@ -363,178 +405,12 @@ impl Migration {
         verify(&TranslateTable::new(entries)?, volumes, volumes, threads)
     }
 
-    /// Opens the window. The volumes are open for this process alone, so that nobody has the data sets open.
-    pub fn quiesce(&mut self) -> Result<()> {
-        self.begin(Verb::Quiesce)?;
-        self.check_copied(Verb::Quiesce)?;
-        if self.state() == State::Mirrored {
-            self.move_to(State::Closing)?;
-            self.host.tell(&Event::ClosingBegun);
-        }
-        self.move_to(State::Quiesced)?;
-        self.host.tell(&Event::WindowOpened);
-        Ok(())
-    }
-
-    /// Gives the window up.
-    pub fn postpone(&mut self) -> Result<()> {
-        self.begin(Verb::Postpone)?;
-        self.move_to(State::Mirrored)?;
-        self.host.tell(&Event::Postponed { why: "on request".into() });
-        Ok(())
-    }
-
-    /// Makes the catalogs point to the target, and looks once more. If something refuses, everything is backed out and
-    /// the migration is mirrored again.
-    pub fn switch(&mut self) -> Result<()> {
-        self.begin(Verb::Switch)?;
-        let plan = self.plan();
-        if self.state() == State::Quiesced {
-            self.check_copied(Verb::Switch)?;
-            self.check_alone()?;
-            for volser in plan.table()?.target_volsers() {
-                self.ports().volume(volser)?.flush()?;
-            }
-            self.check_before_switch()?;
-            self.move_to(State::Switching)?;
-        }
-        let switched = self.switch_all(&plan);
-        if let Err(error) = switched {
-            if error.code() == Code::Refused {
-                self.undo_switch(error.sentence())?;
-            }
-            return Err(error);
-        }
-        self.host.tell(&Event::Looked);
-        self.move_to(State::Switched)
-    }
-
-    fn switch_all(&self, plan: &Plan) -> Result<()> {
-        let ports = self.ports();
-        for data_set in &plan.data_sets {
-            switch::recatalog(data_set, &ports, |cataloged| {
-                self.host.tell(&Event::Cataloged {
-                    data_set: data_set.assessment.name,
-                    catalog: cataloged.catalog.clone(),
-                    volsers: data_set.parts.iter().map(|part| part.volser).collect(),
-                });
-            })?;
-        }
-        plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))?;
-        self.check_alone()
-    }
-
-    /// That no emulator was started meanwhile that has one of the volumes.
-    fn check_alone(&self) -> Result<()> {
-        let volsers = touched(&self.plan).into_iter();
-        volsers
-            .filter_map(|volser| self.host.volumes.get(&volser))
-            .try_for_each(|v| v.check_alone())
-    }
-
-    /// Undoes a switch that did not reach its point of no return.
-    pub fn back_out(&mut self) -> Result<()> {
-        self.begin(Verb::BackOut)?;
-        self.undo_switch("on request")
-    }
-
-    fn undo_switch(&mut self, why: &str) -> Result<()> {
-        self.settle()?;
-        let ports = self.ports();
-        self.plan().data_sets.iter().try_for_each(|data_set| switch::back_out(data_set, &ports))?;
-        self.host.tell(&Event::BackedOut { why: why.to_string() });
-        self.move_to(State::Mirrored)
-    }
-
-    /// Releases the sources: the migration is complete.
-    pub fn complete(&mut self) -> Result<()> {
-        self.begin(Verb::Complete)?;
-        self.check_alone()?;
-        let plan = self.plan();
-        for (index, data_set) in plan.data_sets.iter().enumerate() {
-            let first = usize::from(self.durable.lock().stored.released.parts[index]);
-            for part in first..data_set.assessment.parts.len() {
-                self.release(index, data_set, part)?;
-            }
-        }
-        // Nothing is left to do on the volumes, whatever happens now. In this order, so that a migration which is not
-        // complete is found by its state folder, and one that is has left nothing behind.
-        self.remove_notes()?;
-        self.move_to(State::Complete)?;
-        self.host.tell(&Event::Completed);
-        Ok(())
-    }
-
-    fn release(&self, index: usize, data_set: &PlannedDataSet, part: usize) -> Result<()> {
-        let (disposal, erase) = {
-            let stored = &self.durable.lock().stored;
-            let erase = stored.options.erase;
-            let kept_as = stored.kept_as[index];
-            (kept_as.map_or(Disposal::Scratch { erase }, |under| Disposal::Keep { under }), erase)
-        };
-        let note = |part: usize, current| {
-            let released = &mut self.durable.lock().stored.released;
-            (released.parts[index], released.current) = (part as u16, current);
-        };
-        let begun = || note(part + 1, Some(index as u32));
-        let released = switch::release(data_set, part, disposal, &self.ports(), begun);
-        let volser = data_set.assessment.parts[part].volser;
-        let name = data_set.assessment.name;
-        match released {
-            Err(error) => {
-                // If the intent is durable, settling it will find that the part is released.
-                if self.durable.lock().stored.intent.is_none() {
-                    note(part, None);
-                }
-                return Err(error);
-            }
-            Ok(true) if data_set.combines => {}
-            Ok(true) => self.host.tell(&match disposal {
-                Disposal::Keep { under } => Event::Kept { data_set: name, volser, under },
-                Disposal::Scratch { .. } => {
-                    Event::Scratched { data_set: name, volser, erased: erase }
-                }
-            }),
-            Ok(false) => self.host.tell(&Event::Remark {
-                text: format!("{name} on {volser} is not the source any more; it was left alone"),
-            }),
-        }
-        note(part + 1, None);
-        self.durable.lock().save()
-    }
-
-    /// Gives the migration up: the target is scratched, the source stays as it is.
-    ///
-    /// Error: [`Reason::EntryChanged`] if somebody cataloged the target.
-    pub fn terminate(&mut self) -> Result<()> {
-        self.begin(Verb::Terminate)?;
-        let ports = self.ports();
-        for data_set in &self.plan().data_sets {
-            if switch::leads_to_target(data_set, &ports)? {
-                return Err(Error::new(
-                    Reason::EntryChanged,
-                    "a catalog leads to the target, which would be scratched; make its entry lead to the source first",
-                )
-                .of_data_set(data_set.assessment.name));
-            }
-        }
-        self.copier = None;
-        let ports = self.ports();
-        self.plan()
-            .data_sets
-            .iter()
-            .try_for_each(|data_set| switch::release_target(data_set, &ports))?;
-        // The notes keep others away until this state is durable: from an earlier one, a target of exactly these extents
-        // would be scratched, though it were another migration's by then.
-        self.move_to(State::Terminated)?;
-        self.remove_notes()?;
-        self.host.tell(&Event::Terminated);
-        Ok(())
-    }
-
-    fn move_to(&self, next: State) -> Result<()> {
+    fn move_to(&mut self, next: State) -> Result<()> {
         let from = self.state();
+        let begun = self.host.clock.monotonic();
         self.durable.lock().become_(next)?;
+        let taken = self.host.clock.monotonic().saturating_sub(begun);
+        self.course.estimator.did(Work::Checkpoint, taken);
         self.host.tell(&Event::Moved { from, to: next });
         Ok(())
     }
@@ -544,7 +420,23 @@ impl Migration {
         self.host.ports(journal)
     }
 
-    fn write_notes(&self) -> Result<()> {
+    /// The images of the volumes that the migration has for itself, and of those that it shares with others which move
+    /// other data sets: while others write to the sources, all but the targets.
+    fn own_and_shared(host: &Host, plan: &Plan) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let volsers = touched(plan);
+        if host.live.is_none() {
+            return (paths(host, &volsers), Vec::new());
+        }
+        let targets = targets(plan);
+        let shared = volsers.difference(&targets).copied().collect();
+        (paths(host, &targets), paths(host, &shared))
+    }
+
+    /// Notes the migration beside its images; `claim` does it for those that are shared.
+    fn write_notes(
+        &self,
+        claim: impl Fn(&[PathBuf], &Path, &str, &[DsName]) -> Result<()>,
+    ) -> Result<()> {
         let plan = self.plan();
         let Some(folder) = &self.notes else { return Ok(()) };
         let what = match plan.data_sets.as_slice() {
@@ -555,10 +447,9 @@ impl Migration {
                 all.len() - 1
             ),
         };
-        for path in paths(&self.host, &touched(&plan)) {
-            registry::note_unfinished(&path, folder, &what)?;
-        }
-        Ok(())
+        let (own, shared) = Migration::own_and_shared(&self.host, &plan);
+        claim(&shared, folder, &what, &names(&plan))?;
+        own.iter().try_for_each(|path| registry::note_unfinished(path, folder, &what))
     }
 
     fn remove_notes(&self) -> Result<()> {
@@ -576,6 +467,21 @@ impl std::fmt::Debug for Migration {
     }
 }
 
+/// The volumes that the data sets lie on.
+fn sources(plan: &Plan) -> BTreeSet<Volser> {
+    let parts = plan.data_sets.iter().flat_map(|data_set| &data_set.assessment.parts);
+    parts.map(|part| part.volser).collect()
+}
+
+/// The volumes that they go to.
+fn targets(plan: &Plan) -> BTreeSet<Volser> {
+    plan.data_sets.iter().flat_map(|data_set| &data_set.parts).map(|part| part.volser).collect()
+}
+
+fn names(plan: &Plan) -> Vec<DsName> {
+    plan.data_sets.iter().map(|data_set| data_set.assessment.name).collect()
+}
+
 /// The volumes that the migration changes.
 fn touched(plan: &Plan) -> BTreeSet<Volser> {
     let mut volsers = BTreeSet::new();
@@ -589,13 +495,21 @@ fn touched(plan: &Plan) -> BTreeSet<Volser> {
 }
 
 /// That every volume can be written: better known now than after the copy.
-fn check_writable(host: &Host, volsers: &BTreeSet<Volser>) -> Result<()> {
-    for volser in volsers {
+/// A volume that another system changes for us need not be.
+fn check_writable(host: &Host, plan: &Plan) -> Result<()> {
+    let targets = targets(plan);
+    let is_delegated = |volser: &Volser| {
+        let space = host.space.get(volser).is_some_and(|space| space.is_delegated());
+        let mut catalogs = host.catalogs.iter().filter(|c| c.volser() == Some(*volser));
+        let is_source = sources(plan).contains(volser);
+        !targets.contains(volser) && (space || !is_source) && catalogs.all(|c| c.is_delegated())
+    };
+    for volser in &touched(plan) {
         let volume = host.volumes.get(volser).ok_or_else(|| {
             Error::new(Reason::NoSuchVolume, "the volume is not given; give its image")
                 .on_volume(*volser)
         })?;
-        if !volume.is_writable() {
+        if !volume.is_writable() && !is_delegated(volser) {
             return Err(Error::new(
                 Reason::ReadOnlyVolume,
                 format!(

@@ -30,7 +30,7 @@ use crate::geometry::{Extent, Geometry};
 use crate::name::{DsName, Volser};
 use crate::translate::{Entry, TranslateTable};
 use crate::vtoc::free_space::FreeSpace;
-use crate::vtoc::{NewDataSet, SpaceManager};
+use crate::vtoc::{DataSetDscbs, NewDataSet, SpaceManager};
 use space::{Shape, best_fit, extent_for_extent, one_primary};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -209,9 +209,45 @@ impl PlannedDataSet {
         )
     }
 
+    /// The same plan for the source as its DSCBs are now, one set for each part, in the same extents: the target's
+    /// attributes and statistics follow.
+    ///
+    /// Errors: what forbids moving it now; [`Reason::PartsInconsistent`].
+    pub fn with_sources(&self, dscbs: Vec<DataSetDscbs>) -> Result<PlannedDataSet> {
+        let mut assessment = self.assessment.with_dscbs(dscbs);
+        if let Some(refusal) = std::mem::take(&mut assessment.refusals).into_iter().next() {
+            return Err(refusal);
+        }
+        let runs: Vec<(Volser, Vec<Extent>)> =
+            self.parts.iter().map(|part| (part.volser, part.new.extents.clone())).collect();
+        parts::check_statistics(&assessment, &runs)?;
+        let name = self.parts[0].new.format1.name();
+        let parts = parts::at_target(&assessment, name, &runs, self.is_part_for_part());
+        Ok(PlannedDataSet { assessment, parts, combines: self.combines })
+    }
+
+    /// Whether each part of the source goes to a volume of its own.
+    fn is_part_for_part(&self) -> bool {
+        let count = |part: &PlannedPart| -> u32 {
+            part.new.extents.iter().map(|extent| extent.track_count).sum()
+        };
+        self.assessment.parts.len() == self.parts.len()
+            && self
+                .assessment
+                .parts
+                .iter()
+                .zip(&self.parts)
+                .all(|(s, t)| s.track_count() == count(t))
+    }
+
     /// The source tracks that hold nothing.
     pub fn unused_source(&self) -> Vec<(Volser, Extent)> {
         slice(self.assessment.extents(), self.used_track_count(), self.assessment.track_count())
+    }
+
+    /// The source tracks from one to another (not included), counted from the data set's start.
+    pub fn source_between(&self, from: u32, end: u32) -> Vec<(Volser, Extent)> {
+        slice(self.assessment.extents(), from, end)
     }
 
     /// The target tracks that hold nothing.

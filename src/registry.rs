@@ -3,7 +3,8 @@
 //!
 //! A migration writes a note for each of its volumes before it changes the first one, and removes them when it is
 //! complete or terminated. So nobody can forget a half-made move: `check` prints the notes, and another migration
-//! refuses the volume.
+//! refuses the volume. Only those that *share* a volume, because they move other data sets of it while it is in use,
+//! stand beside each other: each of their notes claims the data sets that it moves.
 //!
 //! The note of the image `VOL001.ckd` is the file `VOL001.ckd.unfinished-` and the CRC-32C of the state folder's name
 //! in hexadecimal: one file for each migration, so that several never change the same one. It is text:
@@ -12,28 +13,41 @@
 //! trackmirror note 1
 //! state=/home/operator/.local/state/trackmirror/test
 //! what=moves TEST.** to VOL002
+//! shares=yes
+//! claims=TEST.SEQ.FB,TEST.SEQ.VB
 //! ```
 //!
-//! Bytes other than printable ASCII, and `%`, are written as `%` and two hexadecimal digits.
+//! The last two lines are there together or not at all; a note without them claims the whole volume. Bytes other than
+//! printable ASCII, and `%`, are written as `%` and two hexadecimal digits; in names, everything that no data set name
+//! has.
+//!
+//! Two that want the same data set must not both find no note and then both write one. So [`claim_shared`] looks and
+//! writes under the lock of the image's folder. A migration that wants a volume for itself needs none: it has the volume
+//! opened with exclusive access when it looks and writes, and one that shares it has it open too.
 
 pub mod areas;
 pub mod openers;
 
 use crate::bytes::crc32c;
 use crate::error::{Error, Reason, Result};
+use crate::name::DsName;
+use crate::volume::locks::{FolderLock, lock_folder};
+use openers::{name_of, name_text};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const FIRST_LINE: &str = "trackmirror note 1";
+const SHARES: &str = "shares=yes";
 const INFIX: &str = ".unfinished-";
 /// Behind the name of a note that is being written.
 const NEW: &str = "-new";
-/// More than any note needs.
-const NOTE_LENGTH_MAX: u64 = 16_384;
+/// The longest note, with room for more data sets than are ever moved at a time.
+const NOTE_LENGTH_MAX: usize = 1 << 20;
 
 /// A note that a volume has an unfinished migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +58,17 @@ pub struct Note {
     pub state_folder: Option<PathBuf>,
     /// What the migration does, in a few words; why the note cannot be read, if it cannot.
     pub what: String,
+    /// The data sets that it claims, in their order; `None` if it claims the whole volume, as one does that cannot be
+    /// read.
+    pub claims: Option<Vec<DsName>>,
+}
+
+impl Note {
+    /// The first of these data sets that it claims; `None` if they can be moved beside it.
+    fn claimed_of<'a>(&self, data_sets: &'a [DsName]) -> Option<&'a DsName> {
+        let claims: BTreeSet<&DsName> = self.claims.iter().flatten().collect();
+        data_sets.iter().find(|name| claims.contains(name))
+    }
 }
 
 impl std::fmt::Display for Note {
@@ -109,23 +134,49 @@ fn sync_folder_of(file: &Path) -> std::io::Result<()> {
     File::open(file.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
-/// Notes that the migration whose state is in this folder is not finished. Doing it again changes nothing.
+/// Notes that the migration whose state is in this folder is not finished, and that the volume is for it alone. Doing it
+/// again changes nothing.
 pub fn note_unfinished(image: &Path, state_folder: &Path, what: &str) -> Result<()> {
+    note(image, state_folder, what, None)
+}
+
+/// Notes that the migration whose state is in this folder is not finished, and moves only these data sets of a volume
+/// that it shares. Doing it again changes nothing; with other names, these stand instead. It does not look whether
+/// another one claims them: see [`claim_shared`].
+pub fn note_shared(image: &Path, state_folder: &Path, what: &str, claims: &[DsName]) -> Result<()> {
+    note(image, state_folder, what, Some(claims))
+}
+
+fn note(image: &Path, state_folder: &Path, what: &str, claims: Option<&[DsName]>) -> Result<()> {
     let (image, state_folder) = (real_path(image)?, absolute(state_folder)?);
     let file = note_file(&image, &state_folder);
-    let text = format!(
-        "{FIRST_LINE}\nstate={}\nwhat={}\n",
-        escaped(state_folder.as_os_str().as_bytes()),
-        escaped(what.as_bytes())
-    );
-    if let Some(note) = read_note(&file)?
-        && note.state_folder.as_ref() == Some(&state_folder)
-        && note.what == what
-    {
-        return Ok(());
+    let claims = claims.map(|names| Vec::from_iter(names.iter().copied().collect::<BTreeSet<_>>()));
+    let new = Note { file, state_folder: Some(state_folder), what: what.into(), claims };
+    match read_note(&new.file)? {
+        Some(old) if old == new => return Ok(()),
+        Some(old) if old.state_folder.is_some() && old.state_folder != new.state_folder => {
+            let why = format!(
+                "{} is the note of another migration: {old}; choose another state folder",
+                new.file.display()
+            );
+            return Err(Error::new(Reason::UnfinishedMigration, why));
+        }
+        _ => {}
+    }
+    write_note(&new)
+}
+
+fn write_note(note: &Note) -> Result<()> {
+    let text = note_text(note);
+    if text.len() > NOTE_LENGTH_MAX {
+        let why = format!(
+            "a note of {} bytes beside the image, more than {NOTE_LENGTH_MAX}; move fewer data sets at a time",
+            text.len()
+        );
+        return Err(Error::new(Reason::BadRequest, why));
     }
     // Only the owner of the state folder writes this note, so that one name is enough.
-    let temporary = with_suffix(&file, NEW);
+    let temporary = with_suffix(&note.file, NEW);
     let io = |error: std::io::Error| Error::io(temporary.display(), &error);
     // A file of this name can only be left over from a process that ended inside these lines.
     remove(&temporary).map_err(io)?;
@@ -138,8 +189,8 @@ pub fn note_unfinished(image: &Path, state_folder: &Path, what: &str) -> Result<
         .map_err(io)?;
     new.write_all(text.as_bytes())
         .and_then(|()| new.sync_all())
-        .and_then(|()| std::fs::rename(&temporary, &file))
-        .and_then(|()| sync_folder_of(&file))
+        .and_then(|()| std::fs::rename(&temporary, &note.file))
+        .and_then(|()| sync_folder_of(&note.file))
         .map_err(io)
 }
 
@@ -183,28 +234,145 @@ pub fn read_notes(image: &Path) -> Result<Vec<Note>> {
     files.iter().filter_map(|file| read_note(file).transpose()).collect()
 }
 
-/// That the volume has no unfinished migration but this one.
+/// That the volume has no unfinished migration but this one, neither one that wants it alone nor one that shares it.
 ///
 /// Error: [`Reason::UnfinishedMigration`], which names the other one's state folder.
 pub fn check_unfinished(image: &Path, state_folder: &Path) -> Result<()> {
-    refuse_others(image, state_folder, |_| true)
+    refuse_others(image, state_folder, None, counts_always)
 }
 
 /// The same for a migration that exists already, and whose state may have been moved: a note the state of which is not
 /// where it says is its own, or that of one which nobody can take up.
 pub fn check_taken(image: &Path, state_folder: &Path) -> Result<()> {
-    refuse_others(image, state_folder, |note| {
-        note.state_folder.as_ref().is_none_or(|folder| folder.exists())
-    })
+    refuse_others(image, state_folder, None, has_state)
 }
 
-fn refuse_others(image: &Path, state_folder: &Path, counts: fn(&Note) -> bool) -> Result<()> {
+/// That no other unfinished migration wants the volume for itself, or claims one of these data sets.
+///
+/// Error: [`Reason::UnfinishedMigration`], which names the data set and the other one's state folder.
+pub fn check_shared(image: &Path, state_folder: &Path, claims: &[DsName]) -> Result<()> {
+    refuse_others(image, state_folder, Some(claims), counts_always)
+}
+
+/// [Checks](check_shared) and [notes](note_shared) in one, on all volumes that a migration shares: of several that want
+/// the same data set at the same time exactly one gets it. If one volume refuses, none has a note that was not there
+/// before. Doing it again changes nothing; with other names, these stand instead.
+///
+/// ```
+/// use trackmirror::registry::{claim_shared, remove_note};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let [image, first, second] = ["vol001.ckd", "first", "second"].map(|name| folder.path().join(name));
+/// # std::fs::write(&image, "").unwrap();
+/// let (pay, stock) = ("PAY.MASTER".parse()?, "STOCK.MASTER".parse()?);
+/// claim_shared(&[&image], &first, "moves PAY.MASTER to VOL002", &[pay])?;
+/// claim_shared(&[&image], &second, "moves STOCK.MASTER to VOL003", &[stock])?;
+/// assert!(claim_shared(&[&image], &second, "moves both", &[stock, pay]).is_err());
+/// remove_note(&image, &first)?;
+/// claim_shared(&[&image], &second, "moves both", &[stock, pay])?;
+/// # Ok::<(), trackmirror::Error>(())
+/// ```
+///
+/// Errors: as of [`check_shared`]; [`Reason::VolumeInUse`] if others look and write all the time.
+pub fn claim_shared<P: AsRef<Path>>(
+    images: &[P],
+    state_folder: &Path,
+    what: &str,
+    claims: &[DsName],
+) -> Result<()> {
+    claim(images, state_folder, what, claims, counts_always)
+}
+
+/// The same for a migration that exists already, as [`check_taken`] is to [`check_unfinished`].
+pub fn claim_taken<P: AsRef<Path>>(
+    images: &[P],
+    state_folder: &Path,
+    what: &str,
+    claims: &[DsName],
+) -> Result<()> {
+    claim(images, state_folder, what, claims, has_state)
+}
+
+fn claim<P: AsRef<Path>>(
+    images: &[P],
+    state_folder: &Path,
+    what: &str,
+    claims: &[DsName],
+    counts: fn(&Note) -> bool,
+) -> Result<()> {
+    let images =
+        images.iter().map(|image| real_path(image.as_ref())).collect::<Result<Vec<_>>>()?;
+    let _locks = lock_folders_of(&images)?;
+    for image in &images {
+        refuse_others(image, state_folder, Some(claims), counts)?;
+    }
+    let own = absolute(state_folder)?;
+    let mut made: Vec<&Path> = Vec::new();
+    for image in &images {
+        if !note_file(image, &own).exists() {
+            made.push(image);
+        }
+        if let Err(error) = note_shared(image, state_folder, what, claims) {
+            for image in made {
+                if let Err(error) = remove_note(image, state_folder) {
+                    log::warn!("a note stays: {error}");
+                }
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Locks the folders of these images, each once, and everybody in the same order: nobody waits for one who waits for him.
+fn lock_folders_of(images: &[PathBuf]) -> Result<Vec<FolderLock>> {
+    let mut folders = BTreeMap::new();
+    for image in images {
+        let folder = image.parent().unwrap_or(Path::new("/"));
+        let metadata =
+            std::fs::metadata(folder).map_err(|error| Error::io(folder.display(), &error))?;
+        folders.insert((metadata.dev(), metadata.ino()), folder);
+    }
+    folders.into_values().map(lock_folder).collect()
+}
+
+fn counts_always(_: &Note) -> bool {
+    true
+}
+
+fn has_state(note: &Note) -> bool {
+    note.state_folder.as_ref().is_none_or(|folder| folder.exists())
+}
+
+/// Refuses if another one's note counts and claims the whole volume, or one of these data sets; without these, any.
+fn refuse_others(
+    image: &Path,
+    state_folder: &Path,
+    claims: Option<&[DsName]>,
+    counts: fn(&Note) -> bool,
+) -> Result<()> {
     let own = absolute(state_folder)?;
     let notes = read_notes(image)?;
-    let is_other = |note: &&Note| note.state_folder.as_ref() != Some(&own) && counts(note);
-    let Some(note) = notes.iter().find(is_other) else {
-        return Ok(());
-    };
+    for note in &notes {
+        if note.state_folder.as_ref() == Some(&own) || !counts(note) {
+            continue;
+        }
+        match (&note.claims, claims) {
+            (Some(_), Some(claims)) => {
+                if let Some(name) = note.claimed_of(claims) {
+                    let what = format!("{} has an unfinished migration of {name}", image.display());
+                    return Err(refusal(&what, note).of_data_set(*name));
+                }
+            }
+            _ => {
+                let what = format!("{} has an unfinished migration", image.display());
+                return Err(refusal(&what, note));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refusal(what: &str, note: &Note) -> Error {
     let advice = match &note.state_folder {
         Some(folder) if folder.exists() => {
             let folder = folder.display();
@@ -212,123 +380,65 @@ fn refuse_others(image: &Path, state_folder: &Path, counts: fn(&Note) -> bool) -
         }
         _ => format!("if you are sure that there is none any more, remove {}", note.file.display()),
     };
-    Err(Error::new(
-        Reason::UnfinishedMigration,
-        format!("{} has an unfinished migration: {note}; {advice}", image.display()),
-    ))
+    Error::new(Reason::UnfinishedMigration, format!("{what}: {note}; {advice}"))
 }
 
 /// Reads one note; `None` if the file does not exist (any more).
 fn read_note(file: &Path) -> Result<Option<Note>> {
     let opened =
         OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(file);
-    let unreadable = |what: String| Note { file: file.into(), state_folder: None, what };
+    let unreadable =
+        |what: String| Note { file: file.into(), state_folder: None, what, claims: None };
     let mut text = Vec::new();
     let read = match opened {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => Err(error),
-        Ok(opened) => opened.take(NOTE_LENGTH_MAX).read_to_end(&mut text),
+        Ok(opened) => opened.take(NOTE_LENGTH_MAX as u64 + 1).read_to_end(&mut text),
     };
     Ok(Some(match read {
         Err(error) => unreadable(error.to_string()),
-        Ok(_) => parse(&text).map_or_else(
-            || unreadable("it has not the form of a note".into()),
-            |(state_folder, what)| Note {
-                file: file.into(),
-                state_folder: Some(state_folder),
-                what,
-            },
-        ),
+        Ok(length) if length > NOTE_LENGTH_MAX => unreadable("it is too long for a note".into()),
+        Ok(_) => {
+            parse(file, &text).unwrap_or_else(|| unreadable("it has not the form of a note".into()))
+        }
     }))
 }
 
-/// State folder and purpose.
-fn parse(text: &[u8]) -> Option<(PathBuf, String)> {
+fn note_text(note: &Note) -> String {
+    let folder = note.state_folder.iter().flat_map(|folder| folder.as_os_str().as_bytes());
+    let folder = escaped(&folder.copied().collect::<Vec<u8>>());
+    let mut text =
+        format!("{FIRST_LINE}\nstate={folder}\nwhat={}\n", escaped(note.what.as_bytes()));
+    if let Some(claims) = &note.claims {
+        let names: Vec<String> = claims.iter().map(name_text).collect();
+        text += &format!("{SHARES}\nclaims={}\n", names.join(","));
+    }
+    text
+}
+
+fn parse(file: &Path, text: &[u8]) -> Option<Note> {
     let mut lines = std::str::from_utf8(text).ok()?.lines();
     if lines.next()? != FIRST_LINE {
         return None;
     }
     let state_folder = unescaped(lines.next()?.strip_prefix("state=")?)?;
     let what = unescaped(lines.next()?.strip_prefix("what=")?)?;
-    Some((OsString::from_vec(state_folder).into(), String::from_utf8_lossy(&what).into_owned()))
+    let claims = match lines.next() {
+        Some(SHARES) => {
+            let names = lines.next()?.strip_prefix("claims=")?;
+            let name = |text: &str| name_of(text).filter(|_| !text.is_empty());
+            let names = names.split(',').filter(|_| !names.is_empty());
+            Some(names.map(name).collect::<Option<Vec<_>>>()?)
+        }
+        _ => None,
+    };
+    Some(Note {
+        file: file.into(),
+        state_folder: Some(OsString::from_vec(state_folder).into()),
+        what: String::from_utf8_lossy(&what).into_owned(),
+        claims,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::os::unix::fs::{MetadataExt, symlink};
-
-    #[test]
-    fn notes_of_several_migrations_stand_side_by_side() {
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("VOL001.ckd");
-        std::fs::write(&image, "").unwrap();
-        let link = folder.path().join("link");
-        symlink(&image, &link).unwrap();
-        let (first, second) = (folder.path().join("a\nb %"), folder.path().join("second"));
-        assert!(read_notes(&image).unwrap().is_empty());
-        check_unfinished(&image, &first).unwrap();
-
-        note_unfinished(&image, &first, "moves A to VOL002").unwrap();
-        note_unfinished(&image, &first, "moves A to VOL002").unwrap();
-        check_unfinished(&image, &first).unwrap();
-        note_unfinished(&link, &second, "moves B to VOL002").unwrap();
-        let notes = read_notes(&image).unwrap();
-        let mut folders: Vec<_> = notes.iter().flat_map(|note| note.state_folder.clone()).collect();
-        folders.sort();
-        assert_eq!(folders, [first.clone(), second.clone()]);
-        assert_eq!(std::fs::metadata(&notes[0].file).unwrap().mode() & 0o777, 0o600);
-
-        let error = check_unfinished(&image, &first).unwrap_err();
-        assert_eq!(error.reason(), Reason::UnfinishedMigration);
-        assert!(error.sentence().contains(&second.display().to_string()), "{error}");
-        remove_note(&image, &second).unwrap();
-        check_unfinished(&image, &first).unwrap();
-        remove_note(&image, &first).unwrap();
-        remove_note(&image, &first).unwrap();
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left over");
-    }
-
-    #[test]
-    fn a_note_that_cannot_be_read_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("VOL001.ckd");
-        std::fs::write(&image, "").unwrap();
-        let note = folder.path().join("VOL001.ckd.unfinished-0badcafe");
-        for text in ["", "trackmirror note 1\nstate=/a", "trackmirror note 1\nstate=%4\nwhat=\n"] {
-            std::fs::write(&note, text).unwrap();
-            let error = check_unfinished(&image, Path::new("/a")).unwrap_err();
-            assert_eq!(error.reason(), Reason::UnfinishedMigration);
-            assert!(error.sentence().contains("0badcafe"), "{error}");
-        }
-        std::fs::remove_file(&note).unwrap();
-        symlink("/etc/hostname", &note).unwrap();
-        assert!(check_unfinished(&image, Path::new("/a")).is_err());
-    }
-
-    #[test]
-    fn other_files_beside_an_image_are_no_notes() {
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("VOL001.ckd");
-        std::fs::write(&image, "").unwrap();
-        for name in ["VOL001.ckd.unfinished-", "VOL001.ckd.bak", "XVOL001.ckd.unfinished-01234567"]
-        {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        assert!(read_notes(&image).unwrap().is_empty());
-    }
-
-    proptest! {
-        #[test]
-        fn names_come_back(bytes in any::<Vec<u8>>()) {
-            prop_assert_eq!(unescaped(&escaped(&bytes)).unwrap(), bytes);
-        }
-
-        #[test]
-        fn arbitrary_notes_never_panic(text in any::<Vec<u8>>(), lines in "trackmirror note 1\nstate=.*\nwhat=.*") {
-            let _ = parse(&text);
-            let _ = parse(lines.as_bytes());
-        }
-    }
-}
+mod tests;

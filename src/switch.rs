@@ -26,6 +26,7 @@
 use crate::assess::{Cataloged, Part};
 use crate::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use crate::copy::{Volumes, write_empty};
+use crate::dscb::{DscbAddress, Format1};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
@@ -140,6 +141,85 @@ pub fn sources_stand(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// The DSCBs of the source as they are now, one set for each part: the same data set in the same extents, whatever else
+/// changed.
+///
+/// Error: [`Reason::SourceChanged`] if it is another one, or lies elsewhere.
+pub fn sources_persist(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Vec<DataSetDscbs>> {
+    let name = data_set.assessment.name;
+    let one = |part: &Part| {
+        let found = ports.space(part.volser)?.find(&name)?;
+        let is_same = |found: &DataSetDscbs| {
+            let addresses = |dscbs: &DataSetDscbs| -> Vec<DscbAddress> {
+                dscbs.chain.iter().map(|(address, _)| *address).collect()
+            };
+            Identity::of(found) == part.identity()
+                && found.extents == part.dscbs.extents
+                && found.user_label == part.dscbs.user_label
+                && addresses(found) == addresses(&part.dscbs)
+                && found.format1.volume_sequence() == part.dscbs.format1.volume_sequence()
+        };
+        found.filter(is_same).ok_or_else(|| {
+            Error::new(
+                Reason::SourceChanged,
+                "it is not the data set, or not in the extents, that the migration was planned for; terminate the \
+                 migration and begin again",
+            )
+            .on_volume(part.volser)
+            .of_data_set(name)
+        })
+    };
+    data_set.assessment.parts.iter().map(one).collect()
+}
+
+/// The plan as it is for the source as it is now; `None` if nothing of it changed.
+///
+/// Errors: [`Reason::SourceChanged`], and what forbids moving it now.
+pub fn followed(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Option<PlannedDataSet>> {
+    let present = sources_persist(data_set, ports)?;
+    if present.iter().eq(data_set.assessment.parts.iter().map(|part| &part.dscbs)) {
+        return Ok(None);
+    }
+    let name = data_set.assessment.name;
+    data_set.with_sources(present).map(Some).map_err(|error| error.of_data_set(name))
+}
+
+/// What differs between two plans of a data set whose source lies in the same extents, in words.
+pub fn difference(before: &PlannedDataSet, now: &PlannedDataSet) -> String {
+    let mut words = Vec::new();
+    let parts = before.assessment.parts.iter().zip(&now.assessment.parts);
+    for (was, is) in parts.map(|(was, is)| (&was.dscbs.format1, &is.dscbs.format1)) {
+        let fields = [
+            (was.last_used() != is.last_used(), "last used track"),
+            (was.balance() != is.balance(), "space on it"),
+            (was.as_bytes()[75..78] != is.as_bytes()[75..78], "date of last reference"),
+            (was.indicators() != is.indicators(), "indicators"),
+            (was.as_bytes()[82..93] != is.as_bytes()[82..93], "attributes"),
+        ];
+        words.extend(fields.into_iter().filter(|(differs, _)| *differs).map(|(_, word)| word));
+    }
+    words.dedup();
+    if words.is_empty() { "its DSCB".into() } else { words.join(", ") }
+}
+
+/// Gives the target the attributes and statistics that are planned; true if it had others.
+pub fn update_targets(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<bool> {
+    // Name and format, DS1NOEPV, extents and pointer are the place's.
+    let attributes = |format1: &Format1| -> Vec<u8> {
+        let bytes = format1.as_bytes();
+        [&bytes[45..59], &bytes[60..105]].concat()
+    };
+    let mut has_changed = false;
+    for (part, found) in data_set.parts.iter().zip(targets_stand(data_set, ports)?) {
+        if attributes(&found.format1) != attributes(&part.new.format1) {
+            let space = ports.space(part.volser)?;
+            space.update(&Identity::of(&found), &part.new.format1, ports.journal)?;
+            has_changed = true;
+        }
+    }
+    Ok(has_changed)
 }
 
 /// What a catalog entry says when it points to the target.

@@ -14,7 +14,7 @@ const LAYERS: &[(u32, &[&str])] = &[
     (5, &["catalog", "enqueue", "monitor"]),
     (6, &["assess", "operator"]),
     (7, &["plan"]),
-    (8, &["copy", "verify", "checkpoint"]),
+    (8, &["copy", "verify", "checkpoint", "pace"]),
     (9, &["estimate", "switch"]),
     (10, &["host"]),
     (11, &["migrate"]),

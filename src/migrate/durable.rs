@@ -7,12 +7,14 @@
 //! | `STAT` | the [`State`] |
 //! | `PROG` | for each data set how many of its source's parts are released; which one is being released |
 //! | `INTN` | the [`Intent`] that is being carried out, if one is |
+//! | `MONI` | what is [`Watched`], if others write to the sources meanwhile |
+//! | `GONE` | data sets that were taken out, as long as their targets are not released |
 
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::checkpoint::{Checkpoint, Sections};
 use crate::error::{Error, Reason, Result};
-use crate::name::DsName;
-use crate::plan::Plan;
+use crate::name::{DsName, Volser};
+use crate::plan::{Plan, PlannedDataSet};
 use crate::state::State;
 use crate::volume::intent::{Intent, Journal};
 use parking_lot::Mutex;
@@ -22,6 +24,8 @@ const OPTS: [u8; 4] = *b"OPTS";
 const STAT: [u8; 4] = *b"STAT";
 const PROG: [u8; 4] = *b"PROG";
 const INTN: [u8; 4] = *b"INTN";
+const MONI: [u8; 4] = *b"MONI";
+const GONE: [u8; 4] = *b"GONE";
 
 /// How the data sets of a plan are moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +66,31 @@ impl Encode for Released {
     }
 }
 
+/// An area in which the work was filled in: its volume, its id, and the boot of the machine.
+pub(super) type WatchedArea = (Volser, ((u64, u64), (u64, u64)));
+
+/// What a migration relies on while others write to its sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Watched {
+    /// The migration's name in the areas.
+    pub migration: (u64, u64),
+    /// The areas, if the work was filled in.
+    pub areas: Vec<WatchedArea>,
+    /// Somebody may have been asked to close, or be kept from opening.
+    pub is_held: bool,
+}
+
+impl Encode for Watched {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.migration);
+        to.put(&self.areas);
+        to.put(&self.is_held);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Watched> {
+        Ok(Watched { migration: from.get()?, areas: from.get()?, is_held: from.get()? })
+    }
+}
+
 /// What a migration is, apart from the work that it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stored {
@@ -71,6 +100,10 @@ pub(super) struct Stored {
     pub state: State,
     pub released: Released,
     pub intent: Option<Intent>,
+    /// `None` if nobody else writes.
+    pub watched: Option<Watched>,
+    /// Data sets that were taken out of the plan, and whose targets are still to be released.
+    pub leaving: Vec<PlannedDataSet>,
 }
 
 /// What a checkpoint says of its migration, for those who only want to know.
@@ -90,15 +123,30 @@ pub(super) struct Durable {
 impl Durable {
     /// A new migration; it is saved at once.
     pub fn new(stored: Stored, checkpoint: Checkpoint) -> Result<Durable> {
-        let mut sections = Sections::default();
-        sections.put(PLAN, &stored.plan);
-        let mut options = Encoder::new();
-        options.put(&stored.options);
-        options.put(&stored.kept_as);
-        sections.put(OPTS, &Raw(options.into_bytes()));
-        let mut durable = Durable { stored, checkpoint, sections };
+        let mut durable = Durable { stored, checkpoint, sections: Sections::default() };
+        durable.put_plan();
         durable.save()?;
         Ok(durable)
+    }
+
+    /// What seldom changes.
+    fn put_plan(&mut self) {
+        self.sections.put(PLAN, &self.stored.plan);
+        let mut options = Encoder::new();
+        options.put(&self.stored.options);
+        options.put(&self.stored.kept_as);
+        self.sections.put(OPTS, &Raw(options.into_bytes()));
+    }
+
+    /// Changes anything, durably. If it cannot be saved, it stays what it was.
+    pub fn change(&mut self, change: impl FnOnce(&mut Stored)) -> Result<()> {
+        let before = self.stored.clone();
+        change(&mut self.stored);
+        self.put_plan();
+        self.save().inspect_err(|_| {
+            self.stored = before;
+            self.put_plan();
+        })
     }
 
     /// The migration that a checkpoint holds.
@@ -114,6 +162,8 @@ impl Durable {
             state: sections.require(STAT)?,
             released: sections.require(PROG)?,
             intent: sections.get(INTN)?,
+            watched: sections.get(MONI)?,
+            leaving: sections.get(GONE)?.unwrap_or_default(),
             plan,
         };
         let count = stored.plan.data_sets.len();
@@ -133,6 +183,14 @@ impl Durable {
         match &self.stored.intent {
             Some(intent) => self.sections.put(INTN, intent),
             None => self.sections.remove(INTN),
+        }
+        match &self.stored.watched {
+            Some(watched) => self.sections.put(MONI, watched),
+            None => self.sections.remove(MONI),
+        }
+        match self.stored.leaving.is_empty() {
+            false => self.sections.put(GONE, &self.stored.leaving),
+            true => self.sections.remove(GONE),
         }
         self.checkpoint.save(&self.sections)
     }

@@ -1,12 +1,13 @@
 //! Taking up a migration that was interrupted.
 
 use super::durable::Durable;
-use super::{Migration, contains, paths, touched};
+use super::{Migration, contains};
 use crate::checkpoint::{Checkpoint, CheckpointStore};
 use crate::copy::CopyOptions;
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::host::Host;
+use crate::plan::PlannedDataSet;
 use crate::registry;
 use crate::state::{State, Verb};
 use crate::switch::{self, Found};
@@ -35,21 +36,24 @@ impl Migration {
         };
         let durable = Durable::load(checkpoint, sections)?;
         let state = durable.stored.state;
-        let migration = Migration::over(host, durable, state_folder);
+        let migration = Migration::over(host, durable, state_folder)?;
         if state == State::Planned
             && let Some(folder) = &migration.notes
         {
             // It may have ended before its notes were written, so that another one took the volumes.
-            for path in paths(&migration.host, &touched(&migration.plan)) {
-                registry::check_taken(&path, folder)?;
-            }
+            let (own, _) = Migration::own_and_shared(&migration.host, &migration.plan);
+            own.iter().try_for_each(|path| registry::check_taken(path, folder))?;
+            migration.write_notes(registry::claim_taken)?;
         }
         migration.host.tell(&Event::Resumed { state });
         migration.settle()?;
+        migration.settle_leaving()?;
         if state.is_ended() {
             migration.remove_notes()?;
         } else {
-            migration.write_notes()?;
+            migration.write_notes(|paths, folder, what, names| {
+                paths.iter().try_for_each(|path| registry::note_shared(path, folder, what, names))
+            })?;
         }
         Ok(migration)
     }
@@ -78,8 +82,22 @@ impl Migration {
             _ if self.is_taken_up => {}
             State::Planned | State::Switched | State::Complete | State::Terminated => {}
             State::Copying | State::Mirrored | State::Closing | State::Quiesced => {
-                self.check_before_switch()?;
-                self.copy_again()?;
+                self.check_before_copying()?;
+                let is_alive = self.has_missed_nothing()?;
+                if matches!(self.state(), State::Closing | State::Quiesced) {
+                    self.move_to(State::Mirrored)?;
+                }
+                if !is_alive && self.state() == State::Mirrored {
+                    self.move_to(State::Copying)?;
+                }
+                self.copier = None;
+                self.let_in()?;
+            }
+            State::Switching if self.monitors.is_some() => {
+                if !self.has_missed_nothing()? {
+                    self.undo_switch("it was interrupted, and so were its monitors")?;
+                    self.move_to(State::Copying)?;
+                }
             }
             State::Switching => self.resume_switching()?,
         }
@@ -139,11 +157,29 @@ impl Migration {
         durable.save()
     }
 
-    /// That catalogs, sources and targets are what a migration before its switch relies on.
+    /// Whether the monitors marked all the time, and what they marked is still there.
+    fn has_missed_nothing(&mut self) -> Result<bool> {
+        let watched = self.durable.lock().stored.watched.clone().unwrap_or_default();
+        match &mut self.monitors {
+            Some(monitors) => monitors.are_alive(&watched.areas),
+            None => Ok(false),
+        }
+    }
+
+    /// That catalogs, sources and targets are what a migration before its switch relies on, to the byte.
     pub(super) fn check_before_switch(&self) -> Result<()> {
+        self.check_before(|data_set| switch::sources_stand(data_set, &self.ports()))
+    }
+
+    /// The same, as far as it can be demanded while others write.
+    fn check_before_copying(&self) -> Result<()> {
+        self.check_before(|data_set| self.check_source(data_set))
+    }
+
+    fn check_before(&self, check_source: impl Fn(&PlannedDataSet) -> Result<()>) -> Result<()> {
         let ports = self.ports();
         for data_set in &self.plan().data_sets {
-            switch::sources_stand(data_set, &ports)?;
+            check_source(data_set)?;
             switch::targets_stand(data_set, &ports)?;
             if switch::found(data_set, &ports)? != Found::Source {
                 return Err(Error::new(

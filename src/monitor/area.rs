@@ -215,13 +215,25 @@ impl Area {
     /// The processes that have the volume's image open for writing and are no registered image.
     pub fn unregistered_writers(&self, image: &Path) -> Result<Vec<Holder>> {
         let mut writers = other_writers(image)?;
-        let images = self.images();
-        writers.retain(|writer| {
-            !images.iter().any(|image| {
-                image.standing.may_write() && image.process == u64::from(writer.process)
-            })
-        });
+        writers.retain(|writer| !self.is_registered(writer));
         Ok(writers)
+    }
+
+    /// Whether a process that has the volume's image open for writing is a registered image, by its process id.
+    pub fn is_registered(&self, writer: &Holder) -> bool {
+        let (flow, namespace) = (self.opened.flow(), map::pid_namespace());
+        (0..self.opened.shape.image_capacity()).any(|index| {
+            let get = |word| flow.image(index, word).load(Ordering::Acquire);
+            // A number in another namespace is that of another process.
+            get(image::PROCESS) == u64::from(writer.process)
+                && get(image::PID_NAMESPACE) == namespace
+                && self.image_report(index).is_some_and(|report| report.standing.may_write())
+        })
+    }
+
+    /// Whether programs that come now come to this area, and not to one that has taken its place.
+    pub(super) fn is_current(&self) -> bool {
+        self.opened.is_current().unwrap_or(false)
     }
 
     /// Buries every image that has died, and frees every slot whose thread has ended: what they had in flight becomes

@@ -190,7 +190,7 @@ impl Opened {
     }
 
     /// Whether its name still leads to it.
-    fn is_current(&self) -> io::Result<bool> {
+    pub fn is_current(&self) -> io::Result<bool> {
         let (Locks::File(file), Some(path)) = (&self.locks, &self.path) else { return Ok(true) };
         let own = file.metadata()?;
         Ok(std::fs::symlink_metadata(path)

@@ -2,7 +2,7 @@
 //!
 //! Each volume has one [`Area`]: memory that all programs share that write the volume, beside the volume and longer
 //! lived than any migration. A program that writes registers in it as an [`Image`] under a name, and tells of each write
-//! when it begins and when it has ended; for a Rust program that is one line, [`MonitoredVolume::attach`]. A migration
+//! when it begins and when it has ended; for a Rust program that is one line, [`MonitoredVolume::open`]. A migration
 //! has a [`Subscription`] in it: two bitmaps, `changed` and `taken`, from which it takes its work.
 //!
 //! ```
@@ -60,6 +60,11 @@ pub use layout::Identity;
 pub use map::{Locks, Memory};
 pub use owner::{Batch, NotQuiet, Subscription};
 pub use volume::MonitoredVolume;
+
+/// A name for a migration that no other has, for its [subscriptions](Subscription::open).
+pub fn new_migration() -> crate::Result<[u64; 2]> {
+    map::random_id().map_err(|e| crate::Error::io("cannot make the name of a migration", &e))
+}
 
 #[cfg(test)]
 mod tests;

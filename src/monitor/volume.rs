@@ -1,12 +1,13 @@
-//! A volume whose writes are monitored: what a Rust program puts around its own volume, in one line.
+//! A volume whose writes are monitored: what a Rust program opens, or puts around its own volume, in one line.
 
 use super::area::Area;
 use super::flow::Kind;
 use super::image::Image;
+use super::layout::Identity;
 use crate::error::{Reason, Result};
 use crate::geometry::{Extent, Geometry, Track};
 use crate::name::Volser;
-use crate::volume::{Held, Lock, Volume};
+use crate::volume::{self, Access, Held, Holder, Lock, Volume};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,17 +24,55 @@ pub struct MonitoredVolume {
 }
 
 impl MonitoredVolume {
+    /// Opens a plain volume image for writing, and makes this program an image on it, under a name that no living image
+    /// has, in the registry's area. Others may write the volume at the same time, each of them monitored too: programs
+    /// that do the same, and those that run under `trackmirror monitored`.
+    ///
+    /// ```no_run
+    /// use trackmirror::Volume;
+    /// use trackmirror::geometry::Track;
+    /// use trackmirror::monitor::MonitoredVolume;
+    /// let volume = MonitoredVolume::open("work01.ckd".as_ref(), "BATCH1")?;
+    /// let mut slot = vec![0; volume.geometry().slot_size as usize];
+    /// volume.read(Track(20), &mut slot)?;
+    /// volume.write(Track(20), &slot)?; // a migration that runs, or begins later, copies it again
+    /// # Ok::<(), trackmirror::Error>(())
+    /// ```
+    ///
+    /// Errors: [`Reason::VolumeInUse`], naming program and process, if somebody may write who is not registered;
+    /// [`Reason::ImageExists`], [`Reason::BadImageName`], [`Reason::TooManyImages`], and those of
+    /// [`volume::open`] and [`Area::open`].
+    pub fn open(path: &Path, name: &str) -> Result<MonitoredVolume> {
+        again_while_busy(|| MonitoredVolume::open_once(path, name))
+    }
+
+    fn open_once(path: &Path, name: &str) -> Result<MonitoredVolume> {
+        // As long as this one is open, no other file gets the inode by which the area is found.
+        let looked_at = volume::open(path, Access::Read)?;
+        let area = Area::open(&*looked_at)?;
+        let replaced = |what: &str| {
+            area.error(Reason::AreaBusy, format!("{what} was just replaced; open it again"))
+        };
+        let beside = |writer: &Holder| area.is_registered(writer);
+        let volume = match volume::open_beside(path, Access::MonitoredWrite, &beside) {
+            // Whoever has registered since then did so in the area's successor.
+            Err(error) if error.reason() == Reason::VolumeInUse && !area.is_current() => {
+                return Err(replaced("the monitor area"));
+            }
+            Err(error) => return Err(error.on_volume(looked_at.volser())),
+            Ok(volume) => volume,
+        };
+        if !area.identity().fits(&Identity::of(&*volume)?) {
+            return Err(replaced(&path.display().to_string()));
+        }
+        MonitoredVolume::attach_in(volume, &area, name)
+    }
+
     /// Makes this program an image on the volume, under a name that no living image has, in the registry's area.
     pub fn attach(volume: Arc<dyn Volume>, name: &str) -> Result<MonitoredVolume> {
-        let mut attempt = 1;
-        loop {
-            match MonitoredVolume::attach_in(volume.clone(), &Area::open(&*volume)?, name) {
-                Err(error) if error.reason() == Reason::AreaBusy && attempt < ATTEMPTS => {
-                    attempt += 1;
-                }
-                result => return result,
-            }
-        }
+        again_while_busy(|| {
+            MonitoredVolume::attach_in(volume.clone(), &Area::open(&*volume)?, name)
+        })
     }
 
     /// The same in an area of the host's choice.
@@ -57,6 +96,17 @@ impl MonitoredVolume {
     pub fn image(&self) -> &Image {
         &self.image
     }
+}
+
+/// Tries it again when the area was replaced in between, as it is at most once by each of those who come.
+fn again_while_busy<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(error) if error.reason() == Reason::AreaBusy => {}
+            result => return result,
+        }
+    }
+    attempt()
 }
 
 impl Volume for MonitoredVolume {

@@ -30,7 +30,7 @@
 //! releases it, or somebody does so by force.
 
 use super::{areas, escaped, unescaped};
-use crate::bytes::{crc32c, to_ebcdic};
+use crate::bytes::{crc32c, ebcdic_text, to_ebcdic};
 use crate::clock::{Clock, Day, SystemClock};
 use crate::error::{Error, Reason, Result};
 use crate::name::DsName;
@@ -440,19 +440,19 @@ fn system_folder() -> io::Result<PathBuf> {
     areas::checked(areas::checked(state.join("trackmirror"))?.join("openers"))
 }
 
-/// A data set name as it stands in file names.
-fn name_text(name: &DsName) -> String {
+/// A data set name as it stands in file names, and in notes.
+pub(super) fn name_text(name: &DsName) -> String {
     let bytes = name.as_bytes();
     let end = bytes.iter().rposition(|&byte| byte != 0x40).map_or(0, |last| last + 1);
     let one = |&byte: &u8| {
-        let legal = |c: &char| c.is_ascii_uppercase() || c.is_ascii_digit() || "#@$.-".contains(*c);
-        let found = (' '..='~').filter(legal).find(|&c| to_ebcdic(c) == Some(byte));
-        found.map_or_else(|| format!("%{byte:02X}"), String::from)
+        let legal = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || b"#@$.-".contains(&c);
+        let shown = ebcdic_text(&[byte]);
+        if matches!(shown.as_bytes(), [c] if legal(*c)) { shown } else { format!("%{byte:02X}") }
     };
     bytes[..end].iter().map(one).collect()
 }
 
-fn name_of(text: &str) -> Option<DsName> {
+pub(super) fn name_of(text: &str) -> Option<DsName> {
     let (mut name, mut length) = ([0x40; 44], 0);
     let mut characters = text.chars();
     while let Some(character) = characters.next() {

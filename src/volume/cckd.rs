@@ -18,7 +18,7 @@
 
 use super::ckd::label_of;
 use super::header::{HEADER_SIZE, ImageFile, Kind, bad, le32};
-use super::locks::Locks;
+use super::locks::{Locks, NOBODY};
 use super::{Access, Held, Lock, Volume, VolumeExt, run};
 use crate::bytes::array;
 use crate::error::{Error, Reason, Result};
@@ -88,7 +88,7 @@ impl CckdVolume {
                 return Err(bad(Reason::BadHeader, path, offset, why));
             }
         }
-        let locks = Locks::take(file, path, access)?;
+        let locks = Locks::take(file, path, access, NOBODY)?;
         locks.refuse_other_writers(
             "a compressed image cannot be read while it may be written: detach the volume there",
         )?;

@@ -6,7 +6,7 @@
 
 use super::header::{HEADER_SIZE, Header, ImageFile, Kind, SLOT_SIZES, bad};
 use super::label::Label;
-use super::locks::Locks;
+use super::locks::{IsRegistered, Locks, NOBODY};
 use super::{Access, Held, Lock, Volume, run};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Geometry, Track};
@@ -52,15 +52,19 @@ impl CkdVolume {
     /// [`Reason::UnknownDevice`], [`Reason::BadSize`], [`Reason::NoLabel`], [`Reason::VolumeInUse`],
     /// [`Reason::ReadOnlyVolume`].
     pub fn open(path: &Path, access: Access) -> Result<CkdVolume> {
-        CkdVolume::from_image(ImageFile::open(path, access)?, access)
+        CkdVolume::from_image(ImageFile::open(path, access)?, access, NOBODY)
     }
 
-    pub(super) fn from_image(image: ImageFile, access: Access) -> Result<CkdVolume> {
+    pub(super) fn from_image(
+        image: ImageFile,
+        access: Access,
+        is_registered: IsRegistered,
+    ) -> Result<CkdVolume> {
         if image.header.kind != Kind::Plain {
             let why = "a compressed image, where a plain one is expected";
             return Err(bad(Reason::UnsupportedImage, &image.path, 0, why));
         }
-        let locks = Locks::take(&image.file, &image.path, access)?;
+        let locks = Locks::take(&image.file, &image.path, access, is_registered)?;
         CkdVolume::with_locks(image, access, locks)
     }
 
@@ -107,7 +111,7 @@ impl CkdVolume {
                 ),
                 _ => Error::io(path.display(), &error),
             })?;
-        let made = Locks::take(&file, path, Access::Exclusive).and_then(|locks| {
+        let made = Locks::take(&file, path, Access::Exclusive, NOBODY).and_then(|locks| {
             let header = fill(&file, path, &geometry, volser)?;
             let image = ImageFile { path: path.into(), file, header };
             CkdVolume::with_locks(image, Access::Exclusive, locks)

@@ -13,7 +13,11 @@
 //!   does that. A volume opened only for reading takes them shared, which keeps writers out as well.
 //! * Emulators take no locks. An opening for writing therefore also looks through the system's table of open files
 //!   for other processes that have this file open for writing. One that holds our use lock keeps our rules and is no
-//!   stranger. What other users' processes have open can be seen only by the superuser.
+//!   stranger. Neither is, for monitored writing, one of which the caller knows that it tells a monitor what it writes:
+//!   he is asked anew at each look, since a program opens the file a moment before it registers. What other users'
+//!   processes have open can be seen only by the superuser.
+//!
+//! Beside these, a folder can be locked for the time of one call, by those who put files beside images.
 //!
 //! A process that is just being started holds copies of all our open files for a moment, so a refusal is given only
 //! when its cause still stands a little later.
@@ -27,7 +31,7 @@ use super::{Access, Lock};
 use crate::error::{Error, Reason, Result};
 use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -37,6 +41,10 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_millis(400);
 /// How long to wait between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
+/// What to do about somebody who writes, for one who wants to write alone, and for one who wants to write too.
+const DETACH_IT: &str = "detach the volume there, or end that program";
+const MONITOR_IT: &str = "detach the volume there, or end that program and start it with a monitor, by \
+                          `trackmirror monitored -- COMMAND...`";
 
 /// A process that holds a lock of an image, or has it open for writing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +64,12 @@ impl fmt::Display for Holder {
         Ok(())
     }
 }
+
+/// Says of a process that has an image open for writing whether it tells a monitor what it writes.
+pub(super) type IsRegistered<'a> = &'a dyn Fn(&Holder) -> bool;
+
+/// For those who know of no monitor.
+pub(super) const NOBODY: IsRegistered<'static> = &|_| false;
 
 /// The locks of one opened image. The use lock is held as long as this lives.
 #[derive(Debug)]
@@ -106,10 +120,16 @@ impl fmt::Display for Byte {
 }
 
 impl Locks {
-    /// Takes the use lock; for writing, also makes sure that nobody writes who takes no locks.
+    /// Takes the use lock; for writing, also makes sure that nobody writes who takes no locks. Beside monitored writing
+    /// those who are registered may; exclusive access stands beside nobody.
     ///
     /// Error: [`Reason::VolumeInUse`], naming the holder.
-    pub fn take(file: &File, path: &Path, access: Access) -> Result<Locks> {
+    pub fn take(
+        file: &File,
+        path: &Path,
+        access: Access,
+        is_registered: IsRegistered,
+    ) -> Result<Locks> {
         let io = |e: std::io::Error| Error::io(path.display(), &e);
         let locks = Locks {
             path: path.into(),
@@ -119,20 +139,27 @@ impl Locks {
             catalog: Mutex::new(()),
         };
         locks.acquire(Byte::Use, access == Access::Exclusive, Instant::now() + SETTLE)?;
-        if access != Access::Read {
-            locks.refuse_other_writers("detach the volume there, or end that program")?;
+        match access {
+            Access::Read => {}
+            Access::MonitoredWrite => locks.refuse_strangers(MONITOR_IT, is_registered)?,
+            Access::Exclusive => locks.refuse_other_writers(DETACH_IT)?,
         }
         Ok(locks)
     }
 
     /// Refuses if another process that does not hold our use lock has the file open for writing.
     pub fn refuse_other_writers(&self, advice: &str) -> Result<()> {
+        self.refuse_strangers(advice, NOBODY)
+    }
+
+    fn refuse_strangers(&self, advice: &str, is_registered: IsRegistered) -> Result<()> {
         let until = Instant::now() + SETTLE;
         let io = |e: std::io::Error| Error::io(self.path.display(), &e);
         loop {
             let metadata = self.file.metadata().map_err(io)?;
             let writers = system::other_writers(&metadata).map_err(io)?;
-            let Some(first) = writers.first() else { return Ok(()) };
+            let stranger = writers.iter().find(|writer| !is_registered(writer));
+            let Some(first) = stranger else { return Ok(()) };
             if Instant::now() >= until {
                 return Err(Error::new(
                     Reason::VolumeInUse,
@@ -193,6 +220,49 @@ impl Locks {
             }
             std::thread::sleep(PAUSE);
         }
+    }
+}
+
+/// A folder that is locked as long as this lives.
+#[derive(Debug)]
+pub struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            log::warn!("the lock of a folder was not released: {error}");
+        }
+    }
+}
+
+/// Waits for the lock of a folder, which is held only for the time of one call: by whoever looks at the files beside
+/// volume images and then makes one, so that nobody else does it in between. It ends with its process, and leaves nothing
+/// behind.
+///
+/// Error: [`Reason::VolumeInUse`] if it does not come.
+pub fn lock_folder(folder: &Path) -> Result<FolderLock> {
+    lock_folder_until(folder, Instant::now() + WAIT_MAX)
+}
+
+fn lock_folder_until(folder: &Path, until: Instant) -> Result<FolderLock> {
+    let io = |e: std::io::Error| Error::io(format!("cannot lock {}", folder.display()), &e);
+    let file = File::open(folder).map_err(io)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(FolderLock(file)),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(io(error)),
+        }
+        if Instant::now() >= until {
+            return Err(Error::new(
+                Reason::VolumeInUse,
+                format!(
+                    "the folder {} is locked by another process; try again when that has ended",
+                    folder.display()
+                ),
+            ));
+        }
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -384,7 +454,7 @@ mod tests {
             Access::Read => File::open(path).unwrap(),
             _ => open(path),
         };
-        Locks::take(&file, path, access)
+        Locks::take(&file, path, access, NOBODY)
     }
 
     #[test]
@@ -444,6 +514,23 @@ mod tests {
         assert!(one.wait_until(Lock::Vtoc, soon()).is_err(), "a reader keeps writers out");
         drop(shared);
         assert!(one.wait_until(Lock::Vtoc, soon()).is_ok());
+    }
+
+    #[test]
+    fn the_lock_of_a_folder_is_waited_for_but_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = lock_folder(folder.path()).unwrap();
+        let soon = Instant::now() + Duration::from_millis(30);
+        let error = lock_folder_until(folder.path(), soon).unwrap_err();
+        assert_eq!(error.reason(), Reason::VolumeInUse);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| lock_folder(folder.path()).map(drop));
+            std::thread::sleep(Duration::from_millis(30));
+            assert!(!waiting.is_finished());
+            drop(held);
+            waiting.join().unwrap().unwrap();
+        });
+        assert!(lock_folder(&folder.path().join("none")).is_err());
     }
 
     #[test]

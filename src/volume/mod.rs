@@ -20,7 +20,8 @@ pub mod locks;
 pub mod memory;
 mod open;
 
-pub use open::{open, open_all};
+pub use locks::Holder;
+pub use open::{open, open_all, open_beside};
 
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Geometry, Track};

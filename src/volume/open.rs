@@ -2,6 +2,7 @@
 
 use super::ckd::CkdVolume;
 use super::header::{ImageFile, Kind};
+use super::locks::{Holder, NOBODY};
 use super::{Access, Volume};
 use crate::bytes::ebcdic_text;
 use crate::error::{Error, Reason, Result};
@@ -18,9 +19,25 @@ use std::sync::Arc;
 /// # Ok::<(), trackmirror::Error>(())
 /// ```
 pub fn open(path: &Path, access: Access) -> Result<Arc<dyn Volume>> {
+    open_beside(path, access, NOBODY)
+}
+
+/// The same beside programs that take none of our locks, but tell a monitor what they write: for
+/// [`Access::MonitoredWrite`], a process that has the image open for writing is refused only if `is_registered` says no.
+/// It is asked several times, as long as it says so, up to some hundred milliseconds. Exclusive access stands beside
+/// nobody, and reading beside everybody.
+///
+/// [`MonitoredVolume::open`](crate::monitor::MonitoredVolume::open) does all of it for a program that writes.
+///
+/// Error: [`Reason::VolumeInUse`], naming the program and its process.
+pub fn open_beside(
+    path: &Path,
+    access: Access,
+    is_registered: &dyn Fn(&Holder) -> bool,
+) -> Result<Arc<dyn Volume>> {
     let image = ImageFile::open(path, access)?;
     match image.header.kind {
-        Kind::Plain => Ok(Arc::new(CkdVolume::from_image(image, access)?)),
+        Kind::Plain => Ok(Arc::new(CkdVolume::from_image(image, access, is_registered)?)),
         Kind::Compressed => open_compressed(image, access),
     }
 }

@@ -1,0 +1,258 @@
+//! The monitors of a migration: how it knows of every write to its sources while it copies them.
+//!
+//! The problem: a write that nobody told of is lost, whatever else is done right. So before the first track is copied,
+//! and again before the data sets change hands, it must be certain that every image that can write to a source volume
+//! tells its monitor, and in between that nothing which was told gets lost with a process or the machine.
+//!
+//! The rule, in its order:
+//!
+//! 1. *Covered* ([`Monitors::check_covered`]): every image that the host lists for a volume is registered in its area,
+//!    none has fallen silent, and no process has the image open for writing that is not registered. Once copying goes
+//!    on, an image may end: one that ended with its farewell, or died and was buried, writes nothing any more, and what
+//!    it had in flight is work.
+//! 2. *Subscribed*: every monitor marks for this migration from now on.
+//! 3. Every write that began before has *ended* ([`Monitors::check_begun_writes`]).
+//! 4. *Filled*: the tracks of the plan are work. The checkpoint then holds the areas' ids and boots.
+//!
+//! The crash argument: a subscription outlives its process. A migration that finds the area of the same id and boot,
+//! and its subscription filled there, has missed nothing, and goes on with what is left. If anything of that does not
+//! hold, all is changed: it fills in everything anew. The ids become durable only after the filling, so that a process
+//! which died in between fills again.
+
+use super::durable::WatchedArea;
+use crate::copy::Volumes;
+use crate::error::{Error, Reason, Result};
+use crate::geometry::{Extent, Track};
+use crate::host::Live;
+use crate::monitor::{Area, NotQuiet, Standing, Subscription};
+use crate::name::Volser;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The subscriptions of a migration, and the images that they rely on.
+#[derive(Debug)]
+pub(super) struct Monitors {
+    live: Live,
+    migration: [u64; 2],
+    subscriptions: BTreeMap<Volser, Subscription>,
+}
+
+/// What must be so with the images that the host lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Images {
+    /// All of them are attached: copying is about to start.
+    Attached,
+    /// None of them can write without being noticed: they are attached, or have ended.
+    Known,
+}
+
+impl Monitors {
+    /// Those of a migration whose name in the areas is this.
+    ///
+    /// Error: [`Reason::NotMonitored`] if the host has no area for one of the volumes.
+    pub fn new(
+        mut live: Live,
+        migration: (u64, u64),
+        sources: &BTreeSet<Volser>,
+    ) -> Result<Monitors> {
+        if let Some(volser) = sources.iter().find(|volser| !live.areas.contains_key(volser)) {
+            let why = "the volume has no monitor area; open one, or move its data sets while nobody writes";
+            return Err(Error::new(Reason::NotMonitored, why).on_volume(*volser));
+        }
+        live.areas.retain(|volser, _| sources.contains(volser));
+        let migration = [migration.0, migration.1];
+        Ok(Monitors { live, migration, subscriptions: BTreeMap::new() })
+    }
+
+    /// What the host gave.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// The subscriptions, if there are any yet.
+    pub fn subscriptions(&self) -> &BTreeMap<Volser, Subscription> {
+        &self.subscriptions
+    }
+
+    /// The images that must be covered on a volume.
+    pub fn images_of(&self, volser: Volser) -> &[String] {
+        self.live.images.get(&volser).map_or(&[], |images| images)
+    }
+
+    /// That nobody can write to a source volume without being noticed. What images that died had in flight becomes work;
+    /// their names are given back.
+    ///
+    /// Error: [`Reason::NotCovered`], which names volume and image, or program and process.
+    pub fn check_covered(
+        &self,
+        volumes: &Volumes,
+        images: Images,
+    ) -> Result<Vec<(Volser, String)>> {
+        let mut died = Vec::new();
+        for (volser, area) in &self.live.areas {
+            died.extend(area.reap()?.into_iter().map(|(image, _)| (*volser, image)));
+            match images {
+                Images::Attached => area.check_coverage(self.images_of(*volser))?,
+                Images::Known => self.check_known(*volser, area)?,
+            }
+            let Some(path) = volumes.get(volser).and_then(|volume| volume.path()) else { continue };
+            if let Some(writer) = area.unregistered_writers(path)?.first() {
+                return Err(Error::new(
+                    Reason::NotCovered,
+                    format!(
+                        "{} is open for writing by {writer}, which no monitor watches; end it, and start it with \
+                         `trackmirror monitored`",
+                        path.display()
+                    ),
+                )
+                .on_volume(*volser));
+            }
+        }
+        Ok(died)
+    }
+
+    fn check_known(&self, volser: Volser, area: &Area) -> Result<()> {
+        let reports = area.images();
+        let silent = reports.iter().find(|image| image.standing == Standing::Silent);
+        let unknown = self
+            .images_of(volser)
+            .iter()
+            .find(|name| !reports.iter().any(|image| image.name == **name));
+        let why = match (silent, unknown) {
+            (Some(image), _) => format!(
+                "image {} fell silent; let it come back, or retire it when it cannot write any more",
+                image.name
+            ),
+            (None, Some(name)) => {
+                format!("image {name} is not registered; start it with its monitor")
+            }
+            (None, None) => return Ok(()),
+        };
+        Err(Error::new(Reason::NotCovered, why).on_volume(volser))
+    }
+
+    /// Subscribes to the changes of every source volume. What is subscribed already stays so.
+    pub fn subscribe(&mut self) -> Result<()> {
+        for (volser, area) in &self.live.areas {
+            if !self.subscriptions.contains_key(volser) {
+                let subscription = Subscription::open(area, self.migration)?;
+                self.subscriptions.insert(*volser, subscription);
+            }
+        }
+        Ok(())
+    }
+
+    /// That every write that began before the subscription has ended.
+    ///
+    /// Error: [`Reason::NotFilled`], which names image and tracks; to be asked again after a while.
+    pub fn check_begun_writes(&self) -> Result<()> {
+        for (volser, subscription) in &self.subscriptions {
+            if let Some(write) = subscription.pending_write()? {
+                let why = format!(
+                    "copying cannot start yet: {write}, since before the monitors were asked; let that write end, or \
+                     end the image"
+                );
+                return Err(Error::new(Reason::NotFilled, why).on_volume(*volser));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes these tracks work; volumes of which none is named have no work.
+    pub fn fill(&self, extents: &[(Volser, Extent)]) -> Result<()> {
+        self.subscriptions
+            .iter()
+            .try_for_each(|(volser, subscription)| subscription.fill(&on(extents, *volser)))
+    }
+
+    /// Makes further tracks work.
+    pub fn add(&self, extents: &[(Volser, Extent)]) -> Result<()> {
+        self.subscriptions
+            .iter()
+            .try_for_each(|(volser, subscription)| subscription.add(&on(extents, *volser)))
+    }
+
+    /// The areas in which the work is filled in, for the checkpoint.
+    pub fn watched(&self) -> Vec<WatchedArea> {
+        let pair = |words: [u64; 2]| (words[0], words[1]);
+        let areas = self.live.areas.iter();
+        areas.map(|(volser, area)| (*volser, (pair(area.id()), pair(area.boot())))).collect()
+    }
+
+    /// Whether these areas, in which the work was filled in, are the present ones, and still have it.
+    pub fn are_alive(&mut self, watched: &[WatchedArea]) -> Result<bool> {
+        if watched.is_empty() || watched != self.watched() {
+            return Ok(false);
+        }
+        let migration = self.migration;
+        let has_ours = |area: &Area| area.subscriptions().iter().any(|s| s.migration == migration);
+        if !self.live.areas.values().all(has_ours) {
+            return Ok(false);
+        }
+        self.subscribe()?;
+        Ok(self.subscriptions.values().all(Subscription::is_filled))
+    }
+
+    /// Takes up whatever this migration has subscribed before, and nothing else.
+    pub fn find_subscriptions(&mut self) -> Result<()> {
+        for (volser, area) in &self.live.areas {
+            let is_ours = area.subscriptions().iter().any(|s| s.migration == self.migration);
+            if is_ours && !self.subscriptions.contains_key(volser) {
+                let subscription = Subscription::open(area, self.migration)?;
+                self.subscriptions.insert(*volser, subscription);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses every write to these tracks that begins from now on.
+    pub fn seal(&self, extents: &[(Volser, Extent)]) -> Result<()> {
+        self.subscriptions
+            .iter()
+            .try_for_each(|(volser, subscription)| subscription.seal(&on(extents, *volser)))
+    }
+
+    /// Lets writes happen again.
+    pub fn unseal(&self) {
+        self.subscriptions.values().for_each(Subscription::unseal);
+    }
+
+    /// The first thing of these tracks that is in flight, changed, or not known to be at the target: volume and what.
+    pub fn look(&self, extents: &[(Volser, Extent)]) -> Result<Option<(Volser, NotQuiet)>> {
+        for (volser, subscription) in &self.subscriptions {
+            if let Some(found) = subscription.look(&on(extents, *volser))? {
+                return Ok(Some((*volser, found)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends every subscription, and opens what was sealed.
+    pub fn end(&mut self) -> Result<()> {
+        self.find_subscriptions()?;
+        std::mem::take(&mut self.subscriptions).into_values().for_each(Subscription::close);
+        Ok(())
+    }
+}
+
+/// What the look found after the data sets were closed, as an error that names image, volume and track.
+pub(super) fn late_writer(volumes: &Volumes, volser: Volser, found: &NotQuiet) -> Error {
+    let track = match found {
+        NotQuiet::Changed { track, .. } | NotQuiet::Taken { track } => Some(*track),
+        NotQuiet::InFlight { extent: Some(extent), .. } => Some(extent.first),
+        _ => None,
+    };
+    let error = Error::new(
+        Reason::LateWriter,
+        format!(
+            "somebody wrote after the data sets were closed: {found}; see that it is closed and unallocated there, then \
+             close it again"
+        ),
+    );
+    let heads = volumes.get(&volser).map_or(1, |volume| volume.geometry().heads());
+    let at = |track: Track| error.clone().at_track(track, heads);
+    track.map_or(error.clone(), at).on_volume(volser)
+}
+
+fn on(extents: &[(Volser, Extent)], volser: Volser) -> Vec<Extent> {
+    extents.iter().filter(|(on, _)| *on == volser).map(|(_, extent)| *extent).collect()
+}

@@ -1,0 +1,247 @@
+//! The switch, its undoing, and the end: what makes the target the data set, or leaves the source what it is.
+//!
+//! The crash argument is that of [`crate::switch`]; what is added here is who is kept out meanwhile. From before the
+//! close until after *looked* (or until the switch is undone, durably) the openers are held, and what the plan's tracks
+//! hold is sealed until the sources are gone.
+
+use super::monitors::Images;
+use super::{Migration, touched};
+use crate::error::{Code, Error, Reason, Result};
+use crate::event::Event;
+use crate::plan::{Plan, PlannedDataSet};
+use crate::state::{State, Verb};
+use crate::switch::{self, Disposal};
+
+impl Migration {
+    /// Makes the catalogs point to the target, and looks once more. If something refuses, everything is backed out and
+    /// the migration is mirrored again. In the end the openers are let in.
+    ///
+    /// Errors: [`Reason::LateWriter`], which names image, volume and track of a write after the close, and whatever else
+    /// is not as it must be.
+    pub fn switch(&mut self) -> Result<()> {
+        self.begin(Verb::Switch)?;
+        self.check_window_limit()?;
+        if self.state() == State::Quiesced {
+            let prepared = self.prepare_switch();
+            if let Err(error) = &prepared
+                && self.monitors.is_some()
+                && error.code() == Code::Refused
+                && error.reason() != Reason::WrongState
+            {
+                self.give_up(error.sentence())?;
+            }
+            prepared?;
+            self.move_to(State::Switching)?;
+        }
+        let plan = self.plan();
+        let switched = self.switch_all(&plan);
+        if let Err(error) = switched {
+            if error.code() == Code::Refused {
+                self.undo_switch(error.sentence())?;
+            }
+            return Err(error);
+        }
+        self.host.tell(&Event::Looked);
+        self.move_to(State::Switched)?;
+        self.end_window()
+    }
+
+    /// That the target holds everything, durably, and that everything else is as it was planned or followed.
+    fn prepare_switch(&mut self) -> Result<()> {
+        self.check_copied(Verb::Switch)?;
+        self.check_alone()?;
+        self.accommodate()?;
+        self.check_copied(Verb::Switch)?;
+        if let Some(monitors) = &self.monitors {
+            monitors.check_covered(&self.host.volumes, Images::Known)?;
+            let copied_tracks = self.course.receipt.window_tracks;
+            self.host.tell(&Event::FinallyResynchronized { copied_tracks });
+        }
+        for volser in self.plan.table()?.target_volsers() {
+            self.ports().volume(volser)?.flush()?;
+        }
+        self.check_before_switch()
+    }
+
+    /// That nothing is left to be copied, and nothing in flight.
+    pub(super) fn check_copied(&self, verb: Verb) -> Result<()> {
+        let left = self.left();
+        let found = self.look()?;
+        if left == 0 && found.is_none() {
+            return Ok(());
+        }
+        let what = found.map(|found| format!(" ({})", found.sentence())).unwrap_or_default();
+        Err(Error::new(
+            Reason::WrongState,
+            format!("{verb} must wait: {left} tracks are still to be copied{what}; step"),
+        ))
+    }
+
+    fn switch_all(&self, plan: &Plan) -> Result<()> {
+        let ports = self.ports();
+        for data_set in &plan.data_sets {
+            switch::recatalog(data_set, &ports, |cataloged| {
+                self.host.tell(&Event::Cataloged {
+                    data_set: data_set.assessment.name,
+                    catalog: cataloged.catalog.clone(),
+                    volsers: data_set.parts.iter().map(|part| part.volser).collect(),
+                });
+            })?;
+        }
+        plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))?;
+        if let Some(monitors) = &self.monitors {
+            monitors.check_covered(&self.host.volumes, Images::Known)?;
+        }
+        match self.look()? {
+            Some(late) => Err(late),
+            None => self.check_alone(),
+        }
+    }
+
+    /// Lets the users in: the window has ended.
+    fn end_window(&mut self) -> Result<()> {
+        let begun = self.course.window_begun;
+        self.release_openers()?;
+        let now = self.host.clock.monotonic();
+        if let Some(taken) = begun.map(|begun| now.saturating_sub(begun)) {
+            let window_ms = taken.as_millis() as u64;
+            self.course.receipt.window_ms = Some(window_ms);
+            self.host.tell(&Event::Released { window_ms });
+        }
+        self.course.window_begun = None;
+        Ok(())
+    }
+
+    /// That no emulator was started meanwhile that has one of the volumes.
+    fn check_alone(&self) -> Result<()> {
+        let volsers = touched(&self.plan).into_iter();
+        volsers
+            .filter_map(|volser| self.host.volumes.get(&volser))
+            .try_for_each(|v| v.check_alone())
+    }
+
+    /// Undoes a switch that did not reach its point of no return.
+    pub fn back_out(&mut self) -> Result<()> {
+        self.begin(Verb::BackOut)?;
+        self.undo_switch("on request")
+    }
+
+    pub(super) fn undo_switch(&mut self, why: &str) -> Result<()> {
+        self.settle()?;
+        let ports = self.ports();
+        self.plan().data_sets.iter().try_for_each(|data_set| switch::back_out(data_set, &ports))?;
+        self.host.tell(&Event::BackedOut { why: why.to_string() });
+        self.move_to(State::Mirrored)?;
+        self.let_in()
+    }
+
+    /// Releases the sources: the migration is complete.
+    pub fn complete(&mut self) -> Result<()> {
+        self.begin(Verb::Complete)?;
+        self.end_window()?;
+        self.check_alone()?;
+        let plan = self.plan();
+        if let Some(monitors) = &mut self.monitors {
+            monitors.find_subscriptions()?;
+            // To erase is to write.
+            if self.durable.lock().stored.options.erase {
+                monitors.unseal();
+            }
+        }
+        for (index, data_set) in plan.data_sets.iter().enumerate() {
+            let first = usize::from(self.durable.lock().stored.released.parts[index]);
+            for part in first..data_set.assessment.parts.len() {
+                self.release(index, data_set, part)?;
+            }
+        }
+        // Nothing is left to do on the volumes, whatever happens now. In this order, so that a migration which is not
+        // complete is found by its state folder, and one that is has left nothing behind.
+        self.end_monitors()?;
+        self.remove_notes()?;
+        self.move_to(State::Complete)?;
+        self.host.tell(&Event::Completed);
+        Ok(())
+    }
+
+    fn end_monitors(&mut self) -> Result<()> {
+        self.course.receipt = self.receipt();
+        self.copier = None;
+        match &mut self.monitors {
+            Some(monitors) => monitors.end(),
+            None => Ok(()),
+        }
+    }
+
+    fn release(&self, index: usize, data_set: &PlannedDataSet, part: usize) -> Result<()> {
+        let (disposal, erase) = {
+            let stored = &self.durable.lock().stored;
+            let erase = stored.options.erase;
+            let kept_as = stored.kept_as[index];
+            (kept_as.map_or(Disposal::Scratch { erase }, |under| Disposal::Keep { under }), erase)
+        };
+        let note = |part: usize, current| {
+            let released = &mut self.durable.lock().stored.released;
+            (released.parts[index], released.current) = (part as u16, current);
+        };
+        let begun = || note(part + 1, Some(index as u32));
+        let released = switch::release(data_set, part, disposal, &self.ports(), begun);
+        let volser = data_set.assessment.parts[part].volser;
+        let name = data_set.assessment.name;
+        match released {
+            Err(error) => {
+                // If the intent is durable, settling it will find that the part is released.
+                if self.durable.lock().stored.intent.is_none() {
+                    note(part, None);
+                }
+                return Err(error);
+            }
+            Ok(true) if data_set.combines => {}
+            Ok(true) => self.host.tell(&match disposal {
+                Disposal::Keep { under } => Event::Kept { data_set: name, volser, under },
+                Disposal::Scratch { .. } => {
+                    Event::Scratched { data_set: name, volser, erased: erase }
+                }
+            }),
+            Ok(false) => self.host.tell(&Event::Remark {
+                text: format!("{name} on {volser} is not the source any more; it was left alone"),
+            }),
+        }
+        note(part + 1, None);
+        self.durable.lock().save()
+    }
+
+    /// Gives the migration up: the target is scratched, the source stays as it is.
+    ///
+    /// Error: [`Reason::EntryChanged`] if somebody cataloged the target.
+    pub fn terminate(&mut self) -> Result<()> {
+        self.begin(Verb::Terminate)?;
+        let ports = self.ports();
+        for data_set in &self.plan().data_sets {
+            if switch::leads_to_target(data_set, &ports)? {
+                return Err(Error::new(
+                    Reason::EntryChanged,
+                    "a catalog leads to the target, which would be scratched; make its entry lead to the source first",
+                )
+                .of_data_set(data_set.assessment.name));
+            }
+        }
+        self.settle_leaving()?;
+        self.copier = None;
+        if let Some(monitors) = &mut self.monitors {
+            monitors.find_subscriptions()?;
+        }
+        self.let_in()?;
+        let ports = self.ports();
+        self.plan()
+            .data_sets
+            .iter()
+            .try_for_each(|data_set| switch::release_target(data_set, &ports))?;
+        self.end_monitors()?;
+        // The notes keep others away until this state is durable: from an earlier one, a target of exactly these extents
+        // would be scratched, though it were another migration's by then.
+        self.move_to(State::Terminated)?;
+        self.remove_notes()?;
+        self.host.tell(&Event::Terminated);
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! The close and the window: the data sets are taken away from their users, as shortly as can be.
+//!
+//! The problem: the last changes can be copied only when nobody makes new ones, and nobody can be made to stop; people and
+//! programs can only be asked. Whoever has a data set allocated knows where it lies and would go on writing there.
+//!
+//! The rule: what may have to be undone is durable before it is done. *Closing* is durable before anybody is asked; from
+//! then on, until the openers are released, the checkpoint says that somebody may be held. Openers are held first, then
+//! seen to be gone: in this order nobody slips in between. When nobody has the data sets open, their tracks are
+//! *sealed*, so that a write which nobody should make is refused rather than lost; and what cannot be refused (it began
+//! before, or its monitor only tells of completions) is found by the look, later.
+//!
+//! *Giving up* is always possible before the switch: the state goes back to mirrored first, durably; then the seals are
+//! opened, then the openers let in. So nobody who is let in meets a seal.
+
+use super::Migration;
+use super::monitors::Images;
+use crate::enqueue::{Enqueue, NobodyElse, Opener};
+use crate::error::{Code, Error, Reason, Result};
+use crate::estimate::Work;
+use crate::event::Event;
+use crate::geometry::Extent;
+use crate::name::{DsName, Volser};
+use crate::state::{State, Verb};
+use crate::switch;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long things may take before they are given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the request to close until everybody has closed.
+    pub wait: Duration,
+    /// The window up to the switch.
+    pub window: Duration,
+}
+
+impl Default for Limits {
+    /// Ten minutes for the wait, and one for the window.
+    fn default() -> Limits {
+        Limits { wait: Duration::from_secs(600), window: Duration::from_secs(60) }
+    }
+}
+
+impl Migration {
+    /// How long things may take before they are given up.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.course.limits = limits;
+    }
+
+    /// Who has data sets open.
+    fn enqueue(&self) -> Arc<dyn Enqueue> {
+        match &self.monitors {
+            Some(monitors) => monitors.live().enqueue.clone(),
+            None => Arc::new(NobodyElse),
+        }
+    }
+
+    /// The data sets, and the volumes that they lie on.
+    fn taken_away(&self) -> (Vec<DsName>, Vec<Volser>) {
+        let data_sets = &self.plan.data_sets;
+        let names = data_sets.iter().map(|data_set| data_set.assessment.name).collect();
+        let volsers = data_sets.iter().flat_map(|data_set| &data_set.assessment.parts);
+        let volsers: BTreeSet<Volser> = volsers.map(|part| part.volser).collect();
+        (names, volsers.into_iter().collect())
+    }
+
+    /// The tracks of all sources.
+    pub(super) fn source_extents(&self) -> Vec<(Volser, Extent)> {
+        self.plan.data_sets.iter().flat_map(|data_set| data_set.assessment.extents()).collect()
+    }
+
+    /// Asks for the close, and opens the window when nobody has the data sets open. Those who still have are given back;
+    /// then it is to be called again after a while, with steps in between. None: the window is open.
+    ///
+    /// Without monitors the volumes are this process's own, and there is nobody to ask.
+    ///
+    /// Errors: [`Reason::NotClosed`] if that took too long, and the window was given up; [`Reason::NotCovered`]; those of
+    /// [`Enqueue`].
+    pub fn quiesce(&mut self) -> Result<Vec<Opener>> {
+        self.begin(Verb::Quiesce)?;
+        if self.monitors.is_none() {
+            self.check_copied(Verb::Quiesce)?;
+        }
+        if self.state() == State::Mirrored {
+            self.begin_closing()?;
+        }
+        let quiesced = self.open_window();
+        if let Err(error) = &quiesced
+            && matches!(self.state(), State::Closing | State::Quiesced)
+            && (error.code() == Code::Refused || self.is_wait_over())
+        {
+            self.give_up(error.sentence())?;
+        }
+        quiesced
+    }
+
+    fn begin_closing(&mut self) -> Result<()> {
+        if let Some(monitors) = &self.monitors {
+            monitors.check_covered(&self.host.volumes, Images::Known)?;
+        }
+        self.set_held(true);
+        self.move_to(State::Closing)?;
+        self.host.tell(&Event::ClosingBegun);
+        self.course.closing_begun = Some(self.host.clock.monotonic());
+        self.course.told_openers.clear();
+        let (names, volsers) = self.taken_away();
+        let enqueue = self.enqueue();
+        let asked =
+            enqueue.ask_to_close(&names, &volsers).and_then(|()| enqueue.hold(&names, &volsers));
+        if let Err(error) = asked {
+            self.give_up(error.sentence())?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// It becomes durable with the next state.
+    fn set_held(&self, is_held: bool) {
+        if let Some(watched) = &mut self.durable.lock().stored.watched {
+            watched.is_held = is_held;
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        self.durable.lock().stored.watched.as_ref().is_some_and(|watched| watched.is_held)
+    }
+
+    fn waited(&self) -> Duration {
+        let now = self.host.clock.monotonic();
+        self.course.closing_begun.map_or(Duration::ZERO, |begun| now.saturating_sub(begun))
+    }
+
+    fn is_wait_over(&self) -> bool {
+        self.waited() > self.course.limits.wait
+    }
+
+    /// Opens the window if nobody has the data sets open.
+    fn open_window(&mut self) -> Result<Vec<Opener>> {
+        let (names, volsers) = self.taken_away();
+        let openers = self.enqueue().is_closed(&names, &volsers)?;
+        if !openers.is_empty() {
+            let told: Vec<String> = openers.iter().map(Opener::to_string).collect();
+            if self.is_wait_over() {
+                let waited = self.waited().as_secs();
+                return Err(Error::new(
+                    Reason::NotClosed,
+                    format!(
+                        "after {waited} s it is still open: {}; let them close and unallocate it, then close again",
+                        told.join("; ")
+                    ),
+                ));
+            }
+            if told != self.course.told_openers {
+                self.host.tell(&Event::StillOpen { openers: told.clone() });
+                self.course.told_openers = told;
+            }
+            return Ok(openers);
+        }
+        let waited = self.waited();
+        if let Some(monitors) = &self.monitors {
+            monitors.check_covered(&self.host.volumes, Images::Known)?;
+            self.course.estimator.did(Work::Answer, waited);
+            let waited_ms = waited.as_millis() as u64;
+            self.course.receipt.waited_ms = Some(waited_ms);
+            self.host.tell(&Event::Closed { waited_ms });
+        }
+        let window = self.estimate().window;
+        self.course.receipt.predicted_ms = window.map(|window| window.likely.as_millis() as u64);
+        self.course.receipt.window_tracks = 0;
+        self.course.window_begun = Some(self.host.clock.monotonic());
+        if let Some(monitors) = &self.monitors {
+            monitors.seal(&self.source_extents())?;
+        }
+        if let Err(error) = self.move_to(State::Quiesced) {
+            self.unseal();
+            return Err(error);
+        }
+        self.host.tell(&Event::WindowOpened);
+        self.accommodate()?;
+        Ok(Vec::new())
+    }
+
+    fn unseal(&self) {
+        if let Some(monitors) = &self.monitors {
+            monitors.unseal();
+        }
+    }
+
+    /// That the window is not longer than it may be; else it is given up.
+    pub(super) fn check_window_limit(&mut self) -> Result<()> {
+        let Some(begun) = self.course.window_begun.filter(|_| self.monitors.is_some()) else {
+            return Ok(());
+        };
+        let taken = self.host.clock.monotonic().saturating_sub(begun);
+        if self.state() != State::Quiesced || taken <= self.course.limits.window {
+            return Ok(());
+        }
+        let found = self.look()?.map(|found| format!("; {}", found.sentence())).unwrap_or_default();
+        let error = Error::new(
+            Reason::WindowTooLong,
+            format!(
+                "the window was given up after {} ms, with {} tracks to be copied{found}",
+                taken.as_millis(),
+                self.left()
+            ),
+        );
+        self.give_up(error.sentence())?;
+        Err(error)
+    }
+
+    /// The first thing of the sources that is not at the target, as an error that names it.
+    pub(super) fn look(&self) -> Result<Option<Error>> {
+        let Some(monitors) = &self.monitors else { return Ok(None) };
+        let found = monitors.look(&self.source_extents())?;
+        Ok(found.map(|(volser, found)| {
+            super::monitors::late_writer(&self.host.volumes, volser, &found)
+        }))
+    }
+
+    /// Whether the target holds everything, and nothing more can come.
+    pub fn is_quiet(&self) -> Result<bool> {
+        Ok(self.left() == 0 && self.look()?.is_none())
+    }
+
+    /// Gives the window up.
+    pub fn postpone(&mut self) -> Result<()> {
+        self.begin(Verb::Postpone)?;
+        self.give_up("on request")
+    }
+
+    /// Back to mirroring: the data sets are given back where they are.
+    pub(super) fn give_up(&mut self, why: &str) -> Result<()> {
+        self.move_to(State::Mirrored)?;
+        self.host.tell(&Event::Postponed { why: why.to_string() });
+        self.let_in()
+    }
+
+    /// Opens the seals, then lets the openers in.
+    pub(super) fn let_in(&mut self) -> Result<()> {
+        (self.course.closing_begun, self.course.window_begun) = (None, None);
+        self.unseal();
+        self.release_openers()
+    }
+
+    /// Lets the openers in, if they may be held.
+    pub(super) fn release_openers(&self) -> Result<()> {
+        if !self.is_held() {
+            return Ok(());
+        }
+        let (names, volsers) = self.taken_away();
+        self.enqueue().release(&names, &volsers)?;
+        self.set_held(false);
+        self.durable.lock().save()
+    }
+
+    /// Follows what else changed at the sources: attributes, dates and statistics, which are changed at the close. What the
+    /// source's last used track says now is copied too, if only used tracks are.
+    pub(super) fn accommodate(&mut self) -> Result<()> {
+        if self.monitors.is_none() {
+            return Ok(());
+        }
+        let begun = self.host.clock.monotonic();
+        let plan = self.plan();
+        let mut followed = Vec::new();
+        for (number, data_set) in plan.data_sets.iter().enumerate() {
+            if let Some(now) = switch::followed(data_set, &self.ports())? {
+                crate::plan::ends::check(&now, &self.host.volumes)?;
+                followed.push((number, now));
+            }
+        }
+        if !followed.is_empty() {
+            self.follow(followed)?;
+        }
+        for data_set in &self.plan().data_sets {
+            switch::update_targets(data_set, &self.ports())?;
+        }
+        self.course.estimator.did(Work::Vtoc, self.host.clock.monotonic().saturating_sub(begun));
+        Ok(())
+    }
+
+    fn follow(&mut self, followed: Vec<(usize, crate::plan::PlannedDataSet)>) -> Result<()> {
+        let before = self.plan();
+        let mut further = Vec::new();
+        if self.used_only() {
+            for (number, now) in &followed {
+                let was = before.data_sets[*number].used_track_count();
+                further.extend(now.source_between(was, now.used_track_count()));
+            }
+        }
+        if let Some(monitors) = &self.monitors {
+            monitors.add(&further)?;
+        }
+        self.durable.lock().change(|stored| {
+            for (number, now) in &followed {
+                stored.plan.data_sets[*number] = now.clone();
+            }
+        })?;
+        for (number, now) in &followed {
+            let data_set = now.assessment.name;
+            let what = switch::difference(&before.data_sets[*number], now);
+            self.host.tell(&Event::Accommodated { data_set, what });
+        }
+        self.plan = Arc::new(self.durable.lock().stored.plan.clone());
+        Ok(())
+    }
+}

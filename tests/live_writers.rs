@@ -5,6 +5,8 @@
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
+#[path = "live_writers/migrator.rs"]
+mod migrator;
 #[path = "live_writers/mirror.rs"]
 mod mirror;
 mod support;
@@ -180,4 +182,22 @@ fn a_track_that_was_never_copied_is_found() {
         volume.write(track, &slot).unwrap();
     };
     plant(empty, &["track 0 ", "it holds nothing"]);
+}
+
+#[test]
+fn every_acknowledged_write_is_where_the_catalog_leads() {
+    let (world, habits, mut writers) = busy_world(1);
+    let images = habits.iter().map(|habits| habits.image.clone()).collect();
+    let orders = migrator::Orders { images, goal_tracks: 50, threads: 2, step: 100, mirror_ms: 50 };
+    let mut migrator = world.migrator(&orders);
+    assert_eq!(migrator.wait(), 0, "{:#?}", migrator.said());
+    println!("{:#?}", migrator.said());
+    for writer in &mut writers {
+        writer.end_input();
+        assert_eq!(writer.wait(), 0);
+        println!("{:#?}", writer.said());
+    }
+    let volumes = [&world.sources[..], &world.targets[..]].concat();
+    let (code, said) = judge(&world, &habits, &volumes, true);
+    assert_eq!(code, 0, "{said}");
 }

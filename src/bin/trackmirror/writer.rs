@@ -34,7 +34,6 @@ use std::time::{Duration, Instant};
 use trackmirror::bytes::crc32c;
 use trackmirror::monitor::MonitoredVolume;
 use trackmirror::registry::openers::{Opened, Openers};
-use trackmirror::volume::{self, Access};
 use trackmirror::{DsName, Error, Reason, Result};
 use work::{History, Session};
 
@@ -224,10 +223,7 @@ impl<'a> Writer<'a> {
             }
             let volume = match self.attached.get(path) {
                 Some(volume) => volume.clone(),
-                None => {
-                    let volume = volume::open(path, Access::MonitoredWrite)?;
-                    Arc::new(MonitoredVolume::attach(volume, &self.arguments.image)?)
-                }
+                None => Arc::new(MonitoredVolume::open(path, &self.arguments.image)?),
             };
             self.attached.insert(path.clone(), volume.clone());
             volumes.insert(path.clone(), volume);

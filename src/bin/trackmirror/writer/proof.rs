@@ -351,7 +351,7 @@ impl Judge<'_> {
             .collect();
         Ok(Verdict::Wrong(match &described[..] {
             [] => "it holds nothing".into(),
-            [one] => format!("it holds {one}, damaged or misplaced"),
+            [one] => format!("it holds {one}, torn or damaged"),
             several => format!("it is torn: it holds parts of {}", several.join(", ")),
         }))
     }

@@ -62,8 +62,7 @@ fn what_os_vs1_writes_while_its_data_set_moves_is_in_the_target() {
     let changed: BTreeSet<u32> =
         (0..count).filter(|&number| track(&before, number) != track(&after, number)).collect();
     let noted = subscription.take(Extent::new(Track(0), count)).unwrap();
-    let noted: BTreeSet<u32> =
-        noted.runs().flat_map(|run| run.first.0..run.end().0).collect();
+    let noted: BTreeSet<u32> = noted.runs().flat_map(|run| run.first.0..run.end().0).collect();
     assert_eq!(before[..512], after[..512]);
     assert!(changed.len() >= 20, "{changed:?}");
     let missed: Vec<_> = changed.difference(&noted).collect();

@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Reason, Result};
 use crate::event::Event;
 use crate::plan::{Plan, PlannedDataSet};
 use crate::state::{State, Verb};
-use crate::switch::{self, Disposal};
+use crate::switch::{self, Disposal, Glance, Ports};
 
 impl Migration {
     /// Makes the catalogs point to the target, and looks once more. If something refuses, everything is backed out and
@@ -78,7 +78,9 @@ impl Migration {
     }
 
     fn switch_all(&self, plan: &Plan) -> Result<()> {
-        let ports = self.ports();
+        // The VTOCs are looked at twice: before any entry is changed, and after all are.
+        let (before, after) = (Glance::default(), Glance::default());
+        let ports = Ports { glance: Some(&before), ..self.ports() };
         for data_set in &plan.data_sets {
             switch::recatalog(data_set, &ports, |cataloged| {
                 self.host.tell(&Event::Cataloged {
@@ -88,6 +90,7 @@ impl Migration {
                 });
             })?;
         }
+        let ports = Ports { glance: Some(&after), ..ports };
         plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))?;
         if let Some(monitors) = &self.monitors {
             monitors.check_covered(&self.host.volumes, Images::Known)?;
@@ -113,7 +116,7 @@ impl Migration {
     }
 
     /// That no emulator was started meanwhile that has one of the volumes.
-    fn check_alone(&self) -> Result<()> {
+    pub(super) fn check_alone(&self) -> Result<()> {
         let volsers = touched(&self.plan).into_iter();
         volsers
             .filter_map(|volser| self.host.volumes.get(&volser))

@@ -3,16 +3,17 @@
 //! Durations on a busy machine are mostly about the same, and now and then many times as long: a flush that waits for
 //! others. So there are no means here. Each kind of work keeps its last durations as they were ([`History`]), steps of
 //! copying sorted by their size ([`Steps`]). What a window would take is *played*: it is put together many times over
-//! from durations drawn out of what was measured ([`play`]), and what most of the plays took is the answer. Work that
-//! is done once is then as long as the middle of what was measured; work that is done a hundred times has its share of
-//! the long ones, and both without knowing what the durations are like.
+//! from durations that were measured ([`play`]), and what most of the plays took is the answer. Work that is done once
+//! is then as long as the middle of what was measured; work that is done a hundred times has its share of the long
+//! ones, and both without knowing what the durations are like. Good and bad times of a disk come in runs, so a play
+//! takes for each kind of work a run of durations, from any place on, as they followed each other.
 
 use super::Window;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// The last durations that are kept of each kind of work.
-const KEPT: usize = 64;
+const KEPT: usize = 128;
 /// The last steps that are kept of each class.
 const STEPS_KEPT: usize = 32;
 /// As many steps of about the right size are enough to draw from.
@@ -149,7 +150,7 @@ impl Steps {
             let tracks = median(class.samples.iter().map(|sample| sample.tracks))?;
             let seconds = median(class.samples.iter().map(|sample| sample.seconds))?;
             let age = newest.saturating_sub(class.latest).as_secs_f64();
-            let fresh = (-age / HALF_LIFE_SECONDS).exp2().max(0.05);
+            let fresh = (-age / HALF_LIFE_SECONDS).exp2().max(0.002);
             let weight = fresh * class.samples.len() as f64 / (seconds * seconds);
             w += weight;
             wn += weight * tracks;
@@ -191,7 +192,7 @@ impl Steps {
     }
 }
 
-/// A part of a window: so many times a duration like those in the pool, which is not empty.
+/// A part of a window: so many times a duration like those in the pool, which is not empty and in order of time.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) count: u64,
@@ -205,13 +206,12 @@ pub(super) struct Part {
 /// would stand for a large part of all. The bounds are the 10th and the 90th of a hundred plays, but never closer than
 /// 0.7 and 1.5 times `likely`, for what is still to come is known less well than what was measured.
 pub(super) fn play(mut parts: Vec<Part>) -> Window {
-    for part in &mut parts {
-        part.pool.sort_by(f64::total_cmp);
-    }
     let all = totals(&parts);
-    for part in &mut parts {
-        let few = (2..FEW).contains(&part.pool.len());
-        part.pool.truncate(part.pool.len() - usize::from(few));
+    for Part { pool, .. } in &mut parts {
+        let longest = (0..pool.len()).max_by(|one, other| pool[*one].total_cmp(&pool[*other]));
+        if let (Some(longest), 2..FEW) = (longest, pool.len()) {
+            pool.remove(longest);
+        }
     }
     let likely = near_most(&totals(&parts));
     Window {
@@ -245,8 +245,9 @@ fn totals(parts: &[Part]) -> Vec<f64> {
 impl Part {
     fn total(&self, random: &mut Random) -> f64 {
         let draws = self.count.min(DRAWS_MAX);
-        let draw = |_| self.pool.get(random.below(self.pool.len())).copied().unwrap_or_default();
-        (0..draws).map(draw).sum::<f64>() * (self.count as f64 / draws.max(1) as f64)
+        let from = random.below(self.pool.len());
+        let run = self.pool.iter().cycle().skip(from).take(draws as usize);
+        run.sum::<f64>() * (self.count as f64 / draws.max(1) as f64)
     }
 }
 

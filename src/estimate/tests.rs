@@ -267,7 +267,7 @@ fn hits(disk: Disk, writes: f64, seconds: f64) -> (usize, usize, usize) {
     for seed in 0..runs {
         let mut world = World::new(disk, 3e4, 2e4, writes);
         world.noise = Noise::new(seed + 1);
-        for _ in 0..20 {
+        for _ in 0..30 {
             let took = world.disk.flush(&mut world.noise);
             world.estimator.did(Work::Checkpoint, duration(took));
             let took = world.disk.flush(&mut world.noise) * 2.0;
@@ -328,6 +328,28 @@ fn a_disk_that_becomes_slower_is_noticed() {
     assert!(near(estimate.copy_rate, 1_500.0 / 1.205, 0.01), "{estimate}");
     let truth = world.left() as f64 / 1_500.0 * 1.205;
     assert!(near(estimate.window.map(|window| window.likely.as_secs_f64()), truth, 0.1));
+}
+
+#[test]
+fn large_steps_of_long_ago_count_little() {
+    let mut world = World::new(STEADY, 1e5, 1.0, 0.0);
+    world.run(60.0);
+    // The disk became slower while there were small steps only.
+    let mut at = duration(world.now + 600.0);
+    for tracks in [20, 100, 40, 90, 25, 110].repeat(5) {
+        let begun = at;
+        at += duration(0.005 + tracks as f64 * 0.001);
+        world.estimator.stepped(&StepMeasure {
+            begun,
+            ended: at,
+            copied_tracks: tracks as u32,
+            left_before: tracks,
+            left_after: 0,
+            is_paced: false,
+        });
+    }
+    let window = world.estimator.estimate(300, &Closing::default()).window.unwrap();
+    assert!(near(Some(window.likely.as_secs_f64()), 0.305, 0.05), "{window}");
 }
 
 #[test]

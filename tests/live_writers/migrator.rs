@@ -54,7 +54,12 @@ impl World {
             orders.mirror_ms,
         );
         command
-            .args(["--exact", "migrator::as_the_migrating_process", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "migrator::as_the_migrating_process",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(ROLE, role)
             .env(super::world::REGISTRY, self.registry());
         Process::start(&mut command)

@@ -41,6 +41,8 @@ fn habits(random: &mut Random, count: usize) -> Vec<Habits> {
         run: random.between(1, 4),
         reopen: false,
         unlisted: false,
+        slow: None,
+        vary: false,
     });
     habits.collect()
 }

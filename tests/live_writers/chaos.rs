@@ -62,6 +62,8 @@ struct Story {
 impl Story {
     fn new(random: &mut Random) -> Story {
         let count = random.between(1, 3) as usize;
+        // Who dies then leaves a track that nobody can read, until he has written it anew.
+        let vary = random.one_in(4);
         let mut habits: Vec<Habits> = (0..count)
             .map(|number| Habits {
                 image: format!("W{}", number + 1),
@@ -73,6 +75,8 @@ impl Story {
                 run: random.between(1, 4),
                 reopen: random.one_in(2),
                 unlisted: false,
+                slow: random.one_in(3).then(|| random.pick(&[0, 100, 1000, 5000])),
+                vary,
             })
             .collect();
         let late = random.one_in(6).then(|| random.below(count as u32) as usize);
@@ -95,7 +99,7 @@ impl Story {
                 };
                 let writer = random.below(count as u32) as usize;
                 let deed = match random.below(7) {
-                    0..=2 => {
+                    0..=2 if !vary => {
                         let again = (!random.one_in(3)).then(|| random.below(60));
                         Deed::KillWriter(writer, again)
                     }

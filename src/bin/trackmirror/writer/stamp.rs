@@ -42,6 +42,16 @@ impl Shape {
         }
         Ok(Shape { block_count, block_length })
     }
+
+    /// The form of a track after one write: if the form varies, a part of the blocks.
+    #[must_use]
+    pub fn of_write(self, write: u64, varies: bool) -> Shape {
+        if !varies {
+            return self;
+        }
+        let block_count = 1 + (mixed(write) % u64::from(self.block_count)) as u32;
+        Shape { block_count, ..self }
+    }
 }
 
 /// Who wrote a track, in which of his writes.

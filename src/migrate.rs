@@ -137,6 +137,8 @@ struct Course {
     window_begun: Option<Duration>,
     /// When it was last seen that every writer is covered.
     watched_at: Option<Duration>,
+    /// When it was last said that copying waits for writes that began before.
+    waiting_since: Option<Duration>,
     /// Who was told to have data sets open still.
     told_openers: Vec<String>,
     passes_told: u64,
@@ -159,6 +161,7 @@ impl Course {
             closing_begun: None,
             window_begun: None,
             watched_at: None,
+            waiting_since: None,
             told_openers: Vec::new(),
             passes_told: 0,
             is_at_distance: false,

@@ -27,6 +27,7 @@ const VERBS: &[&str] = &[
     "terminate",
     "verify",
     "monitored",
+    "image",
     "demo",
 ];
 

@@ -70,6 +70,8 @@ pub struct Receipt {
 
 /// How often it is seen whether every writer is covered while tracks are copied.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is said for what copying waits.
+const WAITING_TOLD: Duration = Duration::from_secs(2);
 /// The least pause when only cold tracks are to be copied, or nothing.
 const IDLE_PAUSE: Duration = Duration::from_millis(50);
 /// The pause in the window when a write has to end first.
@@ -263,8 +265,8 @@ impl Migration {
     /// Copies at most `track_count_max` tracks of what is left. When nothing is left, or little enough while others
     /// write, the migration is mirrored. [`pause`](Migration::pause) tells how long the next step may wait.
     ///
-    /// Errors, after each of which it may be called again: those of the volumes; [`Reason::NotCovered`] and
-    /// [`Reason::NotFilled`] while copying cannot start; [`Reason::WindowTooLong`] if the window was given up.
+    /// Errors, after each of which it may be called again: those of the volumes; [`Reason::NotCovered`]
+    /// while not every writer is monitored; [`Reason::WindowTooLong`] if the window was given up.
     pub fn step(&mut self, track_count_max: u32) -> Result<Progress> {
         self.begin(Verb::Step)?;
         self.check_window_limit()?;
@@ -272,7 +274,12 @@ impl Migration {
             self.release_openers()?;
         }
         if self.copier.is_none() {
-            self.begin_copying()?;
+            match self.begin_copying() {
+                Err(error) if error.reason() == Reason::NotFilled => {
+                    return Ok(self.wait_for(&error));
+                }
+                begun => begun?,
+            }
         }
         let begun = self.host.clock.monotonic();
         self.watch(begun)?;
@@ -333,6 +340,20 @@ impl Migration {
         };
         self.host.tell(&Event::Copied(progress));
         Ok(progress)
+    }
+
+    /// Copying cannot start yet: it is said, now and then, for what it waits.
+    fn wait_for(&mut self, error: &Error) -> Progress {
+        let now = self.host.clock.monotonic();
+        if self.course.waiting_since.is_none_or(|at| now.saturating_sub(at) > WAITING_TOLD) {
+            if self.course.waiting_since.is_some() {
+                self.host.tell(&Event::Remark { text: error.to_string() });
+            }
+            self.course.waiting_since = Some(now);
+        }
+        self.course.pause = IDLE_PAUSE / 10;
+        let total_tracks = self.plan.track_count();
+        Progress { left_tracks: total_tracks, total_tracks, ..Progress::default() }
     }
 
     /// What a track has in an image, for the pace.

@@ -10,6 +10,7 @@ mod catalog;
 mod check;
 mod demo;
 mod host_space;
+mod image;
 mod init;
 mod migrate;
 mod monitored;
@@ -67,6 +68,7 @@ enum Verb {
     Terminate(migrate::TerminateArguments),
     Verify(verify::Arguments),
     Monitored(monitored::Arguments),
+    Image(image::Arguments),
     Demo(demo::Arguments),
     #[command(hide = true)]
     DemoWriter(writer::Arguments),
@@ -89,6 +91,7 @@ impl Verb {
             Verb::Terminate(_) => "terminate",
             Verb::Verify(_) => "verify",
             Verb::Monitored(_) => "monitored",
+            Verb::Image(_) => "image",
             Verb::Demo(_) => "demo",
             Verb::DemoWriter(_) => "demo-writer",
             Verb::DemoCheck(_) => "demo-check",
@@ -109,6 +112,7 @@ impl Verb {
             Verb::Terminate(arguments) => migrate::terminate(arguments)?,
             Verb::Verify(arguments) => verify::run(arguments)?,
             Verb::Monitored(arguments) => monitored::run(arguments)?,
+            Verb::Image(arguments) => image::run(arguments)?,
             Verb::Demo(arguments) => demo::run(arguments)?,
             Verb::DemoWriter(arguments) => writer::run(arguments)?,
             Verb::DemoCheck(arguments) => writer::proof::run(arguments)?,

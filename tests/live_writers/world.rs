@@ -11,11 +11,11 @@ use trackmirror::dscb::Format1;
 use trackmirror::geometry::{Device, Extent, Geometry, Track};
 use trackmirror::volume::ckd::CkdVolume;
 use trackmirror::volume::intent::NoJournal;
-use trackmirror::volume::{self, Access, Volume};
+use trackmirror::volume::{self, Access, Volume, VolumeExt};
 use trackmirror::vtoc::init::initialize;
 use trackmirror::vtoc::manager::VtocSpaceManager;
 use trackmirror::vtoc::{FreeSpace, NewDataSet, SpaceManager, Vtoc};
-use trackmirror::{DsName, Volser};
+use trackmirror::{DsName, Volser, track};
 
 /// The environment variable that names the registry's folder.
 pub const REGISTRY: &str = "TRACKMIRROR_REGISTRY";
@@ -64,7 +64,6 @@ const DEVICES: &[(&str, u16, u32)] = &[
 #[derive(Debug)]
 pub struct World {
     pub folder: TempDir,
-    pub device: &'static str,
     pub data_sets: Vec<DsName>,
     pub sources: Vec<PathBuf>,
     pub targets: Vec<PathBuf>,
@@ -76,7 +75,7 @@ impl World {
     /// or two; a volume with the catalog.
     pub fn new(random: &mut Random) -> World {
         let (device, blksize, cylinders) = random.pick(DEVICES);
-        let folder = support::folder();
+        let folder = folder();
         let path = |name: &str| folder.path().join(format!("{name}.ckd"));
         let source_count = random.between(1, 2);
         let mut sources = Vec::new();
@@ -118,7 +117,7 @@ impl World {
             data_sets.push(name);
         }
         let sources = sources.into_iter().map(|(path, _)| path).collect();
-        World { folder, device, data_sets, sources, targets, system }
+        World { folder, data_sets, sources, targets, system }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -141,6 +140,11 @@ impl World {
     pub fn ledger(&self, image: &str) -> PathBuf {
         self.path(&format!("{image}.ledger"))
     }
+}
+
+/// A folder in memory, if there is room: what is durable when, others judge, and no time is spent on the disk.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| support::folder())
 }
 
 /// An empty volume.
@@ -208,9 +212,16 @@ fn allocate(
         format1.set_last_used(Some((track_count - 1, blocks as u8)));
         let balance = device.balance((0..blocks).map(|_| (0, blksize)));
         format1.set_balance(u16::try_from(balance).unwrap_or(u16::MAX));
+        let last = extents.last().map(|extent| extent.first.plus(extent.track_count - 1)).unwrap();
         VtocSpaceManager::new(volume.clone())
             .allocate(&NewDataSet { format1, extents }, &NoJournal)
             .unwrap();
+        // An end of file on the last track of a part would hide the next part.
+        let mut slot = vec![0; volume.slot_size()];
+        let block = vec![0x40; usize::from(blksize)];
+        let blocks: Vec<(&[u8], &[u8])> = (0..blocks).map(|_| (&[][..], &block[..])).collect();
+        track::build(&mut slot, volume.place(last), &blocks).unwrap();
+        volume.write(last, &slot).unwrap();
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Habits {
     pub run: u32,
     pub reopen: bool,
     pub unlisted: bool,
+    pub slow: Option<u32>,
+    pub vary: bool,
 }
 
 /// A process that is told what to do by its standard input and by signals, and what it says on its standard error.
@@ -134,7 +136,12 @@ impl World {
         ] {
             command.arg(option).arg(value.to_string());
         }
-        for (option, is_set) in [("--reopen", habits.reopen), ("--unlisted", habits.unlisted)] {
+        if let Some(pause) = habits.slow {
+            command.arg("--slow").arg(pause.to_string());
+        }
+        for (option, is_set) in
+            [("--reopen", habits.reopen), ("--unlisted", habits.unlisted), ("--vary", habits.vary)]
+        {
             if is_set {
                 command.arg(option);
             }

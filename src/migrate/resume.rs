@@ -80,7 +80,9 @@ impl Migration {
         self.settle()?;
         match self.state() {
             _ if self.is_taken_up => {}
-            State::Planned | State::Switched | State::Complete | State::Terminated => {}
+            State::Planned | State::Complete | State::Terminated => {}
+            // The source may be retained for days; nobody shall wait for its end.
+            State::Switched => self.end_window()?,
             State::Copying | State::Mirrored | State::Closing | State::Quiesced => {
                 self.check_before_copying()?;
                 let is_alive = self.has_missed_nothing()?;

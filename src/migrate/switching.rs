@@ -101,9 +101,13 @@ impl Migration {
         }
     }
 
-    /// Lets the users in: the window has ended.
-    fn end_window(&mut self) -> Result<()> {
+    /// Lets the users in: the window has ended. What is combined on its own volume takes over its new space before, since
+    /// its DSCB leads to the old one until then.
+    pub(super) fn end_window(&mut self) -> Result<()> {
         let begun = self.course.window_begun;
+        if self.monitors.is_some() {
+            self.release_sources(|data_set| data_set.combines)?;
+        }
         self.release_openers()?;
         let now = self.host.clock.monotonic();
         if let Some(taken) = begun.map(|begun| now.saturating_sub(begun)) {
@@ -143,7 +147,6 @@ impl Migration {
         self.begin(Verb::Complete)?;
         self.end_window()?;
         self.check_alone()?;
-        let plan = self.plan();
         if let Some(monitors) = &mut self.monitors {
             monitors.find_subscriptions()?;
             // To erase is to write.
@@ -151,18 +154,25 @@ impl Migration {
                 monitors.unseal();
             }
         }
-        for (index, data_set) in plan.data_sets.iter().enumerate() {
-            let first = usize::from(self.durable.lock().stored.released.parts[index]);
-            for part in first..data_set.assessment.parts.len() {
-                self.release(index, data_set, part)?;
-            }
-        }
+        self.release_sources(|_| true)?;
         // Nothing is left to do on the volumes, whatever happens now. In this order, so that a migration which is not
         // complete is found by its state folder, and one that is has left nothing behind.
         self.end_monitors()?;
         self.remove_notes()?;
         self.move_to(State::Complete)?;
         self.host.tell(&Event::Completed);
+        Ok(())
+    }
+
+    /// Releases what is not yet released of the sources of these data sets.
+    fn release_sources(&self, which: impl Fn(&PlannedDataSet) -> bool) -> Result<()> {
+        let plan = self.plan();
+        for (index, data_set) in plan.data_sets.iter().enumerate().filter(|(_, d)| which(d)) {
+            let first = usize::from(self.durable.lock().stored.released.parts[index]);
+            for part in first..data_set.assessment.parts.len() {
+                self.release(index, data_set, part)?;
+            }
+        }
         Ok(())
     }
 

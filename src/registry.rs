@@ -1,5 +1,6 @@
 //! Notes beside volume images: which migration of a volume is not finished, and where its state is. Where the monitor
-//! areas of volumes are is in [`areas`]; who has data sets open, in [`openers`].
+//! areas of volumes are is in [`areas`]; which images must be registered in them, in [`expected`]; who has data sets
+//! open, in [`openers`].
 //!
 //! A migration writes a note for each of its volumes before it changes the first one, and removes them when it is
 //! complete or terminated. So nobody can forget a half-made move: `check` prints the notes, and another migration
@@ -26,6 +27,7 @@
 //! opened with exclusive access when it looks and writes, and one that shares it has it open too.
 
 pub mod areas;
+pub mod expected;
 pub mod openers;
 
 use crate::bytes::crc32c;

@@ -34,7 +34,8 @@ use crate::plan::{PlannedDataSet, PlannedPart};
 use crate::track::{self, NullFormat};
 use crate::volume::intent::Journal;
 use crate::volume::{Volume, VolumeExt};
-use crate::vtoc::{DataSetDscbs, Expiration, Identity, SpaceManager};
+use crate::vtoc::{DataSetDscbs, Expiration, Identity, SpaceManager, Vtoc};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -52,12 +53,28 @@ pub struct Ports<'a> {
     pub catalogs: &'a [Arc<dyn Catalog>],
     /// Where intents are kept.
     pub journal: &'a dyn Journal,
+    /// What the VTOCs say at this moment, if many data sets are looked at and nothing is changed meanwhile.
+    pub glance: Option<&'a Glance>,
 }
+
+/// VTOCs, each read once when it is first asked for.
+#[derive(Debug, Default)]
+pub struct Glance(Mutex<BTreeMap<Volser, Vtoc>>);
 
 impl Ports<'_> {
     /// The space manager of a volume.
     pub fn space(&self, volser: Volser) -> Result<&dyn SpaceManager> {
         self.space.get(&volser).map(|manager| &**manager).ok_or_else(|| missing(volser))
+    }
+
+    /// The DSCBs of a data set on a volume.
+    pub fn find(&self, volser: Volser, name: &DsName) -> Result<Option<DataSetDscbs>> {
+        let Some(Glance(vtocs)) = self.glance else { return self.space(volser)?.find(name) };
+        let mut vtocs = vtocs.lock();
+        if !vtocs.contains_key(&volser) {
+            vtocs.insert(volser, self.space(volser)?.read()?);
+        }
+        vtocs[&volser].find(name)
     }
 
     /// A volume.
@@ -88,7 +105,7 @@ fn missing(volser: Volser) -> Error {
 /// Error: [`Reason::TargetChanged`] if another data set has the name there.
 pub fn find_target(part: &PlannedPart, ports: &Ports<'_>) -> Result<Option<DataSetDscbs>> {
     let name = part.new.format1.name();
-    let Some(found) = ports.space(part.volser)?.find(&name)? else { return Ok(None) };
+    let Some(found) = ports.find(part.volser, &name)? else { return Ok(None) };
     let planned = &part.new.format1;
     let is_ours = found.extents == part.new.extents
         && found.format1.volume_sequence() == planned.volume_sequence()
@@ -122,7 +139,7 @@ pub fn targets_stand(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Vec
 
 /// Whether a part of the source is still what was assessed, to the byte of its DSCBs; `None` if the name is gone.
 fn source_stands(name: &DsName, part: &Part, ports: &Ports<'_>) -> Result<Option<bool>> {
-    Ok(ports.space(part.volser)?.find(name)?.map(|found| found == part.dscbs))
+    Ok(ports.find(part.volser, name)?.map(|found| found == part.dscbs))
 }
 
 /// That every part of the source is what was assessed.
@@ -150,7 +167,7 @@ pub fn sources_stand(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()>
 pub fn sources_persist(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Vec<DataSetDscbs>> {
     let name = data_set.assessment.name;
     let one = |part: &Part| {
-        let found = ports.space(part.volser)?.find(&name)?;
+        let found = ports.find(part.volser, &name)?;
         let is_same = |found: &DataSetDscbs| {
             let addresses = |dscbs: &DataSetDscbs| -> Vec<DscbAddress> {
                 dscbs.chain.iter().map(|(address, _)| *address).collect()
@@ -204,22 +221,20 @@ pub fn difference(before: &PlannedDataSet, now: &PlannedDataSet) -> String {
     if words.is_empty() { "its DSCB".into() } else { words.join(", ") }
 }
 
-/// Gives the target the attributes and statistics that are planned; true if it had others.
-pub fn update_targets(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<bool> {
+/// Gives the target the attributes and statistics that are planned, where it has others.
+pub fn update_targets(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     // Name and format, DS1NOEPV, extents and pointer are the place's.
     let attributes = |format1: &Format1| -> Vec<u8> {
         let bytes = format1.as_bytes();
         [&bytes[45..59], &bytes[60..105]].concat()
     };
-    let mut has_changed = false;
     for (part, found) in data_set.parts.iter().zip(targets_stand(data_set, ports)?) {
         if attributes(&found.format1) != attributes(&part.new.format1) {
             let space = ports.space(part.volser)?;
             space.update(&Identity::of(&found), &part.new.format1, ports.journal)?;
-            has_changed = true;
         }
     }
-    Ok(has_changed)
+    Ok(())
 }
 
 /// What a catalog entry says when it points to the target.
@@ -434,7 +449,7 @@ fn source_is_left(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     let name = data_set.assessment.name;
     let is_gone = || -> Result<bool> {
         for part in &data_set.parts {
-            if ports.space(part.volser)?.find(&name)?.is_none() {
+            if ports.find(part.volser, &name)?.is_none() {
                 return Ok(true);
             }
         }
@@ -497,7 +512,7 @@ fn target_is_spare(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     }
     let mut is_source_gone = false;
     for part in &data_set.assessment.parts {
-        is_source_gone |= ports.space(part.volser)?.find(&name)?.is_none();
+        is_source_gone |= ports.find(part.volser, &name)?.is_none();
     }
     let mut is_whole = true;
     for part in &data_set.parts {

@@ -27,6 +27,7 @@ const VERBS: &[&str] = &[
     "terminate",
     "verify",
     "monitored",
+    "image",
     "demo",
 ];
 
@@ -66,7 +67,7 @@ impl World {
         static OLD: OnceLock<Vec<u8>> = OnceLock::new();
         let world = World { folder: support::folder() };
         let old = OLD.get_or_init(|| {
-            world.run(&["demo", "--dir", "demo"]).expect(0);
+            world.run(&["demo", "--offline", "--dir", "demo"]).expect(0);
             let old = std::fs::read(world.path("demo/before.ckd")).unwrap();
             std::fs::remove_dir_all(world.path("demo")).unwrap();
             old

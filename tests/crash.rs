@@ -11,10 +11,14 @@
 //! does. Nobody could do without it: one torn track takes the DSCBs of dozens of data sets along, and what was on it
 //! stands in the intent alone.
 
+#[path = "crash/application.rs"]
+mod application;
 #[path = "crash/errors.rs"]
 mod errors;
 #[path = "crash/known.rs"]
 mod known;
+#[path = "crash/live.rs"]
+mod live;
 #[path = "crash/meanwhile.rs"]
 mod meanwhile;
 #[path = "crash/scenario.rs"]
@@ -22,7 +26,7 @@ mod scenario;
 #[path = "crash/world.rs"]
 mod world;
 
-use known::{Checked, Known, process};
+use known::{Checked, Known, has_torn_structure, process};
 use scenario::Scenario;
 use trackmirror::state::State;
 use world::{At, Fate, Fault, Kind, Random};
@@ -48,13 +52,13 @@ fn crash(known: &Known, at: At, again: Option<At>) -> Checked {
         return Err(format!("it did not end there, but: {ended:?}"));
     }
     let mut world = world.after(again);
-    if !known.has_torn_structure(&world) {
+    if !has_torn_structure(&world) {
         known.check_names(&world).map_err(|what| format!("after the end: {what}"))?;
     }
     let mut ended = process(known, &world);
     if world.is_dead() {
         world = world.after(None);
-        if !known.has_torn_structure(&world) {
+        if !has_torn_structure(&world) {
             known.check_names(&world).map_err(|what| format!("after the second end: {what}"))?;
         }
         ended = process(known, &world);

@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::plan::PlannedDataSet;
 use crate::registry;
 use crate::state::{State, Verb};
-use crate::switch::{self, Found};
+use crate::switch::{self, Found, Glance, Ports};
 use crate::volume::Lock;
 use crate::volume::intent::Settled;
 use std::path::PathBuf;
@@ -80,7 +80,9 @@ impl Migration {
         self.settle()?;
         match self.state() {
             _ if self.is_taken_up => {}
-            State::Planned | State::Switched | State::Complete | State::Terminated => {}
+            State::Planned | State::Complete | State::Terminated => {}
+            // The source may be retained for days; nobody shall wait for its end.
+            State::Switched => self.end_window()?,
             State::Copying | State::Mirrored | State::Closing | State::Quiesced => {
                 self.check_before_copying()?;
                 let is_alive = self.has_missed_nothing()?;
@@ -168,18 +170,22 @@ impl Migration {
 
     /// That catalogs, sources and targets are what a migration before its switch relies on, to the byte.
     pub(super) fn check_before_switch(&self) -> Result<()> {
-        self.check_before(|data_set| switch::sources_stand(data_set, &self.ports()))
+        self.check_before(switch::sources_stand)
     }
 
     /// The same, as far as it can be demanded while others write.
-    fn check_before_copying(&self) -> Result<()> {
-        self.check_before(|data_set| self.check_source(data_set))
+    pub(super) fn check_before_copying(&self) -> Result<()> {
+        self.check_before(|data_set, ports| self.check_source(data_set, ports))
     }
 
-    fn check_before(&self, check_source: impl Fn(&PlannedDataSet) -> Result<()>) -> Result<()> {
-        let ports = self.ports();
+    fn check_before(
+        &self,
+        check_source: impl Fn(&PlannedDataSet, &Ports<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let glance = Glance::default();
+        let ports = Ports { glance: Some(&glance), ..self.ports() };
         for data_set in &self.plan().data_sets {
-            check_source(data_set)?;
+            check_source(data_set, &ports)?;
             switch::targets_stand(data_set, &ports)?;
             if switch::found(data_set, &ports)? != Found::Source {
                 return Err(Error::new(

@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Reason, Result};
 use crate::event::Event;
 use crate::plan::{Plan, PlannedDataSet};
 use crate::state::{State, Verb};
-use crate::switch::{self, Disposal};
+use crate::switch::{self, Disposal, Glance, Ports};
 
 impl Migration {
     /// Makes the catalogs point to the target, and looks once more. If something refuses, everything is backed out and
@@ -78,7 +78,9 @@ impl Migration {
     }
 
     fn switch_all(&self, plan: &Plan) -> Result<()> {
-        let ports = self.ports();
+        // The VTOCs are looked at twice: before any entry is changed, and after all are.
+        let (before, after) = (Glance::default(), Glance::default());
+        let ports = Ports { glance: Some(&before), ..self.ports() };
         for data_set in &plan.data_sets {
             switch::recatalog(data_set, &ports, |cataloged| {
                 self.host.tell(&Event::Cataloged {
@@ -88,6 +90,7 @@ impl Migration {
                 });
             })?;
         }
+        let ports = Ports { glance: Some(&after), ..ports };
         plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))?;
         if let Some(monitors) = &self.monitors {
             monitors.check_covered(&self.host.volumes, Images::Known)?;
@@ -98,12 +101,13 @@ impl Migration {
         }
     }
 
-    /// Lets the users in: the window has ended. The targets are theirs now.
-    fn end_window(&mut self) -> Result<()> {
+    /// Lets the users in: the window has ended. What is combined on its own volume takes over its new space before, since
+    /// its DSCB leads to the old one until then. The other targets are their users' from now on.
+    pub(super) fn end_window(&mut self) -> Result<()> {
         let begun = self.course.window_begun;
         if self.monitors.is_some() {
-            let sources = sources(&self.plan);
-            for volser in targets(&self.plan).difference(&sources) {
+            self.release_sources(|data_set| data_set.combines)?;
+            for volser in targets(&self.plan).difference(&sources(&self.plan)) {
                 self.ports().volume(*volser)?.share()?;
             }
         }
@@ -119,7 +123,7 @@ impl Migration {
     }
 
     /// That no emulator was started meanwhile that has one of the volumes.
-    fn check_alone(&self) -> Result<()> {
+    pub(super) fn check_alone(&self) -> Result<()> {
         let volsers = touched(&self.plan).into_iter();
         volsers
             .filter_map(|volser| self.host.volumes.get(&volser))
@@ -146,7 +150,6 @@ impl Migration {
         self.begin(Verb::Complete)?;
         self.end_window()?;
         self.check_alone()?;
-        let plan = self.plan();
         if let Some(monitors) = &mut self.monitors {
             monitors.find_subscriptions()?;
             // To erase is to write.
@@ -154,18 +157,25 @@ impl Migration {
                 monitors.unseal();
             }
         }
-        for (index, data_set) in plan.data_sets.iter().enumerate() {
-            let first = usize::from(self.durable.lock().stored.released.parts[index]);
-            for part in first..data_set.assessment.parts.len() {
-                self.release(index, data_set, part)?;
-            }
-        }
+        self.release_sources(|_| true)?;
         // Nothing is left to do on the volumes, whatever happens now. In this order, so that a migration which is not
         // complete is found by its state folder, and one that is has left nothing behind.
         self.end_monitors()?;
         self.remove_notes()?;
         self.move_to(State::Complete)?;
         self.host.tell(&Event::Completed);
+        Ok(())
+    }
+
+    /// Releases what is not yet released of the sources of these data sets.
+    fn release_sources(&self, which: impl Fn(&PlannedDataSet) -> bool) -> Result<()> {
+        let plan = self.plan();
+        for (index, data_set) in plan.data_sets.iter().enumerate().filter(|(_, d)| which(d)) {
+            let first = usize::from(self.durable.lock().stored.released.parts[index]);
+            for part in first..data_set.assessment.parts.len() {
+                self.release(index, data_set, part)?;
+            }
+        }
         Ok(())
     }
 

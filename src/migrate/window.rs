@@ -21,7 +21,7 @@ use crate::event::Event;
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
 use crate::state::{State, Verb};
-use crate::switch;
+use crate::switch::{self, Glance, Ports};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -260,11 +260,12 @@ impl Migration {
         if self.monitors.is_none() {
             return Ok(());
         }
-        let begun = self.host.clock.monotonic();
         let plan = self.plan();
+        let glance = Glance::default();
+        let ports = Ports { glance: Some(&glance), ..self.ports() };
         let mut followed = Vec::new();
         for (number, data_set) in plan.data_sets.iter().enumerate() {
-            if let Some(now) = switch::followed(data_set, &self.ports())? {
+            if let Some(now) = switch::followed(data_set, &ports)? {
                 crate::plan::ends::check(&now, &self.host.volumes)?;
                 followed.push((number, now));
             }
@@ -272,11 +273,10 @@ impl Migration {
         if !followed.is_empty() {
             self.follow(followed)?;
         }
-        for data_set in &self.plan().data_sets {
-            switch::update_targets(data_set, &self.ports())?;
-        }
-        self.course.estimator.did(Work::Vtoc, self.host.clock.monotonic().saturating_sub(begun));
-        Ok(())
+        let glance = Glance::default();
+        let ports = Ports { glance: Some(&glance), ..self.ports() };
+        let plan = self.plan();
+        plan.data_sets.iter().try_for_each(|data_set| switch::update_targets(data_set, &ports))
     }
 
     fn follow(&mut self, followed: Vec<(usize, crate::plan::PlannedDataSet)>) -> Result<()> {

@@ -36,6 +36,8 @@ pub struct ImageReport {
     pub incarnation: u64,
     /// Its process, for messages only.
     pub process: u64,
+    /// Whether that number is one in the table of processes that this program sees, and not in that of a container.
+    pub is_process_known: bool,
     /// When it last said that it lives, since 1970.
     pub last_sign_of_life: Duration,
     /// Writes in flight in slots.
@@ -176,6 +178,7 @@ impl Area {
             standing,
             incarnation: state >> 8,
             process: get(image::PROCESS),
+            is_process_known: get(image::PID_NAMESPACE) == map::pid_namespace(),
             last_sign_of_life: Duration::from_millis(get(image::SIGN_OF_LIFE)),
             slots_in_use,
             writes_without_slot: get(image::WITHOUT_SLOT),
@@ -221,13 +224,10 @@ impl Area {
 
     /// Whether a process that has the volume's image open for writing is a registered image, by its process id.
     pub fn is_registered(&self, writer: &Holder) -> bool {
-        let (flow, namespace) = (self.opened.flow(), map::pid_namespace());
-        (0..self.opened.shape.image_capacity()).any(|index| {
-            let get = |word| flow.image(index, word).load(Ordering::Acquire);
-            // A number in another namespace is that of another process.
-            get(image::PROCESS) == u64::from(writer.process)
-                && get(image::PID_NAMESPACE) == namespace
-                && self.image_report(index).is_some_and(|report| report.standing.may_write())
+        self.images().iter().any(|image| {
+            image.standing.may_write()
+                && image.is_process_known
+                && image.process == u64::from(writer.process)
         })
     }
 

@@ -92,6 +92,14 @@ impl View {
     }
 }
 
+/// Whether a track of a VTOC or of the catalog may be torn.
+pub fn has_torn_structure(world: &Arc<World>) -> bool {
+    let structure = |(on, track): &(Volser, Track)| {
+        track.0 <= 2 || *on == volser(CATALOG) && Extent::new(Track(45), 4).contains(*track)
+    };
+    world.torn().iter().any(structure)
+}
+
 pub fn catalog(world: &Arc<World>) -> Result<CvolCatalog> {
     Ok(CvolCatalog::find_on(world.foreign_volume(volser(CATALOG)))?.expect("a SYSCTLG"))
 }
@@ -166,14 +174,6 @@ impl Known {
             }
         }
         Ok(())
-    }
-
-    /// Whether a track of a VTOC or of the catalog may be torn.
-    pub fn has_torn_structure(&self, world: &Arc<World>) -> bool {
-        let structure = |(on, track): &(Volser, Track)| {
-            track.0 <= 2 || *on == volser(CATALOG) && Extent::new(Track(45), 4).contains(*track)
-        };
-        world.torn().iter().any(structure)
     }
 
     /// That everything is as it should be in the end.

@@ -81,7 +81,12 @@ pub enum Kind {
     Write(Volser, Track),
     Flush(Volser),
     Slot(usize),
+    /// A verb of the port `Enqueue`.
+    Enqueue(&'static str),
 }
+
+/// What happens beside the process: it is called before each of its operations, and before each read.
+pub type Meanwhile = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Clone)]
 struct Disk {
@@ -107,7 +112,7 @@ struct State {
 }
 
 /// The world.
-pub struct World(Mutex<State>);
+pub struct World(Mutex<State>, Mutex<Option<Meanwhile>>);
 
 fn dead() -> Error {
     Error::io("the world", &std::io::Error::other("the process has ended"))
@@ -125,7 +130,7 @@ impl World {
             volume.read(Track(0), &mut bytes).unwrap();
             (volume.volser(), Disk { geometry, bytes: Arc::new(bytes), pending: Vec::new() })
         };
-        World(Mutex::new(State {
+        let state = Mutex::new(State {
             disks: volumes.iter().map(disk).collect(),
             slots: [None, None],
             done: Vec::new(),
@@ -135,7 +140,8 @@ impl World {
             is_dead: false,
             torn: Vec::new(),
             has_meddled: false,
-        }))
+        });
+        World(state, Mutex::default())
     }
 
     /// The bytes as they are now, for a new process, to which this will happen.
@@ -145,7 +151,7 @@ impl World {
         state.done.clear();
         (state.reads, state.at, state.failing_read) = (0, at, None);
         state.is_dead = false;
-        Arc::new(World(Mutex::new(state)))
+        Arc::new(World(Mutex::new(state), Mutex::default()))
     }
 
     /// The same, where one read fails once.
@@ -206,7 +212,39 @@ impl World {
         state.disks.iter().map(port).collect()
     }
 
+    /// What happens meanwhile from now on.
+    pub fn set_meanwhile(&self, meanwhile: Option<Meanwhile>) {
+        *self.1.lock() = meanwhile;
+    }
+
+    /// A verb of `Enqueue`: done as a whole, or not at all.
+    pub fn enqueue(&self, verb: &'static str, effect: impl FnOnce()) -> Result<()> {
+        let fault = self.alive()?.count(Kind::Enqueue(verb));
+        let is_done = match &fault {
+            None => true,
+            Some((Fault::Kill(fate) | Fault::Fail(fate) | Fault::Power(fate), _)) => {
+                *fate == Fate::Done
+            }
+        };
+        if is_done {
+            effect();
+        }
+        match fault {
+            None => Ok(()),
+            Some((Fault::Fail(_), _)) => Err(failed()),
+            Some((Fault::Kill(_), _)) => Err(dead()),
+            Some((Fault::Power(_), mut random)) => {
+                self.0.lock().lose_power(&mut random);
+                Err(dead())
+            }
+        }
+    }
+
     fn alive(&self) -> Result<MutexGuard<'_, State>> {
+        let meanwhile = self.1.lock().clone().filter(|_| !self.is_dead());
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         let state = self.0.lock();
         if state.is_dead { Err(dead()) } else { Ok(state) }
     }

@@ -16,6 +16,7 @@ use crate::selection::{Opened, Roles};
 use crate::span::Span;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ use trackmirror::host::{Host, Live};
 use trackmirror::migrate::{Goal, Limits};
 use trackmirror::monitor::{Area, MonitoredVolume};
 use trackmirror::operator::{CommandCatalog, CommandEnqueue, CommandSpaceManager, OperatorCommand};
+use trackmirror::registry::areas::area_folder;
+use trackmirror::registry::expected;
 use trackmirror::registry::openers::Openers;
 use trackmirror::volume::{self, Access, Volume, open_all};
 use trackmirror::{Error, Reason, Result, Volser};
@@ -393,19 +396,23 @@ fn ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The images that the operator named for a volume.
-fn expected_images(_: &Path) -> Result<Vec<String>> {
-    Ok(Vec::new())
+/// The images that the operator named for the volume of this image.
+fn expected_images(path: &Path) -> Result<Vec<String>> {
+    let folder = area_folder().map_err(|error| Error::io("the registry", &error))?;
+    let file = std::fs::metadata(path).map_err(|error| Error::io(path.display(), &error))?;
+    expected::expected_images(&folder, file.dev(), file.ino())
+        .map_err(|error| Error::io(path.display(), &error))
 }
 
-/// Whether the operator named images for one of these volumes.
-pub fn has_expected_images(paths: &[PathBuf]) -> Result<bool> {
-    for path in paths {
-        if !expected_images(path)?.is_empty() {
-            return Ok(true);
+/// Whether the operator named images for one of these volumes. Where there is no registry, he named none.
+pub fn has_expected_images(paths: &[PathBuf]) -> bool {
+    paths.iter().any(|path| match expected_images(path) {
+        Ok(names) => !names.is_empty(),
+        Err(error) => {
+            log::info!("no images are taken for named: {error}");
+            false
         }
-    }
-    Ok(false)
+    })
 }
 
 #[cfg(test)]

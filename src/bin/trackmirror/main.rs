@@ -12,6 +12,7 @@ mod demo;
 mod driver;
 mod event_json;
 mod host_space;
+mod image;
 mod init;
 mod live;
 mod migrate;
@@ -75,6 +76,7 @@ enum Verb {
     Terminate(migrate::TerminateArguments),
     Verify(verify::Arguments),
     Monitored(monitored::Arguments),
+    Image(image::Arguments),
     Demo(demo::Arguments),
     #[command(hide = true)]
     DemoWriter(writer::Arguments),
@@ -100,6 +102,7 @@ impl Verb {
             Verb::Terminate(_) => "terminate",
             Verb::Verify(_) => "verify",
             Verb::Monitored(_) => "monitored",
+            Verb::Image(_) => "image",
             Verb::Demo(_) => "demo",
             Verb::DemoWriter(_) => "demo-writer",
             Verb::DemoCheck(_) => "demo-check",
@@ -123,6 +126,7 @@ impl Verb {
             Verb::Terminate(arguments) => migrate::terminate(arguments)?,
             Verb::Verify(arguments) => verify::run(arguments)?,
             Verb::Monitored(arguments) => monitored::run(arguments)?,
+            Verb::Image(arguments) => image::run(arguments)?,
             Verb::Demo(arguments) => demo::run(arguments)?,
             Verb::DemoWriter(arguments) => writer::run(arguments)?,
             Verb::DemoCheck(arguments) => writer::proof::run(arguments)?,

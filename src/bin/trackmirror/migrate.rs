@@ -246,7 +246,7 @@ pub fn look(folder: &Path) -> Result<Option<(State, Plan)>> {
 pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     let roles = Roles::new(&arguments.sources, Some(&arguments.targets))?;
     let identity = arguments.identity(&roles);
-    let live = arguments.live.options(has_expected_images(&roles.sources)?)?;
+    let live = arguments.live.options(has_expected_images(&roles.sources))?;
     let folder = match &arguments.state {
         Some(folder) => folder.clone(),
         None => default_folder(&arguments.sources.masks, &identity)?,

@@ -11,9 +11,9 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+use trackmirror::Result;
 use trackmirror::clock::Day;
 use trackmirror::event::{Event, EventSink, Progress};
-use trackmirror::Result;
 
 /// How often steps and passes are logged.
 const LOGGED: Duration = Duration::from_secs(10);

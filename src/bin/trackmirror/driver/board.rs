@@ -137,6 +137,7 @@ fn estimate_value(estimate: &Estimate) -> Value {
 fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Converging => "converging",
+        Verdict::Following => "following",
         Verdict::AtDistance => "at-distance",
         Verdict::Unknown => "unknown",
     }

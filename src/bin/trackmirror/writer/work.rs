@@ -277,10 +277,11 @@ impl Hand<'_> {
             time_us: 0,
         };
         let slot_size = volume.slot_size();
+        let shape = data_set.shape.of_write(write, arguments.vary);
         self.buffer.resize(slot_size * tracks.count as usize, 0);
         for (slot, n) in self.buffer.chunks_exact_mut(slot_size).zip(0..) {
             let stamp = Stamp { writer: arguments.share.0, write, track: tracks.first + n };
-            stamp.put(slot, volume.place(run.first.plus(n)), data_set.shape, &data_set.name)?;
+            stamp.put(slot, volume.place(run.first.plus(n)), shape, &data_set.name)?;
         }
         pen.put(entry(Kind::Begun))?;
         match volume.write(run.first, &self.buffer) {

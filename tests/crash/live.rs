@@ -1,0 +1,264 @@
+//! The same while an application works with the data sets: whenever process or machine ends, the writes that it was told
+//! are done are there wherever it looks, nobody is let in too early, and in the end nobody stays out.
+//!
+//! When only the process ends, the monitors live on, and nothing is copied again but what is left. When the machine
+//! ends, its memory is lost, and so are the monitors' areas.
+
+use crate::application::{Application, Asked, IMAGE};
+use crate::known::{Checked, Known, OPTIONS, View, has_torn_structure, propose_all, told};
+use crate::scenario::{self, Scenario};
+use crate::world::{At, Fate, Fault, Kind, Random, Slots, World};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use trackmirror::Result;
+use trackmirror::checkpoint::Checkpoint;
+use trackmirror::clock::Clock;
+use trackmirror::host::{Host, Live};
+use trackmirror::migrate::{Goal, Migration};
+use trackmirror::monitor::MonitoredVolume;
+use trackmirror::state::{State, Verb};
+use trackmirror::volume::Volume;
+
+/// A clock on which each look takes a millisecond.
+#[derive(Default)]
+struct Ticks(AtomicU64);
+
+impl Clock for Ticks {
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A run: the world of the present process, and who lives beside all of them.
+struct Run {
+    world: Arc<World>,
+    application: Arc<Application>,
+    /// Tracks of data sets that were written to the targets, by all processes together.
+    copied: usize,
+}
+
+impl Run {
+    fn new(known: &Known, at: Option<At>) -> Run {
+        let world = known.scenario.world.after(at);
+        let application = Application::new(known, &world, at.map_or(1, |at| at.seed));
+        Run { world, application, copied: 0 }
+    }
+
+    fn host(&self) -> Result<Host> {
+        let areas = self.application.areas();
+        let mut volumes: Vec<Arc<dyn Volume>> = Vec::new();
+        for volume in self.world.volumes() {
+            volumes.push(match areas.get(&volume.volser()) {
+                Some(area) => Arc::new(MonitoredVolume::attach_in(volume, area, "TRACKMIRROR")?),
+                None => volume,
+            });
+        }
+        let images = areas.keys().map(|volser| (*volser, vec![IMAGE.to_string()]));
+        let images: BTreeMap<_, _> = images.collect();
+        let asked = Asked { application: self.application.clone(), world: self.world.clone() };
+        let enqueue = Arc::new(asked);
+        let mut host = Host::of_volumes(volumes)?.monitored_by(Live { areas, images, enqueue });
+        host.clock = Arc::new(Ticks::default());
+        Ok(host)
+    }
+
+    /// A process: it begins the migration or takes it up, and leads it to its end.
+    fn process(&mut self, known: &Known) -> Result<()> {
+        self.application.beside(&self.world);
+        let done = self.lead(known);
+        self.world.set_meanwhile(None);
+        let is_copy = |kind: &&Kind| match kind {
+            Kind::Write(on, track) => known.scenario.targets.contains(on) && track.0 > 4,
+            _ => false,
+        };
+        self.copied += self.world.operations().iter().filter(is_copy).count();
+        done
+    }
+
+    fn lead(&self, known: &Known) -> Result<()> {
+        let scenario = &known.scenario;
+        let store = || Slots(self.world.clone());
+        let mut migration = if Checkpoint::open(store())?.1.is_some() {
+            let mut migration = Migration::open(self.host()?, store(), None)?;
+            if scenario.terminate_in.is_some() {
+                if !migration.state().is_ended() {
+                    migration.terminate()?;
+                }
+                return Ok(());
+            }
+            migration.set_copy_options(OPTIONS);
+            migration.take_up()?;
+            if migration.state() != State::Switching && self.application.is_held() {
+                let what = format!("taken up, {}, and it is still held", migration.state());
+                self.application.found_wrong(what);
+            }
+            migration
+        } else {
+            let host = self.host()?;
+            let plan = propose_all(known, &host)?;
+            Migration::new(host, plan, scenario.options.clone(), store(), None)?
+        };
+        migration.set_copy_options(OPTIONS);
+        migration.set_goal(Goal::Tracks(3));
+        let mut verb_count = 0;
+        while let Some(verb) = migration.next_verb() {
+            verb_count += 1;
+            assert!(verb_count < 2000, "it comes to no end: {}", migration.state());
+            let is_time = scenario.terminate_in.is_some_and(|state| migration.state() >= state);
+            let verb = if is_time { Verb::Terminate } else { verb };
+            migration.perform(verb, 3)?;
+        }
+        Ok(())
+    }
+
+    /// The next process, in a machine that goes on or is started again.
+    fn go_on(&mut self, known: &Known, after: Fault, again: Option<At>) {
+        self.world = self.world.after(again);
+        if matches!(after, Fault::Power(_)) {
+            self.application.boot(&self.world, &known.scenario.sources);
+        } else if !has_torn_structure(&self.world) {
+            (0..4).for_each(|_| self.application.go_on(&self.world));
+        }
+        if !has_torn_structure(&self.world) {
+            self.application.check(&self.world);
+        }
+    }
+
+    fn check_end(&self, known: &mut Known) -> Checked {
+        (0..20).for_each(|_| self.application.go_on(&self.world));
+        self.application.check(&self.world);
+        if let Some(wrong) = self.application.wrongs().first() {
+            return Err(format!("the application saw: {wrong}"));
+        }
+        if self.application.is_held() {
+            return Err("the application is held for ever".into());
+        }
+        for area in self.application.areas().values() {
+            if !area.subscriptions().is_empty() {
+                return Err("a subscription is left".into());
+            }
+        }
+        let (view, before) = (View::of(&self.world), known.moved.clone());
+        for ((name, _, content), ledger) in known.moved.iter_mut().zip(self.application.ledgers()) {
+            let present = view.content(*name, view.locate(*name).map_err(told)?).map_err(told)?;
+            *content = present.iter().zip(ledger).map(|(is, l)| l.unwrap_or(*is)).collect();
+        }
+        let checked = known.check_end(&self.world);
+        known.moved = before;
+        checked
+    }
+}
+
+fn clean_run(known: &mut Known) -> (Vec<Kind>, usize) {
+    let mut run = Run::new(known, None);
+    run.process(known).unwrap();
+    let operations = run.world.operations();
+    run.check_end(known).unwrap();
+    (operations, run.application.write_count())
+}
+
+fn crash(known: &mut Known, at: At, again: Option<At>) -> Checked {
+    let mut run = Run::new(known, Some(at));
+    let ended = run.process(known);
+    if !run.world.is_dead() {
+        // What the application does is not the same in each run: it may have come to its end before.
+        ended.map_err(|error| format!("not interrupted: {error}"))?;
+    } else {
+        run.go_on(known, at.fault, again);
+        let mut ended = run.process(known);
+        if run.world.is_dead() {
+            run.go_on(known, again.unwrap().fault, None);
+            ended = run.process(known);
+        }
+        ended.map_err(|error| format!("resumed: {error}"))?;
+    }
+    let is_kill = |at: Option<At>| at.is_none_or(|at| matches!(at.fault, Fault::Kill(_)));
+    let track_count: usize = run.application.ledgers().iter().map(Vec::len).sum();
+    let most = track_count + run.application.write_count() + 3 * 3;
+    if is_kill(Some(at)) && is_kill(again) && run.copied > most {
+        return Err(format!("{} batches were copied of {track_count} tracks", run.copied));
+    }
+    run.check_end(known).map_err(|what| format!("in the end: {what}"))
+}
+
+/// Every operation of the scenario, in ways that are drawn.
+fn crash_everywhere(scenario: Scenario) {
+    let mut known = Known::of(scenario);
+    let (operations, writes) = clean_run(&mut known);
+    let (mut run_count, mut failures) = (0, Vec::new());
+    for seed in 0..crate::seed_count() {
+        for (index, kind) in operations.iter().enumerate() {
+            let operation = index + 1;
+            let mut random = Random::new(seed << 20 | operation as u64);
+            let faults = [
+                Fault::Kill(Fate::Done),
+                Fault::Kill([Fate::TornOld, Fate::TornGarbage, Fate::Dropped][random.below(3)]),
+                Fault::Power(Fate::ALL[random.below(4)]),
+            ];
+            // Of long runs one way for each operation.
+            let way_count = if operations.len() > 100 { 1 } else { faults.len() };
+            for fault in (0..way_count).map(|way| faults[(way + operation) % faults.len()]) {
+                let at = At { operation, fault, seed: random.below(1 << 30) as u64 };
+                let again = (random.below(3) == 0).then(|| At {
+                    operation: 1 + random.below(operations.len().min(30)),
+                    fault: [Fault::Kill, Fault::Power][random.below(2)](Fate::ALL[random.below(4)]),
+                    seed: random.below(1 << 30) as u64,
+                });
+                run_count += 1;
+                let failed = crash(&mut known, at, again).err();
+                failures.extend(failed.map(|what| format!("{kind:?}, {at:?}, {again:?}: {what}")));
+            }
+        }
+    }
+    let name = known.scenario.name;
+    eprintln!("{name}, live: {} operations, {writes} writes, {run_count} runs", operations.len());
+    let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
+    assert!(failures.is_empty(), "{name}: {} of {run_count} failed:\n{first}", failures.len());
+}
+
+#[test]
+fn one_data_set() {
+    crash_everywhere(scenario::single("single"));
+}
+
+#[test]
+fn a_data_set_on_two_volumes() {
+    crash_everywhere(scenario::two_volumes());
+}
+
+#[test]
+fn a_group_of_three() {
+    crash_everywhere(scenario::group());
+}
+
+#[test]
+fn a_source_that_is_erased() {
+    crash_everywhere(scenario::erased());
+}
+
+#[test]
+fn a_source_that_is_kept() {
+    crash_everywhere(scenario::kept());
+}
+
+#[test]
+fn used_tracks_only() {
+    crash_everywhere(scenario::used_only());
+}
+
+#[test]
+fn extents_combined_on_their_own_volume() {
+    crash_everywhere(scenario::combined());
+}
+
+#[test]
+fn given_up_while_it_is_mirrored() {
+    crash_everywhere(scenario::terminated("given up, live", State::Mirrored));
+}
+
+#[test]
+fn given_up_in_the_window() {
+    crash_everywhere(scenario::terminated("given up in the window, live", State::Quiesced));
+}

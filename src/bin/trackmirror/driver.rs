@@ -14,7 +14,7 @@
 //! Between two steps orders from other terminals and signals are looked at. A signal gives up a close or a window that has
 //! begun: nobody stays held because of a process that is not there. Only a switch that has begun stays as it is.
 
-mod board;
+pub mod board;
 
 use crate::live::LiveOptions;
 use crate::migrate::advice;

@@ -14,8 +14,11 @@ use crate::steering::{self, Order};
 use crate::terminal::{confirm, tell};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 use trackmirror::checkpoint::FileStore;
 use trackmirror::copy::Volumes;
+use trackmirror::event::{Event, EventLog, EventSink};
 use trackmirror::host::Host;
 use trackmirror::migrate::{Migration, MoveOptions, Receipt, status};
 use trackmirror::pace::Pace;
@@ -267,13 +270,19 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         tell(&format!("an interrupted migration goes on; its state is in {}\n", folder.display()));
         return go_on(&folder, request, arguments.events);
     }
-    let opened = arguments.open(&roles, live.as_ref(), &folder)?;
+    let mut opened = arguments.open(&roles, live.as_ref(), &folder)?;
     // A note that names this folder though there is no state in it tells that the state was moved or lost; no state is
     // ever kept in the root folder.
     let own = if has_state { &folder } else { Path::new("/") };
-    if live.is_none() {
-        opened.files.iter().try_for_each(|file| check_unfinished(file, own))?;
-    }
+    // Beside migrations of other data sets it may share the sources, which only the plan tells, later.
+    let own_files = if live.is_none() { &opened.files } else { &roles.targets };
+    let mut own_files =
+        own_files.iter().filter(|file| live.is_none() || !roles.sources.contains(file));
+    own_files.try_for_each(|file| check_unfinished(file, own))?;
+    // What is told before there is a state folder is logged there afterwards.
+    let told = Arc::new(EventLog::default());
+    let log = told.clone();
+    opened.host.events = Arc::new(move |time: Duration, event: &Event| log.event(time, event));
     let proposal = Proposal::make(&opened, &arguments.sources, &arguments.targets)?;
     arguments.check_combined(&proposal.plan)?;
     let code = proposal.code(arguments.targets.skip_refused);
@@ -282,7 +291,6 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     if code == Code::Refused || arguments.dry_run {
         return Ok(Answer { code, text: text + "nothing was moved\n", json });
     }
-    // Beside migrations of other data sets it may share the sources, which only the plan tells.
     Migration::check_volumes(&opened.host, &proposal.plan, Some(own))?;
     check_host_space(&opened, &proposal.plan)?;
     let question = arguments.question(&proposal, &opened.host.volumes, live.is_some());
@@ -301,7 +309,7 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         switched_ms: None,
         left_out: Vec::new(),
     };
-    let answer = begin(arguments, opened, proposal.plan, request, &folder)?;
+    let answer = begin(arguments, opened, &told, proposal.plan, request, &folder)?;
     let refused: String =
         proposal.refusals.iter().map(|refusal| refusals_text(&refusal.reasons)).collect();
     let mut result = answer.json;
@@ -350,6 +358,7 @@ fn check_host_space(opened: &Opened, plan: &Plan) -> Result<()> {
 fn begin(
     arguments: &Arguments,
     opened: Opened,
+    told: &EventLog,
     plan: Plan,
     request: Request,
     folder: &Path,
@@ -370,6 +379,7 @@ fn begin(
     request.save(folder)?;
     let teller = Teller::new(folder, style(&request, arguments.events))?;
     let host = opened.host.told_to(teller.sink());
+    told.timed_events().iter().for_each(|(time, event)| host.events.event(*time, event));
     let migration = Migration::new(host.clone(), plan, options, store, Some(folder.into()))?;
     let driver = Driver::new(migration, &host, request, folder, teller, false)?;
     drive(driver, &host.volumes, folder)
@@ -403,7 +413,7 @@ fn open_again(
     folder: &Path,
     request: &Request,
     events: bool,
-) -> Outcome<(Migration, Host, std::sync::Arc<Teller>)> {
+) -> Outcome<(Migration, Host, Arc<Teller>)> {
     let advise = |error| Failure { error, advice: advice(folder) };
     let store = FileStore::open(folder)?;
     let host = match &request.live {

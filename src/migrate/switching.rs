@@ -5,7 +5,7 @@
 //! hold is sealed until the sources are gone.
 
 use super::monitors::Images;
-use super::{Migration, touched};
+use super::{Migration, sources, targets, touched};
 use crate::error::{Code, Error, Reason, Result};
 use crate::event::Event;
 use crate::plan::{Plan, PlannedDataSet};
@@ -102,11 +102,14 @@ impl Migration {
     }
 
     /// Lets the users in: the window has ended. What is combined on its own volume takes over its new space before, since
-    /// its DSCB leads to the old one until then.
+    /// its DSCB leads to the old one until then. The other targets are their users' from now on.
     pub(super) fn end_window(&mut self) -> Result<()> {
         let begun = self.course.window_begun;
         if self.monitors.is_some() {
             self.release_sources(|data_set| data_set.combines)?;
+            for volser in targets(&self.plan).difference(&sources(&self.plan)) {
+                self.ports().volume(*volser)?.share()?;
+            }
         }
         self.release_openers()?;
         let now = self.host.clock.monotonic();

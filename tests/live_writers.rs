@@ -227,3 +227,19 @@ fn nothing_is_lost_whoever_is_killed_and_when() {
     }
     println!("{} seeds in {:.1} s: {seen}", seeds.end - seeds.start, begun.elapsed().as_secs_f64());
 }
+
+#[test]
+fn the_demonstration_proves_itself() {
+    let folder = support::folder();
+    let mut demo = support::trackmirror();
+    let output = demo.args(["--json", "demo", "--dir", "demo"]).current_dir(folder.path());
+    let output = output.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let proof = &answer["result"]["proof"];
+    let number = |name: &str| proof[name].as_u64().unwrap();
+    assert_eq!((number("track_count"), number("written_track_count")), (153, 153), "{proof}");
+    assert_eq!((number("present_count"), number("violation_count")), (number("done_count"), 0));
+    assert!(number("done_count") > 153, "{proof}");
+}

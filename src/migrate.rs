@@ -135,6 +135,8 @@ struct Course {
     receipt: Receipt,
     /// When the close was asked for.
     closing_begun: Option<Duration>,
+    /// Everybody was asked to close, and openers are held.
+    are_kept_out: bool,
     /// When it was confirmed.
     window_begun: Option<Duration>,
     /// When it was last seen that every writer is covered.
@@ -164,6 +166,7 @@ impl Course {
             pause: Duration::ZERO,
             receipt: Receipt::default(),
             closing_begun: None,
+            are_kept_out: false,
             window_begun: None,
             watched_at: None,
             rehearsed_at: None,

@@ -16,7 +16,7 @@ use trackmirror::monitor::{Area, Identity, Subscription};
 use trackmirror::volume::{self, Access, VolumeExt};
 
 /// How often the guest's job goes through the data set: for some ten seconds.
-const PASSES: &str = "700";
+const PASSES: &str = "300";
 
 #[test]
 fn what_os_vs1_writes_while_its_data_set_moves_is_in_the_target() {

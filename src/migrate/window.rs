@@ -85,6 +85,7 @@ impl Migration {
         if self.state() == State::Mirrored {
             self.begin_closing()?;
         }
+        self.keep_out()?;
         let quiesced = self.open_window();
         if let Err(error) = &quiesced
             && matches!(self.state(), State::Closing | State::Quiesced)
@@ -104,6 +105,15 @@ impl Migration {
         self.host.tell(&Event::ClosingBegun);
         self.course.closing_begun = Some(self.host.clock.monotonic());
         self.course.told_openers.clear();
+        Ok(())
+    }
+
+    /// Asks everybody to close, and holds new openers, unless that is done. Without it no window is opened, also if giving
+    /// it up failed the first time.
+    fn keep_out(&mut self) -> Result<()> {
+        if self.course.are_kept_out {
+            return Ok(());
+        }
         let (names, volsers) = self.taken_away();
         let enqueue = self.enqueue();
         let asked =
@@ -112,6 +122,7 @@ impl Migration {
             self.give_up(error.sentence())?;
             return Err(error);
         }
+        self.course.are_kept_out = true;
         Ok(())
     }
 
@@ -239,6 +250,7 @@ impl Migration {
     /// Opens the seals, then lets the openers in.
     pub(super) fn let_in(&mut self) -> Result<()> {
         (self.course.closing_begun, self.course.window_begun) = (None, None);
+        self.course.are_kept_out = false;
         self.unseal();
         self.release_openers()
     }

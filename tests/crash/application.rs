@@ -105,6 +105,12 @@ impl Application {
         self.state.lock().is_held
     }
 
+    /// Whether it does not have the data sets open, and may not open them.
+    pub fn is_shut_out(&self) -> bool {
+        let state = self.state.lock();
+        state.open.is_none() && (state.is_held || state.is_asked)
+    }
+
     pub fn write_count(&self) -> usize {
         self.state.lock().write_count
     }

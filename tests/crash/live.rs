@@ -41,8 +41,13 @@ struct Run {
 
 impl Run {
     fn new(known: &Known, at: Option<At>) -> Run {
-        let world = known.scenario.world.after(at);
-        let application = Application::new(known, &world, at.map_or(1, |at| at.seed));
+        Run::with(known, at.into_iter().collect())
+    }
+
+    fn with(known: &Known, at: Vec<At>) -> Run {
+        let seed = at.first().map_or(1, |at| at.seed);
+        let world = known.scenario.world.after_all(at);
+        let application = Application::new(known, &world, seed);
         Run { world, application, copied: 0 }
     }
 
@@ -113,6 +118,58 @@ impl Run {
         Ok(())
     }
 
+    /// A process that is told every verb again that failed, and gives back how many did.
+    fn stubborn(&self, known: &Known) -> std::result::Result<usize, String> {
+        let scenario = &known.scenario;
+        let store = || Slots(self.world.clone());
+        self.application.beside(&self.world);
+        let begin = || -> Result<Migration> {
+            let host = self.host()?;
+            if Checkpoint::open(store())?.1.is_some() {
+                return Migration::resume(host, store(), None, OPTIONS);
+            }
+            let plan = propose_all(known, &host)?;
+            Migration::new(host, plan, scenario.options.clone(), store(), None)
+        };
+        let mut failed = 0;
+        let mut migration = loop {
+            match begin() {
+                Ok(migration) => break migration,
+                Err(error) if failed == 5 => return Err(format!("it does not begin: {error}")),
+                Err(_) => failed += 1,
+            }
+        };
+        migration.set_copy_options(OPTIONS);
+        migration.set_goal(Goal::Tracks(3));
+        let mut verb_count = 0;
+        while let Some(verb) = migration.next_verb() {
+            verb_count += 1;
+            let before = migration.state();
+            if verb_count == 2000 {
+                return Err(format!("it comes to no end: {before}"));
+            }
+            let is_time = scenario.terminate_in.is_some_and(|state| before >= state);
+            let verb = if is_time { Verb::Terminate } else { verb };
+            let done = migration.perform(verb, 3);
+            if let Err(error) = &done {
+                failed += 1;
+                if failed == 12 {
+                    return Err(format!("again and again: {verb}: {error}"));
+                }
+            }
+            let after = migration.state();
+            if done.is_ok()
+                && self.application.is_shut_out()
+                && !is_window(after)
+                && !is_window(before)
+            {
+                return Err(format!("it is shut out while the migration is {after}"));
+            }
+        }
+        self.world.set_meanwhile(None);
+        Ok(failed)
+    }
+
     /// The next process, in a machine that goes on or is started again.
     fn go_on(&mut self, known: &Known, after: Fault, again: Option<At>) {
         self.world = self.world.after(again);
@@ -181,6 +238,45 @@ fn crash(known: &mut Known, at: At, again: Option<At>) -> Checked {
         return Err(format!("{} batches were copied of {track_count} tracks", run.copied));
     }
     run.check_end(known).map_err(|what| format!("in the end: {what}"))
+}
+
+/// Whether users may be kept out.
+fn is_window(state: State) -> bool {
+    (State::Closing..=State::Switching).contains(&state)
+}
+
+/// Operations that fail, one or two in a run, in a process that lives on.
+fn fail_everywhere(scenario: Scenario) {
+    let mut known = Known::of(scenario);
+    let run = Run::new(&known, None);
+    run.stubborn(&known).unwrap();
+    let operations = run.world.operations();
+    run.check_end(&mut known).unwrap();
+    let (mut run_count, mut failures) = (0, Vec::new());
+    for seed in 0..crate::seed_count() {
+        for (index, kind) in operations.iter().enumerate() {
+            let mut random = Random::new(seed << 20 | index as u64);
+            for way in 0..3 {
+                let mut at = |operation| At {
+                    operation,
+                    fault: Fault::Fail(Fate::ALL[random.below(4)]),
+                    seed: random.below(1 << 30) as u64,
+                };
+                let first = index + 1;
+                let mut all = vec![at(first)];
+                // What is done about the first failure fails too.
+                (way > 0).then(|| all.push(at(first + way)));
+                run_count += 1;
+                let run = Run::with(&known, all.clone());
+                let ended = run.stubborn(&known).and_then(|_| run.check_end(&mut known));
+                failures.extend(ended.err().map(|what| format!("{kind:?}, {all:?}: {what}")));
+            }
+        }
+    }
+    let name = known.scenario.name;
+    eprintln!("{name}, live: {} operations, {run_count} runs", operations.len());
+    let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
+    assert!(failures.is_empty(), "{name}: {} of {run_count} failed:\n{first}", failures.len());
 }
 
 /// Every operation of the scenario, in ways that are drawn.
@@ -261,4 +357,24 @@ fn given_up_while_it_is_mirrored() {
 #[test]
 fn given_up_in_the_window() {
     crash_everywhere(scenario::terminated("given up in the window, live", State::Quiesced));
+}
+
+#[test]
+fn errors_of_one_data_set_do_no_harm() {
+    fail_everywhere(scenario::single("errors"));
+}
+
+#[test]
+fn errors_of_a_group_do_no_harm() {
+    fail_everywhere(scenario::terminated("errors of a group", State::Complete).completed());
+}
+
+#[test]
+fn errors_while_extents_are_combined_do_no_harm() {
+    fail_everywhere(scenario::combined());
+}
+
+#[test]
+fn errors_while_it_is_given_up_do_no_harm() {
+    fail_everywhere(scenario::terminated("errors, given up", State::Quiesced));
 }

@@ -103,7 +103,7 @@ struct State {
     slots: [Option<Vec<u8>>; 2],
     done: Vec<Kind>,
     reads: usize,
-    at: Option<At>,
+    at: Vec<At>,
     failing_read: Option<usize>,
     is_dead: bool,
     /// Tracks whose last write may be torn.
@@ -135,7 +135,7 @@ impl World {
             slots: [None, None],
             done: Vec::new(),
             reads: 0,
-            at: None,
+            at: Vec::new(),
             failing_read: None,
             is_dead: false,
             torn: Vec::new(),
@@ -146,6 +146,11 @@ impl World {
 
     /// The bytes as they are now, for a new process, to which this will happen.
     pub fn after(&self, at: Option<At>) -> Arc<World> {
+        self.after_all(at.into_iter().collect())
+    }
+
+    /// The same, to which all of this will happen.
+    pub fn after_all(&self, at: Vec<At>) -> Arc<World> {
         let mut state = self.0.lock().clone();
         state.disks.values_mut().for_each(|disk| disk.pending.clear());
         state.done.clear();
@@ -254,7 +259,7 @@ impl State {
     /// Counts an operation; the fault that happens at it, with its random numbers.
     fn count(&mut self, kind: Kind) -> Option<(Fault, Random)> {
         self.done.push(kind);
-        let at = self.at.filter(|at| at.operation == self.done.len())?;
+        let at = *self.at.iter().find(|at| at.operation == self.done.len())?;
         self.is_dead = !matches!(at.fault, Fault::Fail(_));
         Some((at.fault, Random::new(at.seed)))
     }

@@ -75,7 +75,7 @@ def counters(path):
         _, extents, _ = image.data_sets()[NAME]
         for track in (track for first, last in extents for track in range(first, last + 1)):
             for _, _, _, block in image.records(track):
-                found.update(block[at + 8:at + 16].decode('cp037') for at in range(0, len(block), 80))
+                found.update(block[at + 8:at + 16].decode('cp037') for at in range(0, len(block), 100))
                 count += 1 if block else 0
     assert count == 800, f'{count} blocks'
     return found

@@ -24,6 +24,9 @@ const VERBS: &[&str] = &[
     "migrate",
     "resume",
     "status",
+    "pace",
+    "close-now",
+    "postpone",
     "terminate",
     "verify",
     "monitored",
@@ -197,6 +200,10 @@ fn a_wrong_command_is_refused_with_8() {
         &["resume", "--state", "missing"],
         &["status", "--state", "missing"],
         &["terminate", "--state", "missing"],
+        &["pace", "--state", "missing", "500"],
+        &["pace", "--state", "missing", "fast"],
+        &["close-now", "--state", "missing"],
+        &["postpone", "--state", "missing"],
     ] {
         let answer = world.run(words).expect(8);
         assert!(!answer.err.is_empty() && answer.out.is_empty(), "{words:?}");

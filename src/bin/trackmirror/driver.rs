@@ -324,7 +324,10 @@ impl Driver {
         self.close.asked_at = Some(Instant::now());
         match quiesced {
             Ok(openers) => {
+                let is_new = self.close.openers != openers;
                 self.close.openers = openers;
+                self.say_what_it_waits_for();
+                self.publish(is_new);
                 self.went_well()
             }
             Err(error) if self.live().is_none() => Err(self.failure(error)),
@@ -499,7 +502,7 @@ impl Driver {
                 },
             };
             self.inbox.answer(&received, &reply);
-            if !reply.is_final {
+            if !reply.is_final && received.is_waited_for {
                 self.close.waiting.push(received);
             }
         }

@@ -40,22 +40,22 @@ pub struct LiveArguments {
     /// Move the data sets while programs with monitors write to their volumes
     #[arg(long)]
     live: bool,
-    /// Images that must be monitored on every source volume before copying starts [default: those of `image add`]
+    /// Images that must be monitored on all source volumes, besides those of `image add`
     #[arg(long = "image", num_args = 1.., value_name = "NAME")]
     images: Vec<String>,
-    /// A running system has the volume attached: this command changes catalog and VTOC there, and tells what is open
+    /// A running system has the volume: this command changes it, and tells what is open
     #[arg(long = "guest", value_name = "VOLSER=CMD", value_parser = guest)]
     guests: Vec<(Volser, String)>,
-    /// Runs to ask application and operator to close and unallocate; needs --is-closed
+    /// Asks application and operator to close and unallocate; needs --is-closed
     #[arg(long, value_name = "CMD")]
     ask_close: Option<String>,
-    /// Tells whether everything is closed: ends with 0; with 4 and a line `IMAGE PROGRAM [DATA.SET]` for each opener
+    /// Tells whether all is closed: ends with 0; or with 4, and lines `IMAGE PROGRAM`
     #[arg(long, value_name = "CMD")]
     is_closed: Option<String>,
-    /// Runs to keep out whoever would open them again; needs --release
+    /// Keeps out whoever would open them again; needs --release
     #[arg(long, value_name = "CMD")]
     hold: Option<String>,
-    /// Runs to take back what --ask-close and --hold did
+    /// Takes back what --ask-close and --hold did
     #[arg(long, value_name = "CMD")]
     release: Option<String>,
     /// Close as soon as the goal is reached, not when `close-now` is typed
@@ -67,19 +67,19 @@ pub struct LiveArguments {
     /// The goal: a window would likely take at most so many milliseconds [default: 1000]
     #[arg(long, value_name = "N")]
     goal_ms: Option<u64>,
-    /// How long missing monitors and openers are waited for; seconds, or with ms, s, min, h, d [default: 10min]
+    /// How long monitors and openers are waited for: seconds, or with min, h, d [default: 10min]
     #[arg(long, value_name = "TIME")]
     wait_limit: Option<Span>,
     /// How long the window may be before it is given up [default: 1min]
     #[arg(long, value_name = "TIME")]
     window_limit: Option<Span>,
-    /// With --close-when-mirrored: how often a close is tried before that ends the command [default: 3]
+    /// With --close-when-mirrored: how often a close is tried in all [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     attempts: Option<u32>,
     /// How long the sources are kept after the switch, before they are scratched [default: 0s]
     #[arg(long, value_name = "TIME")]
     retain: Option<Span>,
-    /// Stop at a track that cannot be copied; else its data set is left out after three attempts, and the others go on
+    /// Stop at a track that cannot be copied; else its data set is left out after three attempts
     #[arg(long)]
     stop_on_error: bool,
 }

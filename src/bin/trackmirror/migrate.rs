@@ -69,7 +69,7 @@ pub struct Arguments {
     /// How many threads copy
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
-    /// How fast it copies outside the window: 500 (tracks) or 20MB in a second [default: unlimited]
+    /// How fast it copies before the window: 500 (tracks) or 20MB in a second [default: unlimited]
     #[arg(long)]
     pace: Option<Pace>,
     /// The folder for the state [default: in the user's state folder, named after what is moved]
@@ -81,7 +81,7 @@ pub struct Arguments {
     /// Say what would be moved, and move nothing
     #[arg(long)]
     dry_run: bool,
-    /// Tell what happens as JSON lines on the standard error (they stand in events.jsonl of the state folder anyway)
+    /// Tell what happens in lines of JSON on the standard error, as in events.jsonl
     #[arg(long)]
     events: bool,
     #[command(flatten)]

@@ -235,7 +235,7 @@ mod tests {
     fn a_status_is_told_in_lines() {
         let now = SystemClock.now().as_millis() as u64;
         let status = json!({
-            "written_ms": now - 60_000, "waits_for": "the close", "pace": "500t",
+            "written_ms": now - 59_500, "waits_for": "the close", "pace": "500t",
             "copying": { "copied_tracks": 120, "again_tracks": 20, "left_tracks": 7, "total_tracks": 100,
                          "pass_count": 3 },
             "estimate": { "copied_tracks_per_second": 512.34, "changed_tracks_per_second": null,

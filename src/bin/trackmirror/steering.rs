@@ -107,16 +107,15 @@ impl Order {
         }
     }
 
-    fn value(self) -> Value {
-        let mut value = json!({ "version": 1, "verb": self.name() });
+    fn value(self, wait: bool) -> Value {
+        let mut value = json!({ "version": 1, "verb": self.name(), "wait": wait });
         if let Order::Pace(pace) = self {
             value["pace"] = json!(pace.to_string());
         }
         value
     }
 
-    fn parse(text: &str) -> Option<Order> {
-        let value: Value = serde_json::from_str(text).ok()?;
+    fn parse(value: &Value) -> Option<Order> {
         if value["version"] != 1 {
             return None;
         }
@@ -196,6 +195,8 @@ pub struct Received {
     id: String,
     /// What is wanted; `None` if that is not understood.
     pub order: Option<Order>,
+    /// Whether somebody waits for how it ends.
+    pub is_waited_for: bool,
 }
 
 impl Inbox {
@@ -212,8 +213,10 @@ impl Inbox {
     pub fn look(&self) -> Vec<Received> {
         let received = |name: String| {
             let text = read(&self.folder, &name, LENGTH_MAX).ok().flatten()?;
+            let value: Value = serde_json::from_str(&text).unwrap_or_default();
             let id = name.strip_prefix(ORDER)?.to_string();
-            Some(Received { id, order: Order::parse(&text) })
+            let (order, is_waited_for) = (Order::parse(&value), value["wait"] == true);
+            Some(Received { id, order, is_waited_for })
         };
         self.names(ORDER).into_iter().filter_map(received).collect()
     }
@@ -261,7 +264,7 @@ impl Drop for Sent<'_> {
 }
 
 impl<'a> Sent<'a> {
-    fn put(folder: &'a Path, order: Order) -> Result<Sent<'a>> {
+    fn put(folder: &'a Path, order: Order, wait: bool) -> Result<Sent<'a>> {
         use std::io::Write;
         let now = SystemClock.now();
         // In the order of time; two of the same process differ, too.
@@ -272,7 +275,7 @@ impl<'a> Sent<'a> {
         let mut file =
             open_own(OpenOptions::new().write(true).create_new(true), &new).map_err(io)?;
         let written = file
-            .write_all(order.value().to_string().as_bytes())
+            .write_all(order.value(wait).to_string().as_bytes())
             .and_then(|()| std::fs::rename(&new, folder.join(format!("{ORDER}{}", sent.id))));
         written.inspect_err(|_| drop(std::fs::remove_file(&new))).map_err(io)?;
         Ok(sent)
@@ -293,7 +296,7 @@ impl<'a> Sent<'a> {
 pub fn order(folder: &Path, order: Order, wait: bool) -> Result<Option<Reply>> {
     let Some(owner) = FileStore::owner(folder) else { return Ok(None) };
     let interrupt = Interrupt::listen()?;
-    let sent = Sent::put(folder, order)?;
+    let sent = Sent::put(folder, order, wait)?;
     let begun = Instant::now();
     let mut told_at = begun;
     let mut is_taken_up = false;
@@ -406,7 +409,7 @@ mod tests {
         ];
         let inbox = Inbox::open(folder.path());
         let sent: Vec<Sent> =
-            all.iter().map(|order| Sent::put(folder.path(), *order).unwrap()).collect();
+            all.iter().map(|order| Sent::put(folder.path(), *order, true).unwrap()).collect();
         let received = inbox.look();
         assert_eq!(orders(&inbox), all.map(Some));
         let mode = std::fs::metadata(folder.path().join(format!("order-{}", sent[0].id))).unwrap();
@@ -425,7 +428,7 @@ mod tests {
     #[test]
     fn what_was_meant_for_another_process_is_thrown_away() {
         let folder = tempfile::tempdir().unwrap();
-        let sent = Sent::put(folder.path(), Order::Terminate).unwrap();
+        let sent = Sent::put(folder.path(), Order::Terminate, false).unwrap();
         let inbox = Inbox::open(folder.path());
         assert!(orders(&inbox).is_empty() && !sent.is_pending());
         // Nobody owns the folder: nobody is waited for.

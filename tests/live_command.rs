@@ -6,6 +6,7 @@
 #[path = "live_command/scene.rs"]
 mod scene;
 mod support;
+#[allow(dead_code)] // It is there for others, too.
 #[path = "live_writers/world.rs"]
 mod world;
 #[path = "live_writers/writer.rs"]

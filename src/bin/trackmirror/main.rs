@@ -67,7 +67,7 @@ enum Verb {
     Catalog(catalog::Arguments),
     Assess(assess::Arguments),
     Plan(plan::Arguments),
-    Migrate(migrate::Arguments),
+    Migrate(Box<migrate::Arguments>),
     Resume(migrate::ResumeArguments),
     Status(status::Arguments),
     Pace(steering::PaceArguments),

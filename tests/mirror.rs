@@ -1,6 +1,12 @@
 //! The promise of the live migration, in one process: what is written to a data set while it moves is in the target, and
 //! whatever is given up, backed out or interrupted on the way, nothing is lost and nobody stays held.
 
+#[path = "mirror/desk.rs"]
+mod desk;
+#[path = "mirror/late.rs"]
+mod late;
+#[path = "mirror/stage.rs"]
+mod stage;
 mod support;
 #[path = "mirror/world.rs"]
 mod world;

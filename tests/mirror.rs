@@ -3,6 +3,8 @@
 
 #[path = "mirror/desk.rs"]
 mod desk;
+#[path = "mirror/giving_up.rs"]
+mod giving_up;
 #[path = "mirror/late.rs"]
 mod late;
 #[path = "mirror/stage.rs"]

@@ -72,7 +72,7 @@ impl Migration {
     }
 
     /// Goes back to where the migration can go on from: see [after an interruption](crate::migrate#after-an-interruption). Doing it
-    /// twice changes nothing.
+    /// twice changes nothing. Behind the switch it lets the users in, if that failed before.
     ///
     /// Errors: [`Reason::SourceChanged`], [`Reason::TargetChanged`], [`Reason::EntryChanged`] if somebody else changed
     /// what the migration relies on: then nothing is touched, but users who were held are let in, unless a catalog leads
@@ -80,10 +80,10 @@ impl Migration {
     pub fn take_up(&mut self) -> Result<()> {
         self.settle()?;
         match self.state() {
-            _ if self.is_taken_up => {}
-            State::Planned | State::Complete | State::Terminated => {}
             // The source may be retained for days; nobody shall wait for its end.
             State::Switched => self.end_window()?,
+            _ if self.is_taken_up => {}
+            State::Planned | State::Complete | State::Terminated => {}
             State::Copying | State::Mirrored | State::Closing | State::Quiesced => {
                 if let Some(monitors) = &mut self.monitors {
                     // What is sealed is found, also if another area is void.

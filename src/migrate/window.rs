@@ -257,7 +257,13 @@ impl Migration {
             return Ok(());
         }
         let (names, volsers) = self.taken_away();
-        self.enqueue().release(&names, &volsers)?;
+        match self.enqueue().release(&names, &volsers) {
+            // It was never ours.
+            Err(error) if error.reason() == Reason::DataSetHeld => {
+                self.host.tell(&Event::Remark { text: error.to_string() });
+            }
+            released => released?,
+        }
         self.set_held(false);
         self.durable.lock().save()
     }

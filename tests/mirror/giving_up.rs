@@ -2,18 +2,22 @@
 //! users where they are, mirroring goes on, and the next attempt goes through.
 
 use crate::stage::{Stage, set, write};
+use crate::world::name;
+use std::sync::Arc;
 use std::time::Duration;
 use trackmirror::Reason;
+use trackmirror::enqueue::RegistryEnqueue;
 use trackmirror::geometry::Extent;
 use trackmirror::geometry::Track;
 use trackmirror::migrate::Limits;
 use trackmirror::monitor::MonitoredVolume;
+use trackmirror::registry::openers::Openers;
 use trackmirror::state::State;
 
 const ONE: &[(&str, &[(u32, u32)])] = &[("TEST.LEDGER", &[(15, 20), (60, 7)])];
 const LIMITS: Limits = Limits { wait: Duration::from_secs(30), window: Duration::from_secs(5) };
 
-fn begun() -> (Stage, std::sync::Arc<MonitoredVolume>) {
+fn begun() -> (Stage, Arc<MonitoredVolume>) {
     let setting = set(ONE, &["SYSA"]);
     let writer = setting.writer("SYSA");
     let mut stage = setting.begin();
@@ -195,5 +199,26 @@ fn a_step_that_fails_in_the_window_leaves_the_window_as_it_is() {
     let error = stage.migration.step(20).unwrap_err();
     assert_eq!(error.reason(), Reason::WindowTooLong, "{error}");
     stage.world.area().set_back("SYSA").unwrap();
+    given_up_then_done(stage, &writer);
+}
+
+#[test]
+fn what_somebody_else_holds_does_not_keep_it_from_going_on() {
+    let mut setting = set(ONE, &["SYSA"]);
+    let openers = Openers::at(&setting.world.folder.path().join("openers")).unwrap();
+    setting.enqueue = Some(Arc::new(RegistryEnqueue::new(openers.clone(), "ours")));
+    let writer = setting.writer("SYSA");
+    let mut stage = setting.begin();
+    stage.to(State::Mirrored);
+    let ledger = [name("TEST.LEDGER")];
+    openers.hold(&ledger, "theirs").unwrap();
+    for _ in 0..2 {
+        let error = stage.migration.quiesce().unwrap_err();
+        assert_eq!(error.reason(), Reason::DataSetHeld, "{error}");
+        assert_eq!(stage.migration.state(), State::Mirrored);
+        stage.migration.step(20).unwrap();
+        assert!(openers.requested(&ledger[0]).unwrap().is_none());
+    }
+    openers.release(&ledger, "theirs").unwrap();
     given_up_then_done(stage, &writer);
 }

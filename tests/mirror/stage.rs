@@ -11,6 +11,7 @@ use std::sync::Arc;
 use trackmirror::Result;
 use trackmirror::checkpoint::FileStore;
 use trackmirror::copy::CopyOptions;
+use trackmirror::enqueue::Enqueue;
 use trackmirror::event::{Event, EventLog};
 use trackmirror::geometry::{Extent, Track};
 use trackmirror::host::Host;
@@ -24,6 +25,8 @@ pub struct Setting {
     pub world: World,
     pub options: MoveOptions,
     pub desk: Arc<Desk>,
+    /// Stands in for the desk, if it is there.
+    pub enqueue: Option<Arc<dyn Enqueue>>,
     pub watch: Arc<Watch>,
     pub log: Arc<EventLog>,
     pub images: Vec<&'static str>,
@@ -89,6 +92,7 @@ impl Setting {
             world,
             options: MoveOptions::default(),
             desk: Desk::new(),
+            enqueue: None,
             watch: Arc::default(),
             log: Arc::default(),
             images: images.to_vec(),
@@ -97,7 +101,8 @@ impl Setting {
     }
 
     fn host(&self) -> (Host, Hooked) {
-        let mut host = self.world.host(&self.images, self.desk.clone(), &self.log);
+        let enqueue = self.enqueue.clone().unwrap_or_else(|| self.desk.clone());
+        let mut host = self.world.host(&self.images, enqueue, &self.log);
         host.clock = self.watch.clone();
         let catalog = Hooked::new(host.catalogs[0].clone());
         host.catalogs[0] = Arc::new(catalog.clone());

@@ -168,7 +168,7 @@ impl AllOf {
     /// Does it with each, whatever becomes of the others; the first error counts, but that somebody else holds it counts
     /// least.
     fn each(&self, mut act: impl FnMut(&dyn Enqueue) -> Result<()>) -> Result<()> {
-        let mut result = Ok(());
+        let mut result: Result<()> = Ok(());
         for one in &self.0 {
             result = match (result, act(&**one)) {
                 (Err(held), Err(other)) if held.reason() == Reason::DataSetHeld => Err(other),

@@ -207,7 +207,13 @@ fn images_text(volumes: &Value) -> String {
         "NEEDED",
     ]);
     for volume in volumes.as_array().into_iter().flatten() {
-        for image in volume["images"].as_array().into_iter().flatten() {
+        // Who said farewell, or was retired, matters only if somebody needs it.
+        let is_past = |image: &&Value| {
+            let standing = image["standing"].as_str().unwrap_or_default();
+            image["needed"] != true && ["farewell", "retired"].contains(&standing)
+        };
+        let images = volume["images"].as_array().into_iter().flatten();
+        for image in images.filter(|image| !is_past(image)) {
             let text = |value: &Value| value.as_str().unwrap_or("?").to_string();
             let sign = image["last_sign_of_life_ms"].as_u64().filter(|ms| *ms > 0);
             let count = |name: &str| image[name].as_u64().map_or("-".into(), |n| n.to_string());
@@ -246,6 +252,7 @@ mod tests {
                 { "name": "SYSA", "standing": "alive", "needed": true, "last_sign_of_life_ms": now,
                   "slots_in_use": 1, "writes_without_slot": 0, "write_count": 55, "refused_count": 2 },
                 { "name": "SYSB", "standing": "missing", "needed": true },
+                { "name": "GONE", "standing": "farewell", "needed": false },
             ]}],
         });
         let text = status_text(&status);

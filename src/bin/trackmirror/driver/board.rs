@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use trackmirror::Volser;
 use trackmirror::clock::{Clock, SystemClock};
 use trackmirror::enqueue::Opener;
 use trackmirror::estimate::{Estimate, Verdict};
 use trackmirror::host::{Host, Live};
 use trackmirror::migrate::{Goal, Migration};
 use trackmirror::monitor::{Area, ImageReport, Kind, Standing};
+use trackmirror::registry::openers::Openers;
 use trackmirror::state::State;
+use trackmirror::{DsName, Volser};
 
 /// At most so often.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -23,6 +24,8 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub struct Board {
     folder: PathBuf,
     live: Option<Live>,
+    /// Who has data sets open at any time; those whom only commands know are asked for in the close.
+    registry: Option<Openers>,
     written_at: Option<Instant>,
     last_state: Option<State>,
 }
@@ -41,7 +44,8 @@ impl Board {
     /// The board of a folder that this process owns; only while others write is there anything to be told.
     pub fn new(folder: &Path, host: &Host, is_live: bool) -> Board {
         let live = host.live.clone().filter(|_| is_live);
-        Board { folder: folder.into(), live, written_at: None, last_state: None }
+        let registry = live.as_ref().and_then(|_| Openers::system().ok());
+        Board { folder: folder.into(), live, registry, written_at: None, last_state: None }
     }
 
     /// Writes it, if it is time, or if the state changed.
@@ -59,7 +63,15 @@ impl Board {
         if is_fresh && !at_once && self.last_state == Some(state) {
             return;
         }
-        let value = value(live, migration, request, work, closing);
+        let mut value = value(live, migration, request, work, closing);
+        let names: Vec<DsName> =
+            migration.plan().data_sets.iter().map(|data_set| data_set.assessment.name).collect();
+        if closing.openers.is_empty()
+            && state.is_before_switch()
+            && let Some(Ok(openers)) = self.registry.as_ref().map(|all| all.openers_of(&names))
+        {
+            value["closing"]["openers"] = openers.iter().map(Opener::to_string).collect();
+        }
         if let Err(error) = replace(&self.folder, STATUS, &format!("{value:#}\n"), false) {
             log::warn!("the status could not be written: {error}");
         }

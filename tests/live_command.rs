@@ -418,6 +418,7 @@ fn extents_are_combined_on_a_volume_that_is_written_to() {
 fn two_migrations_share_their_sources_at_the_same_time() {
     let is_wanted = |world: &world::World| world.data_sets.len() > 1 && world.targets.len() == 2;
     let mut scene = Scene::quiet_with(20, is_wanted);
+    scene.add_target("NEW003");
     scene.start_writer(0, 2, 0, true);
     scene.start_writer(1, 2, 0, false);
     scene.writers.iter_mut().for_each(|writer| writer.hear("filled"));
@@ -427,7 +428,6 @@ fn two_migrations_share_their_sources_at_the_same_time() {
         migration.hear("is mirrored");
     }
     // A data set that is being moved is nobody else's.
-    scene.add_target("NEW003");
     let mut third = scene.migrate_one(0, 2, "third", &["--live"]);
     assert_eq!(third.wait(), 8, "{:#?}", third.said());
     third.hear("has an unfinished migration of LIVE.DATA1");

@@ -165,12 +165,15 @@ impl Enqueue for CallbackEnqueue {
 pub struct AllOf(pub Vec<Arc<dyn Enqueue>>);
 
 impl AllOf {
-    /// Does it with each, whatever becomes of the others; the first error counts.
+    /// Does it with each, whatever becomes of the others; the first error counts, but that somebody else holds it counts
+    /// least.
     fn each(&self, mut act: impl FnMut(&dyn Enqueue) -> Result<()>) -> Result<()> {
-        let mut result = Ok(());
+        let mut result: Result<()> = Ok(());
         for one in &self.0 {
-            let acted = act(&**one);
-            result = result.and(acted);
+            result = match (result, act(&**one)) {
+                (Err(held), Err(other)) if held.reason() == Reason::DataSetHeld => Err(other),
+                (result, acted) => result.and(acted),
+            };
         }
         result
     }

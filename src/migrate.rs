@@ -295,6 +295,8 @@ impl Migration {
             State::Mirrored | State::Closing if self.monitors.is_none() && self.left() > 0 => {
                 Some(Verb::Step)
             }
+            // What is left is not known yet: it may be too much for a window.
+            State::Mirrored if self.monitors.is_some() && self.copier.is_none() => Some(Verb::Step),
             State::Quiesced if !self.is_quiet().unwrap_or(false) => Some(Verb::Step),
             State::Mirrored | State::Closing => Some(Verb::Quiesce),
             State::Quiesced | State::Switching => Some(Verb::Switch),

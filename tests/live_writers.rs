@@ -48,11 +48,19 @@ fn habits(random: &mut Random, count: usize) -> Vec<Habits> {
 }
 
 /// What the judge says: the code, and all in words; in JSON, if he goes by the catalog.
-fn judge(world: &World, habits: &[Habits], volumes: &[PathBuf], by_catalog: bool) -> (i32, String) {
+fn judge(
+    world: &World,
+    habits: &[Habits],
+    volumes: &[PathBuf],
+    sources: &[PathBuf],
+    by_catalog: bool,
+) -> (i32, String) {
     let mut command = world.command("demo-check");
     command.arg("--ledger").args(habits.iter().map(|habits| world.ledger(&habits.image)));
     command.arg("--volume").args(volumes);
-    command.arg("--source").args(&world.sources);
+    if !sources.is_empty() {
+        command.arg("--source").args(sources);
+    }
     if by_catalog {
         command.arg("--json").arg("--catalog").arg(&world.system);
     }
@@ -91,7 +99,7 @@ fn every_acknowledged_write_is_in_a_mirror() {
     for seed in 0..5 {
         let (world, habits, mirror) = mirrored_world(seed);
         drop(mirror);
-        let (code, said) = judge(&world, &habits, &world.targets[..1], false);
+        let (code, said) = judge(&world, &habits, &world.targets[..1], &world.sources, false);
         assert_eq!(code, 0, "seed {seed}: {said}");
     }
 }
@@ -109,7 +117,7 @@ fn lost_marks_are_found() {
     mirror.finish();
     drop(mirror);
     drop(writers);
-    let (code, said) = judge(&world, &habits, &world.targets[..1], false);
+    let (code, said) = judge(&world, &habits, &world.targets[..1], &world.sources, false);
     assert!(code == 8 && said.contains("holds the older write"), "{code} {said}");
 }
 
@@ -124,7 +132,7 @@ fn a_window_without_close_and_seal_is_found() {
         writer.end_input();
         assert_eq!(writer.wait(), 0);
     }
-    let (code, said) = judge(&world, &habits, &world.targets[..1], false);
+    let (code, said) = judge(&world, &habits, &world.targets[..1], &world.sources, false);
     assert!(code == 8 && said.contains("holds the older write"), "{code} {said}");
 }
 
@@ -134,7 +142,7 @@ fn plant(damage: impl Fn(&Mirror, Track, Track), words: &[&str]) {
     let target = mirror.table.entries()[0].targets[0].1;
     damage(&mirror, target.first, target.first.plus(1));
     drop(mirror);
-    let (code, said) = judge(&world, &habits, &world.targets[..1], false);
+    let (code, said) = judge(&world, &habits, &world.targets[..1], &world.sources, false);
     assert_eq!(code, 8, "{said}");
     for word in words {
         assert!(said.contains(word), "'{word}' is missing: {said}");
@@ -218,4 +226,20 @@ fn nothing_is_lost_whoever_is_killed_and_when() {
         }
     }
     println!("{} seeds in {:.1} s: {seen}", seeds.end - seeds.start, begun.elapsed().as_secs_f64());
+}
+
+#[test]
+fn the_demonstration_proves_itself() {
+    let folder = support::folder();
+    let mut demo = support::trackmirror();
+    let output = demo.args(["--json", "demo", "--dir", "demo"]).current_dir(folder.path());
+    let output = output.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let proof = &answer["result"]["proof"];
+    let number = |name: &str| proof[name].as_u64().unwrap();
+    assert_eq!((number("track_count"), number("written_track_count")), (153, 153), "{proof}");
+    assert_eq!((number("present_count"), number("violation_count")), (number("done_count"), 0));
+    assert!(number("done_count") > 153, "{proof}");
 }

@@ -1,6 +1,20 @@
 //! The promise of the live migration, in one process: what is written to a data set while it moves is in the target, and
 //! whatever is given up, backed out or interrupted on the way, nothing is lost and nobody stays held.
 
+#[path = "mirror/attributes.rs"]
+mod attributes;
+#[path = "mirror/coverage.rs"]
+mod coverage;
+#[path = "mirror/desk.rs"]
+mod desk;
+#[path = "mirror/giving_up.rs"]
+mod giving_up;
+#[path = "mirror/late.rs"]
+mod late;
+#[path = "mirror/memory.rs"]
+mod memory;
+#[path = "mirror/stage.rs"]
+mod stage;
 mod support;
 #[path = "mirror/world.rs"]
 mod world;

@@ -1,5 +1,6 @@
 //! Copying, and copying again what changes, until a window would be short enough.
 
+use super::durable::{NO_AREA, Stored};
 use super::monitors::Images;
 use super::{Migration, name_data_set};
 use crate::copy::{Copier, Totals, write_empty};
@@ -213,13 +214,15 @@ impl Migration {
     /// Subscribes and fills in the work, unless that was done before and nothing was missed since.
     fn start_monitors(&mut self) -> Result<()> {
         let plan = self.plan();
-        let used_only = self.used_only();
         let watched = self.durable.lock().stored.watched.clone().unwrap_or_default();
         let Some(monitors) = &mut self.monitors else { return Ok(()) };
         if monitors.are_alive(&watched.areas)? {
-            return monitors.check_covered(&self.host.volumes, Images::Known).map(drop);
+            return self.check_covered(Images::Known).map(drop);
         }
-        monitors.check_covered(&self.host.volumes, Images::Attached)?;
+        self.check_covered(Images::Attached)?;
+        // What was written since the first time may lie behind the last used track, and nobody knows of it any more.
+        let used_only = self.used_only() && watched.areas.is_empty();
+        let Some(monitors) = &mut self.monitors else { return Ok(()) };
         monitors.subscribe()?;
         monitors.check_begun_writes()?;
         if used_only {
@@ -230,10 +233,14 @@ impl Migration {
             let entries = data_set.copied_entries(used_only)?;
             extents.extend(entries.iter().map(|entry| (entry.source_volser, entry.source)));
         }
-        let Some(monitors) = &self.monitors else { return Ok(()) };
-        monitors.fill(&extents)?;
+        if self.state() == State::Mirrored {
+            self.move_to(State::Copying)?;
+        }
+        let Some(monitors) = &mut self.monitors else { return Ok(()) };
+        monitors.fill(&extents, &watched.areas)?;
         // Once more: whoever came between the first look and the filling is seen now.
-        monitors.check_covered(&self.host.volumes, Images::Known)?;
+        self.check_covered(Images::Known)?;
+        let Some(monitors) = &self.monitors else { return Ok(()) };
         let areas = monitors.watched();
         for (volser, _) in &areas {
             let images = monitors.images_of(*volser).to_vec();
@@ -246,14 +253,41 @@ impl Migration {
         })
     }
 
+    /// That nobody can write to a source without being noticed; the images that have died. If somebody could, what he may
+    /// have written is changed, and everything of his volume is copied again as soon as he has ended: that is durable.
+    ///
+    /// Error: [`Reason::NotCovered`].
+    pub(super) fn check_covered(&mut self, images: Images) -> Result<Vec<(Volser, String)>> {
+        let Some(monitors) = &mut self.monitors else { return Ok(Vec::new()) };
+        let died = monitors.check_images(images)?;
+        let Some((volser, error)) = monitors.find_stranger(&self.host.volumes)? else {
+            return Ok(died);
+        };
+        monitors.lose(volser);
+        self.copier = None;
+        let mut durable = self.durable.lock();
+        let is_known = |stored: &Stored| {
+            let mut areas = stored.watched.iter().flat_map(|watched| &watched.areas);
+            areas.any(|area| *area == (volser, NO_AREA))
+        };
+        if !is_known(&durable.stored) {
+            durable.change(|stored| {
+                let areas = stored.watched.iter_mut().flat_map(|watched| &mut watched.areas);
+                areas.filter(|area| area.0 == volser).for_each(|area| area.1 = NO_AREA);
+            })?;
+        }
+        Err(error)
+    }
+
     /// From time to time: that every writer is covered. What one that was not may have written is work again.
     fn watch(&mut self, now: Duration) -> Result<()> {
-        let Some(monitors) = &self.monitors else { return Ok(()) };
+        if self.monitors.is_none() {
+            return Ok(());
+        }
         if self.course.watched_at.is_some_and(|at| now.saturating_sub(at) < WATCH_INTERVAL) {
             return Ok(());
         }
-        let died = monitors.check_covered(&self.host.volumes, Images::Known)?;
-        for (volser, image) in died {
+        for (volser, image) in self.check_covered(Images::Known)? {
             let text =
                 format!("image {image} on {volser} has died; what it was writing is copied again");
             self.host.tell(&Event::Remark { text });
@@ -411,15 +445,17 @@ impl Migration {
         {
             return;
         }
-        let Some(monitors) = &self.monitors else { return };
+        if self.monitors.is_none() {
+            return;
+        }
         let looked = self
             .check_alone()
             .and_then(|()| self.check_before_copying())
-            .and_then(|()| monitors.check_covered(&self.host.volumes, Images::Known).map(drop));
+            .and_then(|()| self.check_covered(Images::Known));
         let taken = self.host.clock.monotonic().saturating_sub(begun);
         self.course.rehearsed_at = Some(begun);
         match looked {
-            Ok(()) => self.course.estimator.did(Work::Vtoc, taken),
+            Ok(_) => self.course.estimator.did(Work::Vtoc, taken),
             Err(error) => {
                 let text = format!("a window now would be given up: {error}");
                 self.host.tell(&Event::Remark { text });
@@ -492,6 +528,10 @@ impl Migration {
             stored.kept_as.remove(number);
             stored.released.parts.remove(number);
             stored.leaving.push(gone.clone());
+            let sources = super::sources(&stored.plan);
+            if let Some(watched) = &mut stored.watched {
+                watched.areas.retain(|(volser, _)| sources.contains(volser));
+            }
         })?;
         self.plan = Arc::new(self.durable.lock().stored.plan.clone());
         self.host
@@ -501,18 +541,29 @@ impl Migration {
             self.copier =
                 Some(copier.with_table(self.plan.table()?, volumes, volumes, self.copy_options)?);
         }
-        self.settle_leaving()
+        // The others do not wait for it. In the end it must succeed.
+        if let Err(error) = self.settle_leaving() {
+            let text =
+                format!("the target of {} is not released yet: {error}", gone.assessment.name);
+            self.host.tell(&Event::Remark { text });
+        }
+        Ok(())
     }
 
-    /// Releases the targets of the data sets that were taken out.
-    pub(super) fn settle_leaving(&self) -> Result<()> {
+    /// Releases the targets of the data sets that were taken out, and leaves the volumes on which nothing else is moved.
+    pub(super) fn settle_leaving(&mut self) -> Result<()> {
         let leaving = self.durable.lock().stored.leaving.clone();
         if leaving.is_empty() {
             return Ok(());
         }
         leaving.iter().try_for_each(|gone| switch::release_target(gone, &self.ports()))?;
+        let gone = crate::plan::Plan { data_sets: leaving };
+        if let (Some(monitors), Some(live)) = (&mut self.monitors, &self.host.live) {
+            for volser in super::sources(&gone).difference(&super::sources(&self.plan)) {
+                monitors.leave(*volser, live)?;
+            }
+        }
         if let Some(folder) = &self.notes {
-            let gone = crate::plan::Plan { data_sets: leaving };
             let stay = super::touched(&self.plan);
             let left: BTreeSet<Volser> = super::touched(&gone).difference(&stay).copied().collect();
             for path in super::paths(&self.host, &left) {

@@ -69,6 +69,10 @@ impl Encode for Released {
 /// An area in which the work was filled in: its volume, its id, and the boot of the machine.
 pub(super) type WatchedArea = (Volser, ((u64, u64), (u64, u64)));
 
+/// Stands for the area of a volume to which somebody may have written unnoticed, so that it must be filled in anew. No area
+/// has this id.
+pub(super) const NO_AREA: ((u64, u64), (u64, u64)) = ((0, 0), (0, 0));
+
 /// What a migration relies on while others write to its sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Watched {

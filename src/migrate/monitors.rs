@@ -6,10 +6,11 @@
 //!
 //! The rule, in its order:
 //!
-//! 1. *Covered* ([`Monitors::check_covered`]): every image that the host lists for a volume is registered in its area,
+//! 1. *Covered* ([`Monitors::check_images`], [`Monitors::find_stranger`]): every image that the host lists for a volume is registered in its area,
 //!    none has fallen silent, and no process has the image open for writing that is not registered. Once copying goes
 //!    on, an image may end: one that ended with its farewell, or died and was buried, writes nothing any more, and what
-//!    it had in flight is work.
+//!    it had in flight is work. A program without a monitor that is found later may have written anything: as soon as it
+//!    has ended, its volume is filled in anew.
 //! 2. *Subscribed*: every monitor marks for this migration from now on.
 //! 3. Every write that began before has *ended* ([`Monitors::check_begun_writes`]).
 //! 4. *Filled*: the tracks of the plan are work. The checkpoint then holds the areas' ids and boots.
@@ -24,9 +25,14 @@ use crate::copy::Volumes;
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
 use crate::host::Live;
-use crate::monitor::{Area, NotQuiet, Standing, Subscription};
+use crate::monitor::{Area, ImageReport, Kind, NotQuiet, Standing, Subscription};
 use crate::name::Volser;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How often, and how long in between, it is seen whether a program that has a volume open registers itself.
+const REGISTERING_ATTEMPTS: u32 = 10;
+const REGISTERING_PAUSE: Duration = Duration::from_millis(5);
 
 /// The subscriptions of a migration, and the images that they rely on.
 #[derive(Debug)]
@@ -34,6 +40,9 @@ pub(super) struct Monitors {
     live: Live,
     migration: [u64; 2],
     subscriptions: BTreeMap<Volser, Subscription>,
+    /// Volumes that somebody had open for writing whom no monitor watches: until they are filled in anew, nobody knows
+    /// what he wrote.
+    unwatched: BTreeSet<Volser>,
 }
 
 /// What must be so with the images that the host lists.
@@ -60,7 +69,7 @@ impl Monitors {
         }
         live.areas.retain(|volser, _| sources.contains(volser));
         let migration = [migration.0, migration.1];
-        Ok(Monitors { live, migration, subscriptions: BTreeMap::new() })
+        Ok(Monitors { live, migration, subscriptions: BTreeMap::new(), unwatched: BTreeSet::new() })
     }
 
     /// What the host gave.
@@ -78,15 +87,11 @@ impl Monitors {
         self.live.images.get(&volser).map_or(&[], |images| images)
     }
 
-    /// That nobody can write to a source volume without being noticed. What images that died had in flight becomes work;
+    /// That no image can write to a source volume without being noticed. What images that died had in flight becomes work;
     /// their names are given back.
     ///
-    /// Error: [`Reason::NotCovered`], which names volume and image, or program and process.
-    pub fn check_covered(
-        &self,
-        volumes: &Volumes,
-        images: Images,
-    ) -> Result<Vec<(Volser, String)>> {
+    /// Error: [`Reason::NotCovered`], which names volume and image.
+    pub fn check_images(&self, images: Images) -> Result<Vec<(Volser, String)>> {
         let mut died = Vec::new();
         for (volser, area) in &self.live.areas {
             died.extend(area.reap()?.into_iter().map(|(image, _)| (*volser, image)));
@@ -94,20 +99,56 @@ impl Monitors {
                 Images::Attached => area.check_coverage(self.images_of(*volser))?,
                 Images::Known => self.check_known(*volser, area)?,
             }
-            let Some(path) = volumes.get(volser).and_then(|volume| volume.path()) else { continue };
-            if let Some(writer) = area.unregistered_writers(path)?.first() {
-                return Err(Error::new(
-                    Reason::NotCovered,
-                    format!(
-                        "{} is open for writing by {writer}, which no monitor watches; end it, and start it with \
-                         `trackmirror monitored`",
-                        path.display()
-                    ),
-                )
-                .on_volume(*volser));
-            }
         }
         Ok(died)
+    }
+
+    /// A process that has a source volume open for writing and is no image. One that is just registering is given the
+    /// time for it; one that is gone then was a stranger.
+    pub fn find_stranger(&self, volumes: &Volumes) -> Result<Option<(Volser, Error)>> {
+        for (volser, area) in &self.live.areas {
+            let Some(path) = volumes.get(volser).and_then(|volume| volume.path()) else { continue };
+            let mut writers = area.unregistered_writers(path)?;
+            for _ in 0..REGISTERING_ATTEMPTS {
+                if writers.is_empty() {
+                    break;
+                }
+                std::thread::sleep(REGISTERING_PAUSE);
+                writers.retain(|writer| !area.is_registered(writer));
+            }
+            if let Some(writer) = writers.first() {
+                let why = format!(
+                    "{} is open for writing by {writer}, which no monitor watches; end it, and start it with \
+                     `trackmirror monitored`",
+                    path.display()
+                );
+                let error = Error::new(Reason::NotCovered, why).on_volume(*volser);
+                return Ok(Some((*volser, error)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nobody knows what was written to this volume: so much is changed until it is filled in anew.
+    pub fn lose(&mut self, volser: Volser) {
+        self.unwatched.insert(volser);
+        if let Some(subscription) = self.subscriptions.get(&volser) {
+            subscription.all_changed();
+        }
+    }
+
+    /// Ends the subscription of a volume from which nothing is moved any more.
+    pub fn leave(&mut self, volser: Volser, live: &Live) -> Result<()> {
+        self.unwatched.remove(&volser);
+        self.live.areas.remove(&volser);
+        if let Some(subscription) = self.subscriptions.remove(&volser) {
+            subscription.close();
+        } else if let Some(area) = live.areas.get(&volser)
+            && is_subscribed(area, self.migration)
+        {
+            Subscription::open(area, self.migration)?.close();
+        }
+        Ok(())
     }
 
     fn check_known(&self, volser: Volser, area: &Area) -> Result<()> {
@@ -157,11 +198,15 @@ impl Monitors {
         Ok(())
     }
 
-    /// Makes these tracks work; volumes of which none is named have no work.
-    pub fn fill(&self, extents: &[(Volser, Extent)]) -> Result<()> {
-        self.subscriptions
-            .iter()
-            .try_for_each(|(volser, subscription)| subscription.fill(&on(extents, *volser)))
+    /// Makes these tracks work, where it is not known any more what is, or never was.
+    pub fn fill(&mut self, extents: &[(Volser, Extent)], watched: &[WatchedArea]) -> Result<()> {
+        for (volser, subscription) in &self.subscriptions {
+            if !self.is_alive(*volser, watched) || !subscription.is_filled() {
+                subscription.fill(&on(extents, *volser))?;
+            }
+        }
+        self.unwatched.clear();
+        Ok(())
     }
 
     /// Makes further tracks work.
@@ -178,14 +223,21 @@ impl Monitors {
         areas.map(|(volser, area)| (*volser, (pair(area.id()), pair(area.boot())))).collect()
     }
 
+    /// Whether this is the area in which the work of the volume was filled in, and everything was noticed since.
+    fn is_alive(&self, volser: Volser, watched: &[WatchedArea]) -> bool {
+        let present = self.watched();
+        let of_volume = |areas: &[WatchedArea]| areas.iter().find(|a| a.0 == volser).copied();
+        !self.unwatched.contains(&volser)
+            && of_volume(&present).is_some_and(|area| of_volume(watched) == Some(area))
+    }
+
     /// Whether these areas, in which the work was filled in, are the present ones, and still have it.
     pub fn are_alive(&mut self, watched: &[WatchedArea]) -> Result<bool> {
-        if watched.is_empty() || watched != self.watched() {
-            return Ok(false);
-        }
         let migration = self.migration;
-        let has_ours = |area: &Area| area.subscriptions().iter().any(|s| s.migration == migration);
-        if !self.live.areas.values().all(has_ours) {
+        let alive = |(volser, area): (&Volser, &Area)| {
+            self.is_alive(*volser, watched) && is_subscribed(area, migration)
+        };
+        if !self.live.areas.iter().all(alive) {
             return Ok(false);
         }
         self.subscribe()?;
@@ -195,8 +247,7 @@ impl Monitors {
     /// Takes up whatever this migration has subscribed before, and nothing else.
     pub fn find_subscriptions(&mut self) -> Result<()> {
         for (volser, area) in &self.live.areas {
-            let is_ours = area.subscriptions().iter().any(|s| s.migration == self.migration);
-            if is_ours && !self.subscriptions.contains_key(volser) {
+            if is_subscribed(area, self.migration) && !self.subscriptions.contains_key(volser) {
                 let subscription = Subscription::open(area, self.migration)?;
                 self.subscriptions.insert(*volser, subscription);
             }
@@ -226,6 +277,38 @@ impl Monitors {
         Ok(None)
     }
 
+    /// What the look found after the data sets were closed, as an error that names image, volume and track.
+    pub fn late_writer(&self, volumes: &Volumes, volser: Volser, found: &NotQuiet) -> Error {
+        let track = match found {
+            NotQuiet::Changed { track, .. } | NotQuiet::Taken { track } => Some(*track),
+            NotQuiet::InFlight { extent: Some(extent), .. } => Some(extent.first),
+            _ => None,
+        };
+        let by = match found {
+            NotQuiet::Changed { image: None, .. } => self.tellers(volser),
+            _ => String::new(),
+        };
+        let error = Error::new(
+            Reason::LateWriter,
+            format!(
+                "somebody wrote after the data sets were closed: {found}{by}; see that it is closed and unallocated \
+                 there, then close it again"
+            ),
+        );
+        let heads = volumes.get(&volser).map_or(1, |volume| volume.geometry().heads());
+        let at = |track: Track| error.clone().at_track(track, heads);
+        track.map_or(error.clone(), at).on_volume(volser)
+    }
+
+    /// The images that only tell what they wrote: who of them wrote a track is not noted.
+    fn tellers(&self, volser: Volser) -> String {
+        let images = self.live.areas.get(&volser).map(Area::images).unwrap_or_default();
+        let tells =
+            |image: &ImageReport| image.kind != Kind::Brackets && image.standing.may_write();
+        let names: Vec<String> = images.into_iter().filter(tells).map(|image| image.name).collect();
+        if names.is_empty() { String::new() } else { format!(" by image {}", names.join(" or ")) }
+    }
+
     /// Ends every subscription, and opens what was sealed.
     pub fn end(&mut self) -> Result<()> {
         self.find_subscriptions()?;
@@ -234,23 +317,8 @@ impl Monitors {
     }
 }
 
-/// What the look found after the data sets were closed, as an error that names image, volume and track.
-pub(super) fn late_writer(volumes: &Volumes, volser: Volser, found: &NotQuiet) -> Error {
-    let track = match found {
-        NotQuiet::Changed { track, .. } | NotQuiet::Taken { track } => Some(*track),
-        NotQuiet::InFlight { extent: Some(extent), .. } => Some(extent.first),
-        _ => None,
-    };
-    let error = Error::new(
-        Reason::LateWriter,
-        format!(
-            "somebody wrote after the data sets were closed: {found}; see that it is closed and unallocated there, then \
-             close it again"
-        ),
-    );
-    let heads = volumes.get(&volser).map_or(1, |volume| volume.geometry().heads());
-    let at = |track: Track| error.clone().at_track(track, heads);
-    track.map_or(error.clone(), at).on_volume(volser)
+fn is_subscribed(area: &Area, migration: [u64; 2]) -> bool {
+    area.subscriptions().iter().any(|subscription| subscription.migration == migration)
 }
 
 fn on(extents: &[(Volser, Extent)], volser: Volser) -> Vec<Extent> {

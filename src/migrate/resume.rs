@@ -36,7 +36,7 @@ impl Migration {
         };
         let durable = Durable::load(checkpoint, sections)?;
         let state = durable.stored.state;
-        let migration = Migration::over(host, durable, state_folder)?;
+        let mut migration = Migration::over(host, durable, state_folder)?;
         if state == State::Planned
             && let Some(folder) = &migration.notes
         {
@@ -72,19 +72,30 @@ impl Migration {
     }
 
     /// Goes back to where the migration can go on from: see [after an interruption](crate::migrate#after-an-interruption). Doing it
-    /// twice changes nothing.
+    /// twice changes nothing. Behind the switch it lets the users in, if that failed before.
     ///
     /// Errors: [`Reason::SourceChanged`], [`Reason::TargetChanged`], [`Reason::EntryChanged`] if somebody else changed
-    /// what the migration relies on: then nothing is touched.
+    /// what the migration relies on: then nothing is touched, but users who were held are let in, unless a catalog leads
+    /// to the target.
     pub fn take_up(&mut self) -> Result<()> {
         self.settle()?;
         match self.state() {
-            _ if self.is_taken_up => {}
-            State::Planned | State::Complete | State::Terminated => {}
             // The source may be retained for days; nobody shall wait for its end.
             State::Switched => self.end_window()?,
+            _ if self.is_taken_up => {}
+            State::Planned | State::Complete | State::Terminated => {}
             State::Copying | State::Mirrored | State::Closing | State::Quiesced => {
-                self.check_before_copying()?;
+                if let Some(monitors) = &mut self.monitors {
+                    // What is sealed is found, also if another area is void.
+                    monitors.find_subscriptions()?;
+                }
+                let checked = self.check_before_copying();
+                match &checked {
+                    // Whatever else became of the sources, their users must not wait for what is done about it.
+                    Err(error) if self.is_held() && error.reason() != Reason::EntryChanged => {}
+                    Err(_) => return checked,
+                    Ok(()) => {}
+                }
                 let is_alive = self.has_missed_nothing()?;
                 if matches!(self.state(), State::Closing | State::Quiesced) {
                     self.move_to(State::Mirrored)?;
@@ -94,8 +105,12 @@ impl Migration {
                 }
                 self.copier = None;
                 self.let_in()?;
+                checked?;
             }
             State::Switching if self.monitors.is_some() => {
+                if let Some(monitors) = &mut self.monitors {
+                    monitors.find_subscriptions()?;
+                }
                 if !self.has_missed_nothing()? {
                     self.undo_switch("it was interrupted, and so were its monitors")?;
                     self.move_to(State::Copying)?;

@@ -52,8 +52,8 @@ impl Migration {
         self.check_alone()?;
         self.accommodate()?;
         self.check_copied(Verb::Switch)?;
-        if let Some(monitors) = &self.monitors {
-            monitors.check_covered(&self.host.volumes, Images::Known)?;
+        if self.monitors.is_some() {
+            self.check_covered(Images::Known)?;
             let copied_tracks = self.course.receipt.window_tracks;
             self.host.tell(&Event::FinallyResynchronized { copied_tracks });
         }
@@ -77,7 +77,7 @@ impl Migration {
         ))
     }
 
-    fn switch_all(&self, plan: &Plan) -> Result<()> {
+    fn switch_all(&mut self, plan: &Plan) -> Result<()> {
         // The VTOCs are looked at twice: before any entry is changed, and after all are.
         let (before, after) = (Glance::default(), Glance::default());
         let ports = Ports { glance: Some(&before), ..self.ports() };
@@ -92,9 +92,7 @@ impl Migration {
         }
         let ports = Ports { glance: Some(&after), ..ports };
         plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))?;
-        if let Some(monitors) = &self.monitors {
-            monitors.check_covered(&self.host.volumes, Images::Known)?;
-        }
+        self.check_covered(Images::Known)?;
         match self.look()? {
             Some(late) => Err(late),
             None => self.check_alone(),
@@ -158,6 +156,7 @@ impl Migration {
             }
         }
         self.release_sources(|_| true)?;
+        self.settle_leaving()?;
         // Nothing is left to do on the volumes, whatever happens now. In this order, so that a migration which is not
         // complete is found by its state folder, and one that is has left nothing behind.
         self.end_monitors()?;

@@ -97,9 +97,7 @@ impl Migration {
     }
 
     fn begin_closing(&mut self) -> Result<()> {
-        if let Some(monitors) = &self.monitors {
-            monitors.check_covered(&self.host.volumes, Images::Known)?;
-        }
+        self.check_covered(Images::Known)?;
         self.set_held(true);
         self.move_to(State::Closing)?;
         self.host.tell(&Event::ClosingBegun);
@@ -133,7 +131,7 @@ impl Migration {
         }
     }
 
-    fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         self.durable.lock().stored.watched.as_ref().is_some_and(|watched| watched.is_held)
     }
 
@@ -169,8 +167,8 @@ impl Migration {
             return Ok(openers);
         }
         let waited = self.waited();
-        if let Some(monitors) = &self.monitors {
-            monitors.check_covered(&self.host.volumes, Images::Known)?;
+        if self.monitors.is_some() {
+            self.check_covered(Images::Known)?;
             self.course.estimator.did(Work::Answer, waited);
             let waited_ms = waited.as_millis() as u64;
             self.course.receipt.waited_ms = Some(waited_ms);
@@ -224,9 +222,7 @@ impl Migration {
     pub(super) fn look(&self) -> Result<Option<Error>> {
         let Some(monitors) = &self.monitors else { return Ok(None) };
         let found = monitors.look(&self.source_extents())?;
-        Ok(found.map(|(volser, found)| {
-            super::monitors::late_writer(&self.host.volumes, volser, &found)
-        }))
+        Ok(found.map(|(volser, found)| monitors.late_writer(&self.host.volumes, volser, &found)))
     }
 
     /// Whether the target holds everything, and nothing more can come.
@@ -261,7 +257,13 @@ impl Migration {
             return Ok(());
         }
         let (names, volsers) = self.taken_away();
-        self.enqueue().release(&names, &volsers)?;
+        match self.enqueue().release(&names, &volsers) {
+            // It was never ours.
+            Err(error) if error.reason() == Reason::DataSetHeld => {
+                self.host.tell(&Event::Remark { text: error.to_string() });
+            }
+            released => released?,
+        }
         self.set_held(false);
         self.durable.lock().save()
     }

@@ -84,9 +84,13 @@ impl Application {
 
     /// The machine starts: nothing of what was in its memory is left.
     pub fn boot(&self, world: &Arc<World>, sources: &[Volser]) {
+        self.state.lock().open = None;
+        self.lose_areas(world, sources);
+    }
+
+    /// The areas of these volumes are others from now on.
+    pub fn lose_areas(&self, world: &Arc<World>, sources: &[Volser]) {
         let mut state = self.state.lock();
-        state.open = None;
-        state.images.clear();
         for volume in world.foreign_volumes() {
             if sources.contains(&volume.volser()) {
                 let area = Area::in_process(Identity::of(&*volume).unwrap()).unwrap();

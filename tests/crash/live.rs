@@ -378,3 +378,24 @@ fn errors_while_extents_are_combined_do_no_harm() {
 fn errors_while_it_is_given_up_do_no_harm() {
     fail_everywhere(scenario::terminated("errors, given up", State::Quiesced));
 }
+
+#[test]
+fn one_of_two_areas_is_lost_with_the_process() {
+    let mut known = Known::of(scenario::two_volumes());
+    let (operations, _) = clean_run(&mut known);
+    let mut failures = Vec::new();
+    for operation in 1..=operations.len() {
+        let at = At { operation, fault: Fault::Kill(Fate::Done), seed: operation as u64 };
+        let mut run = Run::new(&known, Some(at));
+        let ended = run.process(&known);
+        if run.world.is_dead() {
+            run.world = run.world.after(None);
+            run.application.lose_areas(&run.world, &known.scenario.sources[..1]);
+            run.process(&known).unwrap_or_else(|error| panic!("{at:?}: {error}"));
+        } else {
+            ended.unwrap();
+        }
+        failures.extend(run.check_end(&mut known).err().map(|what| format!("{at:?}: {what}")));
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

@@ -56,7 +56,7 @@ impl Process {
         self.said.lock().unwrap().clone()
     }
 
-    /// Waits until it says something with this word, from line `from` on.
+    /// Waits until it says something with this word.
     #[track_caller]
     pub fn hear(&mut self, word: &str) {
         let until = Instant::now() + LONG;

@@ -31,7 +31,7 @@ use trackmirror::vtoc::{NewDataSet, SpaceManager};
 use trackmirror::{DsName, Result, Volser, track};
 
 pub const CYLINDERS: u32 = 40;
-const PAYLOAD: usize = 400;
+pub const PAYLOAD: usize = 400;
 
 pub fn name(text: &str) -> DsName {
     text.parse().unwrap()
@@ -183,7 +183,7 @@ impl World {
     }
 }
 
-fn make_catalog(volume: Arc<dyn Volume>) -> CvolCatalog {
+pub fn make_catalog(volume: Arc<dyn Volume>) -> CvolCatalog {
     let extents = vec![Extent::new(Track(15), 45)];
     let mut format1 = Format1::new(name("SYSCTLG"));
     format1.set_first_volser(volume.volser());

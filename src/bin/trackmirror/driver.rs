@@ -47,7 +47,9 @@ const LIVE_STEP_TRACK_COUNT: u32 = 360;
 const TROUBLES_MAX: u32 = 6;
 /// How often a track is tried before its data set is left out.
 const TRACK_ATTEMPTS: u32 = 3;
-/// How often it is asked whether everything is closed.
+/// How soon it is asked again whether everything is closed: at first at once, since programs answer at once and cannot work
+/// until it is seen; later more seldom, since people take their time.
+const CLOSED_ASKED_FIRST: Duration = Duration::from_millis(10);
 const CLOSED_ASKED: Duration = Duration::from_millis(250);
 /// The pause before a close is tried again.
 const CLOSE_PAUSE: Duration = Duration::from_secs(10);
@@ -115,10 +117,19 @@ struct Close {
     given_up: u32,
     /// When it was asked last whether everything is closed.
     asked_at: Option<Instant>,
+    /// How soon it is asked again.
+    asked_pause: Duration,
     /// Who has data sets open.
     openers: Vec<Opener>,
     /// Who wants to know how it ends.
     waiting: Vec<Received>,
+}
+
+impl Close {
+    /// How long until it is asked again whether everything is closed.
+    fn asked_again_in(&self) -> Duration {
+        self.asked_at.map_or(Duration::ZERO, |at| self.asked_pause.saturating_sub(at.elapsed()))
+    }
 }
 
 /// What a step of the driver leads to.
@@ -211,7 +222,7 @@ impl Driver {
     /// What is to be done next: while others write, nothing is closed before somebody wants it, and who still has something
     /// open is asked now and then, with steps in between.
     fn next_verb(&self) -> Option<Verb> {
-        let is_due = self.close.asked_at.is_none_or(|at| at.elapsed() >= CLOSED_ASKED);
+        let is_due = self.close.asked_again_in().is_zero();
         match self.state() {
             State::Mirrored if self.live().is_some() && !self.wants_close() => Some(Verb::Step),
             State::Closing if self.live().is_some() && !is_due => Some(Verb::Step),
@@ -257,7 +268,9 @@ impl Driver {
                     self.is_verified = false;
                 }
                 self.say_what_it_waits_for();
-                self.nap(self.migration.pause());
+                let is_closing = self.state() == State::Closing;
+                let until = is_closing.then(|| self.close.asked_again_in());
+                self.nap(self.migration.pause().min(until.unwrap_or(Duration::MAX)));
                 self.went_well()
             }
             Err(error) if self.live().is_none() => Err(self.failure(error)),
@@ -308,6 +321,10 @@ impl Driver {
             self.publish(true);
         }
         let quiesced = self.migration.quiesce();
+        self.close.asked_pause = match self.close.asked_at {
+            None => CLOSED_ASKED_FIRST,
+            Some(_) => (self.close.asked_pause * 2).min(CLOSED_ASKED),
+        };
         self.close.asked_at = Some(Instant::now());
         match quiesced {
             Ok(openers) => {

@@ -186,7 +186,7 @@ impl<'a> Writer<'a> {
         Writer { arguments, is_over, attached: BTreeMap::new(), record: None, closed_at: None }
     }
 
-    /// Opens the data sets; waits while they are held. `None`: it is enough.
+    /// Opens the data sets; waits while they are held, or somebody still wants them to be closed. `None`: it is enough.
     fn open(&self) -> Result<Option<Vec<Opened>>> {
         if self.arguments.unlisted {
             return Ok(Some(Vec::new()));
@@ -194,12 +194,15 @@ impl<'a> Writer<'a> {
         let openers = Openers::system()?;
         let names = &self.arguments.data_sets;
         loop {
-            let opened: Result<Vec<Opened>> =
-                names.iter().map(|name| openers.open(name, &self.arguments.image)).collect();
-            match opened {
-                Ok(opened) => return Ok(Some(opened)),
-                Err(error) if error.reason() == Reason::DataSetHeld => {}
-                Err(error) => return Err(error),
+            let mut wanted = names.iter().map(|name| openers.requested(name));
+            if wanted.try_fold(true, |none, claim| claim.map(|claim| none && claim.is_none()))? {
+                let opened: Result<Vec<Opened>> =
+                    names.iter().map(|name| openers.open(name, &self.arguments.image)).collect();
+                match opened {
+                    Ok(opened) => return Ok(Some(opened)),
+                    Err(error) if error.reason() == Reason::DataSetHeld => {}
+                    Err(error) => return Err(error),
+                }
             }
             if self.is_over.is_over() {
                 return Ok(None);
@@ -257,7 +260,7 @@ impl<'a> Writer<'a> {
     /// Writes until it is asked to close, refused, or enough.
     fn write(&mut self, session: &Session, opened: &[Opened]) -> Result<End> {
         let (arguments, image) = (self.arguments, &self.arguments.image);
-        let mut again = String::new();
+        let (mut again, is_first) = (String::new(), self.record.is_none());
         if let Some(closed_at) = self.closed_at.take() {
             again = format!(" again after {} ms", closed_at.elapsed().as_millis());
         }
@@ -294,7 +297,7 @@ impl<'a> Writer<'a> {
             .collect();
         tell(&format!("{image}: opened{again}, writing on {}\n", joined(volsers)));
         let closed = event(Kind::Closed, 0);
-        let crew = work::Crew { arguments, session, pen, history };
+        let crew = work::Crew { arguments, session, pen, history, is_first };
         let is_over = &self.is_over;
         let end = crew.work(|| {
             if is_over.is_over() {

@@ -105,7 +105,9 @@ pub fn show(folder: &Path, story: &mut Story) -> Outcome<Value> {
     story.act(vtoc::run, &["vtoc", "--extents", &old1, &old2, &new])?;
     story.act(catalog::run, &["catalog", &system, "DEMO.**"])?;
     story.act(check::run, &["check", "--tracks", "all", &system, &old1, &old2, &new])?;
-    story.tell("The records of the two programs prove that not one write was lost:");
+    story.tell(
+        "The proof: each write that was acknowledged to one of the two programs is looked for, as its record tells it:",
+    );
     let words = ["demo-check", "--ledger", &ledgers[0], &ledgers[1], "--volume", &old1, &old2];
     let words = [&words[..], &[&new, "--catalog", &system]].concat();
     let proof = story.act(proof::run, &words)?;

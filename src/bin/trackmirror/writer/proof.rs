@@ -86,6 +86,9 @@ impl Proof {
         for words in self.violations.iter().take(WORDS_MAX) {
             text += &format!("LOST: {words}\n");
         }
+        if self.violations.is_empty() {
+            text += "nothing is lost, torn or older than it must be\n";
+        }
         if self.violations.len() > WORDS_MAX {
             text += &format!("LOST: and {} more\n", self.violations.len() - WORDS_MAX);
         }

@@ -8,13 +8,16 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use trackmirror::DsName;
 use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use trackmirror::volume::intent::NoJournal;
-use trackmirror::volume::{self, Access};
+use trackmirror::volume::{self, Access, VolumeExt};
 use trackmirror::vtoc::manager::VtocSpaceManager;
 use trackmirror::vtoc::{Expiration, Identity, SpaceManager, Vtoc};
+use trackmirror::{DsName, track};
+
+/// What is written without being told.
+const UNSEEN: &[u8] = b"nobody told of this";
 
 /// The world, and who writes in it.
 pub struct Scene {
@@ -296,6 +299,30 @@ impl Scene {
             name.starts_with("hold-") || name.starts_with("ask-")
         });
         assert_eq!(held.count(), 0, "nobody is held");
+    }
+
+    /// Writes into the last block of the first data set's part on the first source, without telling anybody.
+    pub fn write_unseen(&self) {
+        let volume = volume::open(&self.world.sources[0], Access::Read).unwrap();
+        let name = self.world.data_sets[0];
+        let found = Vtoc::read(&*volume).unwrap().find(&name).unwrap().unwrap();
+        let last = found.extents.last().unwrap();
+        let track = last.first.plus(last.track_count - 1);
+        let slot = volume.read_track(track).unwrap();
+        let record = track::records(&slot).last().unwrap().unwrap();
+        let offset = 512 + u64::from(track.0) * volume.slot_size() as u64;
+        let place = offset + record.data_range().end as u64 - UNSEEN.len() as u64;
+        let file = std::fs::File::options().write(true).open(&self.world.sources[0]).unwrap();
+        file.write_all_at(UNSEEN, place).unwrap();
+    }
+
+    #[track_caller]
+    pub fn assert_unseen_write_moved(&self) {
+        let has = |target: &PathBuf| {
+            let bytes = std::fs::read(target).unwrap();
+            bytes.windows(UNSEEN.len()).any(|bytes| bytes == UNSEEN)
+        };
+        assert!(self.world.targets.iter().any(has), "what nobody told of was lost");
     }
 
     /// A program that has the first source open for writing and tells nobody.

@@ -43,6 +43,8 @@ pub struct Closing<'a> {
 impl Board {
     /// The board of a folder that this process owns; only while others write is there anything to be told.
     pub fn new(folder: &Path, host: &Host, is_live: bool) -> Board {
+        // What a process that was killed told last is not so any more.
+        let _ = std::fs::remove_file(folder.join(STATUS));
         let live = host.live.clone().filter(|_| is_live);
         let registry = live.as_ref().and_then(|_| Openers::system().ok());
         Board { folder: folder.into(), live, registry, written_at: None, last_state: None }

@@ -151,10 +151,10 @@ fn status_text(now: &Value) -> String {
 fn copying_text(now: &Value) -> String {
     let copying = &now["copying"];
     let mut text = format!(
-        "copied: {} tracks in {} passes, {} of them again; {} left of {}; pace {}\n",
+        "copied: {} tracks, {} of them again, passes: {}; {} left of {}; pace {}\n",
         number(&copying["copied_tracks"]),
-        number(&copying["pass_count"]),
         number(&copying["again_tracks"]),
+        number(&copying["pass_count"]),
         number(&copying["left_tracks"]),
         number(&copying["total_tracks"]),
         now["pace"].as_str().unwrap_or("?"),
@@ -258,7 +258,7 @@ mod tests {
         let text = status_text(&status);
         for line in [
             "the process last told something 1 min 0 s ago",
-            "copied: 120 tracks in 3 passes, 20 of them again; 7 left of 100; pace 500t",
+            "copied: 120 tracks, 20 of them again, passes: 3; 7 left of 100; pace 500t",
             "rates: 512.3 tracks/s copied, ? tracks/s changed; converging",
             "a window now: likely 20 ms (10 to 30 ms)",
             "goal: a window of 5 ms: 15 ms away",

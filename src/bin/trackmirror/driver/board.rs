@@ -213,6 +213,9 @@ fn image_fields(image: &ImageReport, standing: &str, needed: bool) -> Value {
         Kind::Completions => "completions",
         Kind::Remote => "remote",
     };
+    // Whoever is here and holds his lock gives a sign of life by it.
+    let is_seen = image.standing == Standing::Attached && image.kind != Kind::Remote;
+    let sign_of_life = if is_seen { SystemClock.now() } else { image.last_sign_of_life };
     json!({
         "name": image.name,
         "standing": standing,
@@ -220,7 +223,7 @@ fn image_fields(image: &ImageReport, standing: &str, needed: bool) -> Value {
         "kind": kind,
         "incarnation": image.incarnation,
         "process": image.process,
-        "last_sign_of_life_ms": image.last_sign_of_life.as_millis() as u64,
+        "last_sign_of_life_ms": sign_of_life.as_millis() as u64,
         "slots_in_use": image.slots_in_use,
         "writes_without_slot": image.writes_without_slot,
         "write_count": image.write_count,

@@ -20,6 +20,7 @@ mod monitored;
 mod output;
 mod plan;
 mod progress;
+mod receipt;
 mod selection;
 mod span;
 mod state_folder;

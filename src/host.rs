@@ -120,6 +120,12 @@ impl Host {
 
     /// What the switch works on.
     pub fn ports<'a>(&'a self, journal: &'a dyn Journal) -> Ports<'a> {
-        Ports { volumes: &self.volumes, space: &self.space, catalogs: &self.catalogs, journal }
+        Ports {
+            volumes: &self.volumes,
+            space: &self.space,
+            catalogs: &self.catalogs,
+            journal,
+            seen: None,
+        }
     }
 }

@@ -338,7 +338,7 @@ impl Migration {
 
     fn reserve_one(&mut self, data_set: &PlannedDataSet) -> Result<()> {
         let ports = self.ports();
-        self.check_source(data_set)?;
+        self.check_source(data_set, &self.ports())?;
         let begun = self.host.clock.monotonic();
         for part in &data_set.parts {
             if switch::find_target(part, &ports)?.is_none() {
@@ -359,10 +359,10 @@ impl Migration {
     }
 
     /// That the source is what was planned, as far as that can be demanded while others write.
-    fn check_source(&self, data_set: &PlannedDataSet) -> Result<()> {
+    fn check_source(&self, data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
         match &self.monitors {
-            None => switch::sources_stand(data_set, &self.ports()),
-            Some(_) => switch::sources_persist(data_set, &self.ports()).map(drop),
+            None => switch::sources_stand(data_set, ports),
+            Some(_) => switch::sources_persist(data_set, ports).map(drop),
         }
     }
 

@@ -34,8 +34,10 @@ use crate::plan::{PlannedDataSet, PlannedPart};
 use crate::track::{self, NullFormat};
 use crate::volume::intent::Journal;
 use crate::volume::{Volume, VolumeExt};
-use crate::vtoc::{DataSetDscbs, Expiration, Identity, SpaceManager};
+use crate::vtoc::{DataSetDscbs, Expiration, Identity, SpaceManager, Vtoc};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// The space managers of the volumes.
@@ -52,7 +54,14 @@ pub struct Ports<'a> {
     pub catalogs: &'a [Arc<dyn Catalog>],
     /// Where intents are kept.
     pub journal: &'a dyn Journal,
+    /// What was read of the VTOCs, for a look at many data sets at a time; `None` reads them for each.
+    pub seen: Option<&'a Seen>,
 }
+
+/// VTOCs, each read once: a look at hundreds of data sets in the window must not read a VTOC hundreds of times. Only for as
+/// long as nothing is changed of what is looked at.
+#[derive(Debug, Default)]
+pub struct Seen(Mutex<BTreeMap<Volser, Vtoc>>);
 
 impl Ports<'_> {
     /// The space manager of a volume.
@@ -63,6 +72,21 @@ impl Ports<'_> {
     /// A volume.
     pub fn volume(&self, volser: Volser) -> Result<&dyn Volume> {
         self.volumes.get(&volser).map(|volume| &**volume).ok_or_else(|| missing(volser))
+    }
+
+    /// The same ports, which read each VTOC once.
+    #[must_use]
+    pub fn reading_once<'b>(&'b self, seen: &'b Seen) -> Ports<'b> {
+        Ports { seen: Some(seen), ..*self }
+    }
+
+    /// The DSCBs of a data set.
+    fn find(&self, volser: Volser, name: &DsName) -> Result<Option<DataSetDscbs>> {
+        let Some(Seen(vtocs)) = self.seen else { return self.space(volser)?.find(name) };
+        match vtocs.lock().entry(volser) {
+            Entry::Occupied(vtoc) => vtoc.get().find(name),
+            Entry::Vacant(place) => place.insert(self.space(volser)?.read()?).find(name),
+        }
     }
 
     fn catalog(&self, name: &str) -> Result<&dyn Catalog> {
@@ -88,7 +112,7 @@ fn missing(volser: Volser) -> Error {
 /// Error: [`Reason::TargetChanged`] if another data set has the name there.
 pub fn find_target(part: &PlannedPart, ports: &Ports<'_>) -> Result<Option<DataSetDscbs>> {
     let name = part.new.format1.name();
-    let Some(found) = ports.space(part.volser)?.find(&name)? else { return Ok(None) };
+    let Some(found) = ports.find(part.volser, &name)? else { return Ok(None) };
     let planned = &part.new.format1;
     let is_ours = found.extents == part.new.extents
         && found.format1.volume_sequence() == planned.volume_sequence()
@@ -122,7 +146,7 @@ pub fn targets_stand(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Vec
 
 /// Whether a part of the source is still what was assessed, to the byte of its DSCBs; `None` if the name is gone.
 fn source_stands(name: &DsName, part: &Part, ports: &Ports<'_>) -> Result<Option<bool>> {
-    Ok(ports.space(part.volser)?.find(name)?.map(|found| found == part.dscbs))
+    Ok(ports.find(part.volser, name)?.map(|found| found == part.dscbs))
 }
 
 /// That every part of the source is what was assessed.
@@ -150,7 +174,7 @@ pub fn sources_stand(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()>
 pub fn sources_persist(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Vec<DataSetDscbs>> {
     let name = data_set.assessment.name;
     let one = |part: &Part| {
-        let found = ports.space(part.volser)?.find(&name)?;
+        let found = ports.find(part.volser, &name)?;
         let is_same = |found: &DataSetDscbs| {
             let addresses = |dscbs: &DataSetDscbs| -> Vec<DscbAddress> {
                 dscbs.chain.iter().map(|(address, _)| *address).collect()
@@ -434,7 +458,7 @@ fn source_is_left(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     let name = data_set.assessment.name;
     let is_gone = || -> Result<bool> {
         for part in &data_set.parts {
-            if ports.space(part.volser)?.find(&name)?.is_none() {
+            if ports.find(part.volser, &name)?.is_none() {
                 return Ok(true);
             }
         }
@@ -497,7 +521,7 @@ fn target_is_spare(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     }
     let mut is_source_gone = false;
     for part in &data_set.assessment.parts {
-        is_source_gone |= ports.space(part.volser)?.find(&name)?.is_none();
+        is_source_gone |= ports.find(part.volser, &name)?.is_none();
     }
     let mut is_whole = true;
     for part in &data_set.parts {

@@ -12,7 +12,7 @@ use crate::pace::Pace;
 use crate::plan::PlannedDataSet;
 use crate::registry;
 use crate::state::{State, Verb};
-use crate::switch;
+use crate::switch::{self, Seen};
 use crate::track::{NullFormat, digest_of_run};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -172,8 +172,9 @@ impl Migration {
     fn begin_copying(&mut self) -> Result<()> {
         let plan = self.plan();
         let begun = self.host.clock.monotonic();
+        let seen = Seen::default();
         for data_set in &plan.data_sets {
-            switch::targets_stand(data_set, &self.ports())?;
+            switch::targets_stand(data_set, &self.ports().reading_once(&seen))?;
         }
         self.course.estimator.did(Work::Vtoc, self.host.clock.monotonic().saturating_sub(begun));
         let volumes = &self.host.volumes;

@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::plan::PlannedDataSet;
 use crate::registry;
 use crate::state::{State, Verb};
-use crate::switch::{self, Found};
+use crate::switch::{self, Found, Ports, Seen};
 use crate::volume::Lock;
 use crate::volume::intent::Settled;
 use std::path::PathBuf;
@@ -185,20 +185,24 @@ impl Migration {
 
     /// That catalogs, sources and targets are what a migration before its switch relies on, to the byte.
     pub(super) fn check_before_switch(&self) -> Result<()> {
-        self.check_before(|data_set| switch::sources_stand(data_set, &self.ports()))
+        self.check_before(switch::sources_stand)
     }
 
     /// The same, as far as it can be demanded while others write.
     fn check_before_copying(&self) -> Result<()> {
-        self.check_before(|data_set| self.check_source(data_set))
+        self.check_before(|data_set, ports| self.check_source(data_set, ports))
     }
 
-    fn check_before(&self, check_source: impl Fn(&PlannedDataSet) -> Result<()>) -> Result<()> {
-        let ports = self.ports();
+    fn check_before(
+        &self,
+        check_source: impl Fn(&PlannedDataSet, &Ports<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (ports, seen) = (self.ports(), Seen::default());
+        let ports = &ports.reading_once(&seen);
         for data_set in &self.plan().data_sets {
-            check_source(data_set)?;
-            switch::targets_stand(data_set, &ports)?;
-            if switch::found(data_set, &ports)? != Found::Source {
+            check_source(data_set, ports)?;
+            switch::targets_stand(data_set, ports)?;
+            if switch::found(data_set, ports)? != Found::Source {
                 return Err(Error::new(
                     Reason::EntryChanged,
                     "the catalog leads to the target already, though it may be incomplete; correct the entry, then resume",

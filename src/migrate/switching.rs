@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Reason, Result};
 use crate::event::Event;
 use crate::plan::{Plan, PlannedDataSet};
 use crate::state::{State, Verb};
-use crate::switch::{self, Disposal};
+use crate::switch::{self, Disposal, Seen};
 
 impl Migration {
     /// Makes the catalogs point to the target, and looks once more. If something refuses, everything is backed out and
@@ -78,9 +78,9 @@ impl Migration {
     }
 
     fn switch_all(&mut self, plan: &Plan) -> Result<()> {
-        let ports = self.ports();
+        let (ports, seen) = (self.ports(), Seen::default());
         for data_set in &plan.data_sets {
-            switch::recatalog(data_set, &ports, |cataloged| {
+            switch::recatalog(data_set, &ports.reading_once(&seen), |cataloged| {
                 self.host.tell(&Event::Cataloged {
                     data_set: data_set.assessment.name,
                     catalog: cataloged.catalog.clone(),
@@ -88,6 +88,8 @@ impl Migration {
                 });
             })?;
         }
+        let seen = Seen::default();
+        let ports = ports.reading_once(&seen);
         plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))?;
         self.check_covered(Images::Known)?;
         match self.look()? {

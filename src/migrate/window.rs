@@ -21,7 +21,7 @@ use crate::event::Event;
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
 use crate::state::{State, Verb};
-use crate::switch;
+use crate::switch::{self, Seen};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -277,8 +277,10 @@ impl Migration {
         let begun = self.host.clock.monotonic();
         let plan = self.plan();
         let mut followed = Vec::new();
+        let seen = Seen::default();
         for (number, data_set) in plan.data_sets.iter().enumerate() {
-            if let Some(now) = switch::followed(data_set, &self.ports())? {
+            let ports = self.ports();
+            if let Some(now) = switch::followed(data_set, &ports.reading_once(&seen))? {
                 crate::plan::ends::check(&now, &self.host.volumes)?;
                 followed.push((number, now));
             }
@@ -286,8 +288,9 @@ impl Migration {
         if !followed.is_empty() {
             self.follow(followed)?;
         }
+        let seen = Seen::default();
         for data_set in &self.plan().data_sets {
-            switch::update_targets(data_set, &self.ports())?;
+            switch::update_targets(data_set, &self.ports().reading_once(&seen))?;
         }
         self.course.estimator.did(Work::Vtoc, self.host.clock.monotonic().saturating_sub(begun));
         Ok(())

@@ -120,6 +120,13 @@ fn five_hundred_data_sets_share_one_window() {
     assert!(switched);
     let receipt = migration.receipt();
     eprintln!("{COUNT} data sets: {receipt:?}");
+    let mut last = std::time::Duration::ZERO;
+    for (time, event) in memory.log.timed_events() {
+        if !matches!(event.name(), "cataloged" | "copied" | "assessed" | "allocated" | "accommodated" | "scratched") {
+            eprintln!("{:?} {event}", time.saturating_sub(last));
+            last = time;
+        }
+    }
     assert!(receipt.window_ms.is_some());
     assert_eq!((receipt.track_count, receipt.again_tracks), (1000, 10));
     drop(migration);

@@ -409,6 +409,10 @@ impl Volume for Port {
                 (*fate, random.clone())
             }
         };
+        // What was written before has its fate first, so that no write is torn twice.
+        if let Some((Fault::Power(_), random)) = &fault {
+            state.lose_power(&mut random.clone());
+        }
         let disk = state.disks.get_mut(&self.volser).unwrap();
         let before = disk.bytes[range.clone()].to_vec();
         put(&mut Arc::make_mut(&mut disk.bytes)[range.clone()], buffer, fate, &mut random);
@@ -420,11 +424,7 @@ impl Volume for Port {
         match fault {
             None => Ok(()),
             Some((Fault::Fail(_), _)) => Err(failed()),
-            Some((Fault::Kill(_), _)) => Err(dead()),
-            Some((Fault::Power(_), mut random)) => {
-                state.lose_power(&mut random);
-                Err(dead())
-            }
+            Some((Fault::Kill(_) | Fault::Power(_), _)) => Err(dead()),
         }
     }
 

@@ -122,7 +122,10 @@ fn five_hundred_data_sets_share_one_window() {
     eprintln!("{COUNT} data sets: {receipt:?}");
     let mut last = std::time::Duration::ZERO;
     for (time, event) in memory.log.timed_events() {
-        if !matches!(event.name(), "cataloged" | "copied" | "assessed" | "allocated" | "accommodated" | "scratched") {
+        if !matches!(
+            event.name(),
+            "cataloged" | "copied" | "assessed" | "allocated" | "accommodated" | "scratched"
+        ) {
             eprintln!("{:?} {event}", time.saturating_sub(last));
             last = time;
         }

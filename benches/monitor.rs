@@ -1,15 +1,21 @@
-//! What a monitor costs a writer, and what finding the next work costs a migration.
+//! What a monitor costs a writer and a copier, and what finding the next work costs a migration.
 //!
 //! ```text
 //! cargo bench --bench monitor
 //! ```
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use trackmirror::Result;
-use trackmirror::geometry::{Extent, Track};
-use trackmirror::monitor::{Area, Identity, Image, Kind, Subscription};
+use trackmirror::copy::{self, Copier, CopyOptions};
+use trackmirror::geometry::{Device, Extent, Geometry, Track};
+use trackmirror::monitor::{Area, Identity, Image, Kind, MonitoredVolume, Subscription};
+use trackmirror::translate::TranslateTable;
+use trackmirror::volume::{Held, Lock, Volume, VolumeExt, ckd::CkdVolume};
+use trackmirror::{Result, Volser, track};
 
 /// A volume of 1 TB.
 const TRACK_COUNT: u32 = 17_700_000;
@@ -60,8 +66,161 @@ fn main() -> Result<()> {
         begin.elapsed().as_secs_f64() * 1e3
     });
     println!("a look at the window: {look:.3} ms");
+
+    let volumes = Volumes::make(&folder)?;
+    let (plain, monitored) = volumes.writers()?;
+    println!(
+        "a writer at full speed, monitored: {:+.1} percent (limit: 5)",
+        slower(plain, monitored)
+    );
+    let (alone, watched) = volumes.copiers();
+    println!("a copy with monitors on: {:+.1} percent (limit: 5)", slower(alone, watched));
     std::fs::remove_dir_all(&folder).expect("the folder is removed");
     Ok(())
+}
+
+/// By how many percent the second is slower, as the median of rounds in turn.
+fn slower(mut one: impl FnMut() -> Duration, mut other: impl FnMut() -> Duration) -> f64 {
+    let mut ratios: Vec<f64> = (0..41)
+        .map(|_| {
+            let one = one().as_secs_f64();
+            other().as_secs_f64() / one
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    (ratios[ratios.len() / 2] - 1.0) * 100.0
+}
+
+/// Two volumes of 3390 tracks in files, the first with records on every track.
+struct Volumes {
+    source: Arc<dyn Volume>,
+    target: Arc<dyn Volume>,
+    area: Area,
+}
+
+const CYLINDERS: u32 = 100;
+
+impl Volumes {
+    fn make(folder: &Path) -> Result<Volumes> {
+        let device = Device::named("3390")?;
+        let geometry = Geometry { device, cylinders: CYLINDERS, slot_size: device.slot_size() };
+        let make = |serial: &str| -> Result<Arc<dyn Volume>> {
+            let volume = CkdVolume::create(&folder.join(serial), geometry, serial.parse()?)?;
+            let mut slot = vec![0; volume.slot_size()];
+            for track in (1..geometry.track_count()).map(Track) {
+                let record: (&[u8], &[u8]) = (b"", &[0x55; 27_998]);
+                track::build(&mut slot, volume.place(track), &[record; 2])?;
+                volume.write(track, &slot)?;
+            }
+            volume.flush()?;
+            Ok(Arc::new(volume))
+        };
+        let (source, target) = (make("OLD001")?, make("NEW001")?);
+        let area = Area::open_in(folder, Identity::of(&*source)?)?;
+        Ok(Volumes { source, target, area })
+    }
+
+    /// The same tracks written again and again, without a monitor, and with one while a migration wants the changes.
+    fn writers(&self) -> Result<(impl FnMut() -> Duration, impl FnMut() -> Duration)> {
+        let subscription = Subscription::open(&self.area, [1, 2])?;
+        subscription.fill(&[])?;
+        let mut slots = vec![vec![0; self.source.slot_size()]; 64];
+        for (slot, track) in slots.iter_mut().zip(20..) {
+            self.source.read(Track(track), slot)?;
+        }
+        let write = move |volume: &dyn Volume| {
+            let begun = Instant::now();
+            for _ in 0..30 {
+                for (slot, track) in slots.iter().zip(20..) {
+                    volume.write(Track(track), slot).expect("a track is written");
+                }
+            }
+            begun.elapsed()
+        };
+        let again = write.clone();
+        let plain = self.source.clone();
+        let monitored = MonitoredVolume::attach_in(plain.clone(), &self.area, "WRITER")?;
+        let keep = subscription;
+        Ok((
+            move || write(&*plain),
+            move || {
+                assert!(keep.is_filled());
+                again(&monitored)
+            },
+        ))
+    }
+
+    /// All tracks copied, for nobody else, and from an area in which an image is registered.
+    fn copiers(&self) -> (impl FnMut() -> Duration, impl FnMut() -> Duration) {
+        let (from, to) = (self.source.volser(), self.target.volser());
+        let all = Extent::new(Track(1), self.source.geometry().track_count() - 1);
+        let table = move || {
+            let entries = TranslateTable::map(&[(from, all)], &[(to, all)]).expect("a table");
+            TranslateTable::new(entries).expect("a table")
+        };
+        let sources = copy::Volumes::from([(from, self.source.clone())]);
+        let targets = copy::Volumes::from([(
+            to,
+            Arc::new(WithoutFlush(self.target.clone())) as Arc<dyn Volume>,
+        )]);
+        let run = |mut copier: Copier| {
+            let begun = Instant::now();
+            while !copier.step(u32::MAX).expect("a step").done {}
+            begun.elapsed()
+        };
+        let alone = {
+            let (sources, targets) = (sources.clone(), targets.clone());
+            move || {
+                let options = CopyOptions::default();
+                run(Copier::new(table(), &sources, &targets, options).expect("a copier"))
+            }
+        };
+        let area = self.area.clone();
+        let image = Image::register(&area, "OTHER", Kind::Brackets).expect("a free name");
+        let watched = move || {
+            let subscription = Subscription::open(&area, [1, 3]).expect("a free subscription");
+            subscription.fill(&[all]).expect("nothing is in flight");
+            assert_eq!(image.name(), "OTHER");
+            let subscriptions = BTreeMap::from([(from, subscription.clone())]);
+            let options = CopyOptions::default();
+            let copier = Copier::monitored(table(), &sources, &targets, &subscriptions, options);
+            let time = run(copier.expect("a copier"));
+            subscription.close();
+            time
+        };
+        (alone, watched)
+    }
+}
+
+/// A volume that does not wait for the disk.
+#[derive(Debug)]
+struct WithoutFlush(Arc<dyn Volume>);
+
+impl Volume for WithoutFlush {
+    fn volser(&self) -> Volser {
+        self.0.volser()
+    }
+    fn geometry(&self) -> Geometry {
+        self.0.geometry()
+    }
+    fn location(&self) -> String {
+        self.0.location()
+    }
+    fn is_writable(&self) -> bool {
+        self.0.is_writable()
+    }
+    fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
+        self.0.read(first, buffer)
+    }
+    fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
+        self.0.write(first, buffer)
+    }
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+    fn lock(&self, lock: Lock) -> Result<Held<'_>> {
+        self.0.lock(lock)
+    }
 }
 
 fn write(image: &Image, track: u32) {

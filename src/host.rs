@@ -120,12 +120,7 @@ impl Host {
 
     /// What the switch works on.
     pub fn ports<'a>(&'a self, journal: &'a dyn Journal) -> Ports<'a> {
-        Ports {
-            volumes: &self.volumes,
-            space: &self.space,
-            catalogs: &self.catalogs,
-            journal,
-            seen: None,
-        }
+        let (volumes, space, catalogs) = (&self.volumes, &self.space, &self.catalogs);
+        Ports { volumes, space, catalogs, journal, glance: None }
     }
 }

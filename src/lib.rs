@@ -13,6 +13,7 @@
 //! | keep sets of tracks | [`changed`] |
 //! | copy tracks, so that it can be stopped and gone on with | [`copy`] |
 //! | say how fast to copy | [`pace`] |
+//! | know how long the data sets would be taken away, and whether copying catches up | [`estimate`] |
 //! | compare two copies | [`verify`](mod@verify) |
 //! | read, check, initialise or change a VTOC | [`vtoc`] |
 //! | read or change an OS CVOL | [`catalog`] |

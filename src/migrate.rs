@@ -84,7 +84,7 @@ pub use window::Limits;
 use crate::checkpoint::{Checkpoint, CheckpointStore};
 use crate::copy::{Copier, CopyOptions};
 use crate::error::{Code, Error, Reason, Result};
-use crate::estimate::{Estimator, Work};
+use crate::estimate::{Estimate, Estimator, Work};
 use crate::event::Event;
 use crate::host::Host;
 use crate::monitor;
@@ -129,6 +129,8 @@ struct Course {
     on_unreadable: OnUnreadable,
     pacer: Pacer,
     estimator: Estimator,
+    /// As of the last step.
+    estimate: Option<Estimate>,
     pause: Duration,
     receipt: Receipt,
     /// When the close was asked for.
@@ -139,6 +141,8 @@ struct Course {
     window_begun: Option<Duration>,
     /// When it was last seen that every writer is covered.
     watched_at: Option<Duration>,
+    /// When it was last seen what the window will look at.
+    rehearsed_at: Option<Duration>,
     /// When it was last said that copying waits for writes that began before.
     waiting_since: Option<Duration>,
     /// Who was told to have data sets open still.
@@ -158,12 +162,14 @@ impl Course {
             on_unreadable: OnUnreadable::default(),
             pacer: Pacer::new(Pace::Unlimited),
             estimator: Estimator::new(),
+            estimate: None,
             pause: Duration::ZERO,
             receipt: Receipt::default(),
             closing_begun: None,
             are_kept_out: false,
             window_begun: None,
             watched_at: None,
+            rehearsed_at: None,
             waiting_since: None,
             told_openers: Vec::new(),
             passes_told: 0,
@@ -338,7 +344,7 @@ impl Migration {
 
     fn reserve_one(&mut self, data_set: &PlannedDataSet) -> Result<()> {
         let ports = self.ports();
-        self.check_source(data_set, &self.ports())?;
+        self.check_source(data_set, &ports)?;
         let begun = self.host.clock.monotonic();
         for part in &data_set.parts {
             if switch::find_target(part, &ports)?.is_none() {

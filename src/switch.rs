@@ -37,7 +37,6 @@ use crate::volume::{Volume, VolumeExt};
 use crate::vtoc::{DataSetDscbs, Expiration, Identity, SpaceManager, Vtoc};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// The space managers of the volumes.
@@ -54,14 +53,13 @@ pub struct Ports<'a> {
     pub catalogs: &'a [Arc<dyn Catalog>],
     /// Where intents are kept.
     pub journal: &'a dyn Journal,
-    /// What was read of the VTOCs, for a look at many data sets at a time; `None` reads them for each.
-    pub seen: Option<&'a Seen>,
+    /// What the VTOCs say at this moment, if many data sets are looked at and nothing is changed meanwhile.
+    pub glance: Option<&'a Glance>,
 }
 
-/// VTOCs, each read once: a look at hundreds of data sets in the window must not read a VTOC hundreds of times. Only for as
-/// long as nothing is changed of what is looked at.
+/// VTOCs, each read once when it is first asked for.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<BTreeMap<Volser, Vtoc>>);
+pub struct Glance(Mutex<BTreeMap<Volser, Vtoc>>);
 
 impl Ports<'_> {
     /// The space manager of a volume.
@@ -69,24 +67,19 @@ impl Ports<'_> {
         self.space.get(&volser).map(|manager| &**manager).ok_or_else(|| missing(volser))
     }
 
+    /// The DSCBs of a data set on a volume.
+    pub fn find(&self, volser: Volser, name: &DsName) -> Result<Option<DataSetDscbs>> {
+        let Some(Glance(vtocs)) = self.glance else { return self.space(volser)?.find(name) };
+        let mut vtocs = vtocs.lock();
+        if !vtocs.contains_key(&volser) {
+            vtocs.insert(volser, self.space(volser)?.read()?);
+        }
+        vtocs[&volser].find(name)
+    }
+
     /// A volume.
     pub fn volume(&self, volser: Volser) -> Result<&dyn Volume> {
         self.volumes.get(&volser).map(|volume| &**volume).ok_or_else(|| missing(volser))
-    }
-
-    /// The same ports, which read each VTOC once.
-    #[must_use]
-    pub fn reading_once<'b>(&'b self, seen: &'b Seen) -> Ports<'b> {
-        Ports { seen: Some(seen), ..*self }
-    }
-
-    /// The DSCBs of a data set.
-    fn find(&self, volser: Volser, name: &DsName) -> Result<Option<DataSetDscbs>> {
-        let Some(Seen(vtocs)) = self.seen else { return self.space(volser)?.find(name) };
-        match vtocs.lock().entry(volser) {
-            Entry::Occupied(vtoc) => vtoc.get().find(name),
-            Entry::Vacant(place) => place.insert(self.space(volser)?.read()?).find(name),
-        }
     }
 
     fn catalog(&self, name: &str) -> Result<&dyn Catalog> {
@@ -228,22 +221,20 @@ pub fn difference(before: &PlannedDataSet, now: &PlannedDataSet) -> String {
     if words.is_empty() { "its DSCB".into() } else { words.join(", ") }
 }
 
-/// Gives the target the attributes and statistics that are planned; true if it had others.
-pub fn update_targets(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<bool> {
+/// Gives the target the attributes and statistics that are planned, where it has others.
+pub fn update_targets(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     // Name and format, DS1NOEPV, extents and pointer are the place's.
     let attributes = |format1: &Format1| -> Vec<u8> {
         let bytes = format1.as_bytes();
         [&bytes[45..59], &bytes[60..105]].concat()
     };
-    let mut has_changed = false;
     for (part, found) in data_set.parts.iter().zip(targets_stand(data_set, ports)?) {
         if attributes(&found.format1) != attributes(&part.new.format1) {
             let space = ports.space(part.volser)?;
             space.update(&Identity::of(&found), &part.new.format1, ports.journal)?;
-            has_changed = true;
         }
     }
-    Ok(has_changed)
+    Ok(())
 }
 
 /// What a catalog entry says when it points to the target.

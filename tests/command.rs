@@ -24,6 +24,9 @@ const VERBS: &[&str] = &[
     "migrate",
     "resume",
     "status",
+    "pace",
+    "close-now",
+    "postpone",
     "terminate",
     "verify",
     "monitored",
@@ -67,7 +70,7 @@ impl World {
         static OLD: OnceLock<Vec<u8>> = OnceLock::new();
         let world = World { folder: support::folder() };
         let old = OLD.get_or_init(|| {
-            world.run(&["demo", "--dir", "demo"]).expect(0);
+            world.run(&["demo", "--offline", "--dir", "demo"]).expect(0);
             let old = std::fs::read(world.path("demo/before.ckd")).unwrap();
             std::fs::remove_dir_all(world.path("demo")).unwrap();
             old
@@ -197,6 +200,10 @@ fn a_wrong_command_is_refused_with_8() {
         &["resume", "--state", "missing"],
         &["status", "--state", "missing"],
         &["terminate", "--state", "missing"],
+        &["pace", "--state", "missing", "500"],
+        &["pace", "--state", "missing", "fast"],
+        &["close-now", "--state", "missing"],
+        &["postpone", "--state", "missing"],
     ] {
         let answer = world.run(words).expect(8);
         assert!(!answer.err.is_empty() && answer.out.is_empty(), "{words:?}");

@@ -154,7 +154,8 @@ impl World {
     /// Everything in the folder of the images, the images and the state aside.
     fn left_over(&self) -> Vec<String> {
         let expected = ["old.ckd", "new.ckd", "state"];
-        let of_state = ["checkpoint.0", "checkpoint.1", "events.log", "owner", "request.json"];
+        let of_state =
+            ["checkpoint.0", "checkpoint.1", "events.jsonl", "events.log", "owner", "request.json"];
         let list = |folder: &Path, known: &[&str]| -> Vec<String> {
             let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
             entries

@@ -200,3 +200,28 @@ fn who_begins_to_write_afterwards_is_found_when_it_is_asked() {
     drop(writer);
     volume.check_alone().unwrap();
 }
+
+#[test]
+fn a_volume_that_is_given_back_is_written_by_others() {
+    let _alone = alone();
+    let folder = support::folder();
+    let image = made(folder.path(), "image", "3330", 5);
+    let volume = open(&image, Access::Exclusive).unwrap();
+    let slot = volume.read_track(Track(7)).unwrap();
+    volume.write(Track(7), &slot).unwrap();
+    assert_refused(open(&image, Access::MonitoredWrite), Reason::VolumeInUse, &["image"]);
+    volume.share().unwrap();
+    volume.share().unwrap();
+    let other = open(&image, Access::MonitoredWrite).unwrap();
+    other.write(Track(7), &slot).unwrap();
+    assert!(!volume.is_writable());
+    assert_refused(volume.write(Track(7), &slot), Reason::ReadOnlyVolume, &["given back"]);
+    volume.check_alone().unwrap();
+    drop(other);
+    assert_refused(open(&image, Access::Exclusive), Reason::VolumeInUse, &["image"]);
+    drop(volume);
+    // What was never for this process alone stays what it is.
+    let volume = open(&image, Access::MonitoredWrite).unwrap();
+    volume.share().unwrap();
+    volume.write(Track(7), &slot).unwrap();
+}

@@ -34,7 +34,8 @@ const TWO: &[(&str, &[(u32, u32)])] =
 #[test]
 fn every_acknowledged_write_is_in_the_target() {
     let world = World::new(TWO);
-    let writers = Writers::begin(&world, &["SYSA", "SYSB"], &world.tracks(), Duration::ZERO);
+    let writers =
+        Writers::begin(&world, &["SYSA", "SYSB"], &world.tracks(), Duration::from_millis(20));
     let log = Arc::new(EventLog::default());
     let host = world.host(&["SYSA", "SYSB"], writers.enqueue(), &log);
     let mut migration = world.migration(host, MoveOptions::default());

@@ -12,7 +12,7 @@ use crate::pace::Pace;
 use crate::plan::PlannedDataSet;
 use crate::registry;
 use crate::state::{State, Verb};
-use crate::switch::{self, Seen};
+use crate::switch;
 use crate::track::{NullFormat, digest_of_run};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -71,6 +71,8 @@ pub struct Receipt {
 
 /// How often it is seen whether every writer is covered while tracks are copied.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the window is rehearsed while the target is mirrored.
+const REHEARSAL_INTERVAL: Duration = Duration::from_secs(10);
 /// How often it is said for what copying waits.
 const WAITING_TOLD: Duration = Duration::from_secs(2);
 /// The least pause when only cold tracks are to be copied, or nothing.
@@ -119,10 +121,10 @@ impl Migration {
             _ if left == 0 => true,
             _ if self.pass_count() == 0 => false,
             Goal::Tracks(most) => left <= most,
-            Goal::Millis(most) => self
-                .estimate()
-                .window
-                .is_some_and(|window| window.likely <= Duration::from_millis(most)),
+            Goal::Millis(most) => {
+                let window = self.course.estimate.and_then(|estimate| estimate.window);
+                window.is_some_and(|window| window.likely <= Duration::from_millis(most))
+            }
         }
     }
 
@@ -171,12 +173,9 @@ impl Migration {
     /// allocated (any more) is not written to.
     fn begin_copying(&mut self) -> Result<()> {
         let plan = self.plan();
-        let begun = self.host.clock.monotonic();
-        let seen = Seen::default();
         for data_set in &plan.data_sets {
-            switch::targets_stand(data_set, &self.ports().reading_once(&seen))?;
+            switch::targets_stand(data_set, &self.ports())?;
         }
-        self.course.estimator.did(Work::Vtoc, self.host.clock.monotonic().saturating_sub(begun));
         let volumes = &self.host.volumes;
         let copier = if self.monitors.is_some() {
             self.start_monitors()?;
@@ -351,10 +350,13 @@ impl Migration {
                 copied_tracks,
                 left_before,
                 left_after: left,
-                is_paced: track_count < track_count_max,
+                is_paced: u64::from(track_count) < left_before.min(track_count_max.into()),
             });
         } else {
             self.course.estimator.observed(ended, left);
+        }
+        if self.monitors.is_some() {
+            self.course.estimate = Some(self.estimate());
         }
         if copied_tracks == 0 && self.monitors.is_some() {
             pause = pause.max(if in_window { WINDOW_PAUSE } else { IDLE_PAUSE });
@@ -409,25 +411,55 @@ impl Migration {
                 left_tracks: left,
             });
         }
+        if self.state() == State::Mirrored || passes > 0 {
+            self.rehearse();
+        }
         if self.state() != State::Copying {
-            return self.tell_verdict();
+            self.tell_verdict();
+            return Ok(());
         }
         if self.monitors.is_none() {
             return if is_done { self.become_mirrored() } else { Ok(()) };
         }
         if self.is_at_goal() {
-            let window = self.estimate().window;
+            let window = self.course.estimate.and_then(|estimate| estimate.window);
             self.host.tell(&Event::Resynchronized {
                 left_tracks: left,
                 window_ms: window.map(|window| window.likely.as_millis() as u64),
             });
             return self.become_mirrored();
         }
-        self.tell_verdict()?;
+        self.tell_verdict();
         // Nearer it does not come: that is the best that can be had.
-        match self.estimate().verdict {
-            Verdict::AtDistance if passes > 0 => self.become_mirrored(),
+        let verdict = self.course.estimate.map(|estimate| estimate.verdict);
+        match verdict {
+            Some(Verdict::AtDistance | Verdict::Following) if passes > 0 => self.become_mirrored(),
             _ => Ok(()),
+        }
+    }
+
+    /// Looks at everything that the window will look at, to see early what would be in its way, and how long it takes.
+    fn rehearse(&mut self) {
+        let begun = self.host.clock.monotonic();
+        if self.course.rehearsed_at.is_some_and(|at| begun.saturating_sub(at) < REHEARSAL_INTERVAL)
+        {
+            return;
+        }
+        if self.monitors.is_none() {
+            return;
+        }
+        let looked = self
+            .check_alone()
+            .and_then(|()| self.check_before_copying())
+            .and_then(|()| self.check_covered(Images::Known));
+        let taken = self.host.clock.monotonic().saturating_sub(begun);
+        self.course.rehearsed_at = Some(begun);
+        match looked {
+            Ok(_) => self.course.estimator.did(Work::Vtoc, taken),
+            Err(error) => {
+                let text = format!("a window now would be given up: {error}");
+                self.host.tell(&Event::Remark { text });
+            }
         }
     }
 
@@ -442,18 +474,21 @@ impl Migration {
         self.move_to(State::Mirrored)
     }
 
-    /// Says when tracks change as fast as they are copied, once each time it becomes so.
-    fn tell_verdict(&mut self) -> Result<()> {
-        if self.monitors.is_none() {
-            return Ok(());
-        }
-        let estimate = self.estimate();
-        let is_at_distance = estimate.verdict == Verdict::AtDistance && !self.is_at_goal();
+    /// Says when it comes no nearer to its goal, and why, once each time it becomes so.
+    fn tell_verdict(&mut self) {
+        let Some(estimate) = self.course.estimate.filter(|_| self.monitors.is_some()) else {
+            return;
+        };
+        let comes_no_nearer = match estimate.verdict {
+            Verdict::AtDistance => true,
+            Verdict::Following => self.state() == State::Copying,
+            Verdict::Converging | Verdict::Unknown => false,
+        };
+        let is_at_distance = comes_no_nearer && !self.is_at_goal();
         if is_at_distance && !self.course.is_at_distance {
             self.host.tell(&Event::NotConverging { sentence: estimate.to_string() });
         }
         self.course.is_at_distance = is_at_distance;
-        Ok(())
     }
 
     /// A step failed: the track is tried again, or its data set is taken out, if that was asked for.

@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::plan::PlannedDataSet;
 use crate::registry;
 use crate::state::{State, Verb};
-use crate::switch::{self, Found, Ports, Seen};
+use crate::switch::{self, Found, Glance, Ports};
 use crate::volume::Lock;
 use crate::volume::intent::Settled;
 use std::path::PathBuf;
@@ -189,7 +189,7 @@ impl Migration {
     }
 
     /// The same, as far as it can be demanded while others write.
-    fn check_before_copying(&self) -> Result<()> {
+    pub(super) fn check_before_copying(&self) -> Result<()> {
         self.check_before(|data_set, ports| self.check_source(data_set, ports))
     }
 
@@ -197,12 +197,12 @@ impl Migration {
         &self,
         check_source: impl Fn(&PlannedDataSet, &Ports<'_>) -> Result<()>,
     ) -> Result<()> {
-        let (ports, seen) = (self.ports(), Seen::default());
-        let ports = &ports.reading_once(&seen);
+        let glance = Glance::default();
+        let ports = Ports { glance: Some(&glance), ..self.ports() };
         for data_set in &self.plan().data_sets {
-            check_source(data_set, ports)?;
-            switch::targets_stand(data_set, ports)?;
-            if switch::found(data_set, ports)? != Found::Source {
+            check_source(data_set, &ports)?;
+            switch::targets_stand(data_set, &ports)?;
+            if switch::found(data_set, &ports)? != Found::Source {
                 return Err(Error::new(
                     Reason::EntryChanged,
                     "the catalog leads to the target already, though it may be incomplete; correct the entry, then resume",

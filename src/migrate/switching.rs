@@ -5,12 +5,12 @@
 //! hold is sealed until the sources are gone.
 
 use super::monitors::Images;
-use super::{Migration, touched};
+use super::{Migration, sources, targets, touched};
 use crate::error::{Code, Error, Reason, Result};
 use crate::event::Event;
 use crate::plan::{Plan, PlannedDataSet};
 use crate::state::{State, Verb};
-use crate::switch::{self, Disposal, Seen};
+use crate::switch::{self, Disposal, Glance, Ports};
 
 impl Migration {
     /// Makes the catalogs point to the target, and looks once more. If something refuses, everything is backed out and
@@ -78,9 +78,11 @@ impl Migration {
     }
 
     fn switch_all(&mut self, plan: &Plan) -> Result<()> {
-        let (ports, seen) = (self.ports(), Seen::default());
+        // The VTOCs are looked at twice: before any entry is changed, and after all are.
+        let (before, after) = (Glance::default(), Glance::default());
+        let ports = Ports { glance: Some(&before), ..self.ports() };
         for data_set in &plan.data_sets {
-            switch::recatalog(data_set, &ports.reading_once(&seen), |cataloged| {
+            switch::recatalog(data_set, &ports, |cataloged| {
                 self.host.tell(&Event::Cataloged {
                     data_set: data_set.assessment.name,
                     catalog: cataloged.catalog.clone(),
@@ -88,8 +90,7 @@ impl Migration {
                 });
             })?;
         }
-        let seen = Seen::default();
-        let ports = ports.reading_once(&seen);
+        let ports = Ports { glance: Some(&after), ..ports };
         plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))?;
         self.check_covered(Images::Known)?;
         match self.look()? {
@@ -99,11 +100,14 @@ impl Migration {
     }
 
     /// Lets the users in: the window has ended. What is combined on its own volume takes over its new space before, since
-    /// its DSCB leads to the old one until then.
+    /// its DSCB leads to the old one until then. The other targets are their users' from now on.
     pub(super) fn end_window(&mut self) -> Result<()> {
         let begun = self.course.window_begun;
         if self.monitors.is_some() {
             self.release_sources(|data_set| data_set.combines)?;
+            for volser in targets(&self.plan).difference(&sources(&self.plan)) {
+                self.ports().volume(*volser)?.share()?;
+            }
         }
         self.release_openers()?;
         let now = self.host.clock.monotonic();
@@ -117,7 +121,7 @@ impl Migration {
     }
 
     /// That no emulator was started meanwhile that has one of the volumes.
-    fn check_alone(&self) -> Result<()> {
+    pub(super) fn check_alone(&self) -> Result<()> {
         let volsers = touched(&self.plan).into_iter();
         volsers
             .filter_map(|volser| self.host.volumes.get(&volser))

@@ -21,7 +21,7 @@ use crate::event::Event;
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
 use crate::state::{State, Verb};
-use crate::switch::{self, Seen};
+use crate::switch::{self, Glance, Ports};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -274,13 +274,12 @@ impl Migration {
         if self.monitors.is_none() {
             return Ok(());
         }
-        let begun = self.host.clock.monotonic();
         let plan = self.plan();
+        let glance = Glance::default();
+        let ports = Ports { glance: Some(&glance), ..self.ports() };
         let mut followed = Vec::new();
-        let seen = Seen::default();
         for (number, data_set) in plan.data_sets.iter().enumerate() {
-            let ports = self.ports();
-            if let Some(now) = switch::followed(data_set, &ports.reading_once(&seen))? {
+            if let Some(now) = switch::followed(data_set, &ports)? {
                 crate::plan::ends::check(&now, &self.host.volumes)?;
                 followed.push((number, now));
             }
@@ -288,12 +287,10 @@ impl Migration {
         if !followed.is_empty() {
             self.follow(followed)?;
         }
-        let seen = Seen::default();
-        for data_set in &self.plan().data_sets {
-            switch::update_targets(data_set, &self.ports().reading_once(&seen))?;
-        }
-        self.course.estimator.did(Work::Vtoc, self.host.clock.monotonic().saturating_sub(begun));
-        Ok(())
+        let glance = Glance::default();
+        let ports = Ports { glance: Some(&glance), ..self.ports() };
+        let plan = self.plan();
+        plan.data_sets.iter().try_for_each(|data_set| switch::update_targets(data_set, &ports))
     }
 
     fn follow(&mut self, followed: Vec<(usize, crate::plan::PlannedDataSet)>) -> Result<()> {

@@ -140,6 +140,9 @@ impl Volume for MonitoredVolume {
     fn check_alone(&self) -> Result<()> {
         self.inner.check_alone()
     }
+    fn share(&self) -> Result<()> {
+        self.inner.share()
+    }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         self.inner.lock(lock)
     }

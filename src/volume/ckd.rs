@@ -19,6 +19,7 @@ use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The most files of one image.
 const FILES_MAX: u8 = 27;
@@ -34,6 +35,8 @@ pub struct CkdVolume {
     volser: Volser,
     geometry: Geometry,
     access: Access,
+    /// It was opened for this process alone, and is not any more.
+    is_shared: AtomicBool,
     locks: Locks,
 }
 
@@ -85,7 +88,8 @@ impl CkdVolume {
         let geometry =
             Geometry { device: header.device(cylinders)?, cylinders, slot_size: header.slot_size };
         let volser = read_label(&files[0], &geometry)?.volser();
-        Ok(CkdVolume { files, volser, geometry, access, locks })
+        let is_shared = AtomicBool::new(false);
+        Ok(CkdVolume { files, volser, geometry, access, is_shared, locks })
     }
 
     /// Makes a new image in one file, and opens it: every track is empty, but track 0 has a label. The label's pointer
@@ -388,7 +392,7 @@ impl Volume for CkdVolume {
         Some(&self.files[0].path)
     }
     fn is_writable(&self) -> bool {
-        self.access != Access::Read
+        self.access != Access::Read && !self.is_shared.load(Ordering::Relaxed)
     }
     fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
         let extent = run(self, first, buffer.len())?;
@@ -397,8 +401,10 @@ impl Volume for CkdVolume {
         })
     }
     fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
-        if self.access == Access::Read {
-            let why = format!("{} was opened only for reading", self.location());
+        if !self.is_writable() {
+            let how =
+                if self.access == Access::Read { "opened only for reading" } else { "given back" };
+            let why = format!("{} was {how}", self.location());
             let heads = self.geometry.heads();
             return Err(Error::new(Reason::ReadOnlyVolume, why)
                 .on_volume(self.volser)
@@ -419,11 +425,22 @@ impl Volume for CkdVolume {
         })
     }
     fn check_alone(&self) -> Result<()> {
-        if self.access != Access::Exclusive {
+        if self.access != Access::Exclusive || self.is_shared.load(Ordering::Relaxed) {
             return Ok(());
         }
         let advice = "what it wrote may not be at the target: detach the volume there, then resume";
         self.locks.refuse_other_writers(advice).map_err(|error| error.on_volume(self.volser))
+    }
+    fn share(&self) -> Result<()> {
+        if self.access != Access::Exclusive || self.is_shared.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // First, so that no write of ours comes after somebody else's first one.
+        self.is_shared.store(true, Ordering::SeqCst);
+        self.locks.share().map_err(|error| {
+            self.is_shared.store(false, Ordering::SeqCst);
+            error.on_volume(self.volser)
+        })
     }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         match self.locks.wait(lock) {

@@ -170,6 +170,11 @@ impl Locks {
         }
     }
 
+    /// Turns an exclusive use lock into a shared one; in between nobody else gets it.
+    pub fn share(&self) -> Result<()> {
+        self.acquire(Byte::Use, false, Instant::now() + SETTLE)
+    }
+
     /// Waits for the VTOC or the catalog lock.
     pub fn wait(&self, lock: Lock) -> Result<HeldLock<'_>> {
         self.wait_until(lock, Instant::now() + WAIT_MAX)

@@ -91,6 +91,12 @@ pub trait Volume: Send + Sync + fmt::Debug {
         Ok(())
     }
 
+    /// Lets others read and write it from now on, if it was opened for this process alone: they may be told where their
+    /// data lies. This process writes it no more.
+    fn share(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Waits for a lock, and holds it until the value is dropped.
     fn lock(&self, lock: Lock) -> Result<Held<'_>>;
 }

@@ -19,9 +19,10 @@ def kit(shared):
 
 
 class Guest:
-    """A booted system whose system volume is `scratch`/dliba1.150, as it lies there."""
+    """A booted system whose system volume is `scratch`/dliba1.150, as it lies there. The emulator runs under the command
+    `wrap`, if there is one."""
 
-    def __init__(self, shared, scratch):
+    def __init__(self, shared, scratch, wrap=()):
         self.run, vs1 = kit(shared)
         self.scratch = scratch
         self.count = 0
@@ -32,7 +33,7 @@ class Guest:
             os.makedirs(os.path.join(scratch, folder), exist_ok=True)
         shutil.copyfile(os.path.join(shared, 'live', 'vs1.cnf'), os.path.join(scratch, 'vs1.cnf'))
         shutil.copyfile(os.path.join(shared, 'live', 'jcl', 'null.jcl'), os.path.join(scratch, 'jcl', 'null.jcl'))
-        self.system = vs1.VS1(scratch)
+        self.system = vs1.VS1(scratch, wrap=wrap)
         self.system.start()
         self.system.ipl()
 
@@ -47,13 +48,17 @@ class Guest:
         long = [line for line in text.splitlines() if len(line) > 80 or '@' in line]
         assert not long, f'{name}: {long}'
         before = len(self.printed())
+        self.begin(name, text, seconds)
+        text = re.sub(r'\s*[\r\n\f]+', '\n', self.settled(before, name))
+        return steps(text, name), text
+
+    def begin(self, name, text, seconds):
+        """Hands a job over and waits until it has ended; not at all if no time is given."""
         self.count += 1
         path = f'jcl/{self.count:02}-{name.lower()}.jcl'
         with open(os.path.join(self.scratch, path), 'w') as file:
             file.write(text)
         self.system.submit(path, name, seconds)
-        text = re.sub(r'\s*[\r\n\f]+', '\n', self.settled(before, name))
-        return steps(text, name), text
 
     def settled(self, before, name):
         """The output of a job; the writer prints it after the job has ended."""

@@ -266,6 +266,39 @@ impl Writers {
         Writers { threads, ..writers }
     }
 
+    /// One writer that changes these tracks in turn, so many in a second.
+    pub fn at_rate(world: &World, image: &str, tracks: &[Track], rate: u32) -> Writers {
+        let writers = Writers {
+            stop: Arc::default(),
+            acknowledged: Arc::default(),
+            running: Arc::default(),
+            threads: Vec::new(),
+        };
+        let (stop, acknowledged) = (writers.stop.clone(), writers.acknowledged.clone());
+        let (running, image) = (writers.running.clone(), image.to_string());
+        let (volume, tracks) = (world.monitored(&image), tracks.to_vec());
+        running.lock().push(image);
+        let thread = std::thread::spawn(move || {
+            let mut slot = vec![0; volume.slot_size()];
+            let begun = std::time::Instant::now();
+            let mut number = 0u64;
+            while !stop.load(Ordering::SeqCst) {
+                let due = (begun.elapsed().as_secs_f64() * f64::from(rate)) as u64;
+                if number >= due {
+                    std::thread::sleep(Duration::from_micros(500));
+                    continue;
+                }
+                let track = tracks[number as usize % tracks.len()];
+                number += 1;
+                fill(&mut slot, &*volume, track, number);
+                volume.write(track, &slot).unwrap();
+                acknowledged.lock().insert(track, number);
+            }
+            running.lock().clear();
+        });
+        Writers { threads: vec![thread], ..writers }
+    }
+
     /// An enqueue that these writers obey.
     pub fn enqueue(&self) -> Arc<dyn Enqueue> {
         let (stop, running) = (self.stop.clone(), self.running.clone());

@@ -9,17 +9,22 @@ mod attributes;
 mod catalog;
 mod check;
 mod demo;
+mod driver;
+mod event_json;
 mod host_space;
 mod image;
 mod init;
+mod live;
 mod migrate;
 mod monitored;
 mod output;
 mod plan;
 mod progress;
 mod selection;
+mod span;
 mod state_folder;
 mod status;
+mod steering;
 mod terminal;
 mod verify;
 mod vtoc;
@@ -65,6 +70,9 @@ enum Verb {
     Migrate(migrate::Arguments),
     Resume(migrate::ResumeArguments),
     Status(status::Arguments),
+    Pace(steering::PaceArguments),
+    CloseNow(steering::CloseArguments),
+    Postpone(steering::PostponeArguments),
     Terminate(migrate::TerminateArguments),
     Verify(verify::Arguments),
     Monitored(monitored::Arguments),
@@ -88,6 +96,9 @@ impl Verb {
             Verb::Migrate(_) => "migrate",
             Verb::Resume(_) => "resume",
             Verb::Status(_) => "status",
+            Verb::Pace(_) => "pace",
+            Verb::CloseNow(_) => "close-now",
+            Verb::Postpone(_) => "postpone",
             Verb::Terminate(_) => "terminate",
             Verb::Verify(_) => "verify",
             Verb::Monitored(_) => "monitored",
@@ -109,6 +120,9 @@ impl Verb {
             Verb::Migrate(arguments) => migrate::run(arguments)?,
             Verb::Resume(arguments) => migrate::resume(arguments)?,
             Verb::Status(arguments) => status::run(arguments)?,
+            Verb::Pace(arguments) => steering::pace(arguments)?,
+            Verb::CloseNow(arguments) => steering::close_now(arguments)?,
+            Verb::Postpone(arguments) => steering::postpone(arguments)?,
             Verb::Terminate(arguments) => migrate::terminate(arguments)?,
             Verb::Verify(arguments) => verify::run(arguments)?,
             Verb::Monitored(arguments) => monitored::run(arguments)?,

@@ -1,39 +1,47 @@
 //! `trackmirror migrate`, `resume` and `terminate`: the main job, from its plan to its end.
 
 use crate::assess::refusals_text;
+use crate::driver::{Driver, End, style};
 use crate::host_space;
+use crate::live::{LiveArguments, LiveOptions, has_expected_images};
 use crate::output::{Answer, Failure, Outcome, count};
 use crate::plan::{Proposal, table, values};
 use crate::progress::{Teller, duration, rate};
-use crate::selection::{Opened, Sources, Targets, open, reopen};
-use crate::state_folder::{Request, default_folder, identity, open_log, path_bytes};
-use crate::terminal::{Interrupt, confirm, tell};
-use serde_json::json;
+use crate::selection::{Opened, Roles, Sources, Targets, open_roles, reopen};
+use crate::span::Span;
+use crate::state_folder::{Request, default_folder, identity, owner_name, path_bytes};
+use crate::steering::{self, Order};
+use crate::terminal::{confirm, tell};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use trackmirror::checkpoint::FileStore;
-use trackmirror::copy::{CopyOptions, Volumes};
-use trackmirror::event::Progress;
-use trackmirror::migrate::{Migration, MoveOptions, status};
+use trackmirror::copy::Volumes;
+use trackmirror::event::{Event, EventLog, EventSink};
+use trackmirror::host::Host;
+use trackmirror::migrate::{Migration, MoveOptions, Receipt, status};
+use trackmirror::pace::Pace;
 use trackmirror::plan::Plan;
 use trackmirror::registry::{check_unfinished, read_notes};
 use trackmirror::state::{State, Verb};
 use trackmirror::volume::Access;
 use trackmirror::{Code, Error, Reason, Result};
 
-/// So many tracks are copied before progress is told and a signal is looked at.
-const STEP_TRACK_COUNT: u32 = 1500;
-
 const EXAMPLES: &str = "\
 Examples:
   trackmirror migrate 'TEST.**' --volume OLD001.ckd --target NEW001.ckd
   trackmirror migrate PROD.MASTER --volume A.ckd --target B.ckd --catalog SYSRES.ckd --verify --keep
   trackmirror migrate TEST.FRAG --volume A.ckd --target A.ckd     (combines its extents there)
+  trackmirror migrate PROD.MASTER --volume A.ckd --target B.ckd --live --close-when-mirrored --pace 20MB
+  trackmirror migrate TEST.SEQ.FB --volume CLNA01.ckd --target NEW001.ckd --image VS1 --guest CLNA01='./submit'
 
-The volumes are locked for this process: no guest may have them attached. On a terminal it shows what it will do, and
-asks. When it is interrupted, the same command again goes on, and so does `trackmirror resume`; copying begins
-anew then. On its own volume a data set gives up its old extents: --keep and --erase need another target.
-Code 8: something is refused, and nothing was moved; 4 with --skip-refused; 12: interrupted, to be resumed.";
+The volumes are locked for this process: no guest may have them attached, unless it is asked to move data sets while
+others write (--live); then programs with monitors may write the sources until the window. On a terminal it shows what
+it will do, and asks. When it is interrupted, the same command again goes on, and so does `trackmirror resume`; without
+monitors copying begins anew then. On its own volume a data set gives up its old extents: --keep and --erase need
+another target. While it runs: `trackmirror status`, `pace`, `close-now`, `postpone`, `terminate`.
+Code 8: something is refused, and nothing was moved; 4: something was left out; 12: interrupted, to be resumed.";
 
 /// Move data sets: copy, switch the catalog, and scratch or keep the source
 #[derive(clap::Args)]
@@ -55,9 +63,15 @@ pub struct Arguments {
     /// Compare source and target, track by track, before the catalog is switched
     #[arg(long)]
     verify: bool,
+    /// Tell a digest of each data set in the end, addresses aside
+    #[arg(long)]
+    digests: bool,
     /// How many threads copy
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
+    /// How fast it copies before the window: 500 (tracks) or 20MB in a second [default: unlimited]
+    #[arg(long)]
+    pace: Option<Pace>,
     /// The folder for the state [default: in the user's state folder, named after what is moved]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -67,12 +81,20 @@ pub struct Arguments {
     /// Say what would be moved, and move nothing
     #[arg(long)]
     dry_run: bool,
+    /// Tell what happens in lines of JSON on the standard error, as in events.jsonl
+    #[arg(long)]
+    events: bool,
+    #[command(flatten)]
+    live: LiveArguments,
 }
 
 const RESUME_EXAMPLES: &str = "\
 Examples:
   trackmirror resume --state ~/.local/state/trackmirror/TEST-0badcafe
-  trackmirror resume --state STATE --threads 4";
+  trackmirror resume --state STATE --threads 4
+
+It goes on as it was begun, monitors and commands included. What monitors noted meanwhile is copied, and nothing else
+again; without monitors everything is.";
 
 /// Go on with a migration that was interrupted
 #[derive(clap::Args)]
@@ -84,15 +106,25 @@ pub struct ResumeArguments {
     /// How many threads copy, if not as many as before
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: Option<u16>,
+    /// How long the sources are kept after the switch, if not as long as before
+    #[arg(long, value_name = "TIME")]
+    retain: Option<Span>,
+    /// Close as soon as the goal is reached, if that was not asked for before (or was postponed)
+    #[arg(long)]
+    close_when_mirrored: bool,
+    /// Tell what happens as JSON lines on the standard error
+    #[arg(long)]
+    events: bool,
 }
 
 const TERMINATE_EXAMPLES: &str = "\
 Examples:
   trackmirror terminate --state ~/.local/state/trackmirror/TEST-0badcafe --yes
 
-The target is scratched; the source stays as it is. After the catalog was switched a migration can only be resumed.";
+The target is scratched; the source stays as it is. If a process leads the migration, it does so and ends. After the
+catalog was switched a migration can only be resumed.";
 
-/// Give up a migration that was interrupted, and release its target
+/// Give up a migration, and release its target
 #[derive(clap::Args)]
 #[command(after_help = TERMINATE_EXAMPLES)]
 pub struct TerminateArguments {
@@ -106,22 +138,16 @@ pub struct TerminateArguments {
 
 impl Arguments {
     /// The same text for the same command: what is moved, from where, to where, and how.
-    fn identity(&self) -> Result<String> {
+    fn identity(&self, roles: &Roles) -> String {
         let mut parts: Vec<Vec<u8>> = Vec::new();
         for mask in &self.sources.masks {
             parts.push(mask.to_string().into_bytes());
         }
-        for (role, files) in [
-            ("volume", &self.sources.volumes),
-            ("target", &self.targets.targets),
-            ("catalog", &self.sources.catalogs),
-        ] {
+        for (role, files) in
+            [("volume", &roles.sources), ("target", &roles.targets), ("catalog", &roles.catalogs)]
+        {
             parts.push(role.into());
-            for file in files {
-                let path = std::fs::canonicalize(file);
-                let path = path.map_err(|error| Error::io(file.display(), &error))?;
-                parts.push(path_bytes(&path));
-            }
+            parts.extend(files.iter().map(|path| path_bytes(path)));
         }
         let options = [
             self.sources.uncataloged,
@@ -131,7 +157,7 @@ impl Arguments {
             self.used_only,
         ];
         parts.push(format!("{} {options:?}", self.targets.mode).into_bytes());
-        Ok(identity(&parts))
+        identity(&parts)
     }
 
     /// That nothing is asked of a source that its own volume cannot give: where extents are combined, the data set stays
@@ -154,16 +180,53 @@ impl Arguments {
         .of_data_set(data_set.assessment.name))
     }
 
-    fn question(&self, proposal: &Proposal, volumes: &Volumes) -> String {
+    fn question(&self, proposal: &Proposal, volumes: &Volumes, is_live: bool) -> String {
         let source = match (self.keep, self.erase) {
             (true, _) => "kept under other names",
             (_, true) => "overwritten and scratched",
             _ => "scratched",
         };
+        let meanwhile = match is_live {
+            true => "Others write meanwhile, until everybody is asked to close. ",
+            false => "",
+        };
         format!(
-            "{}Then the catalogs are switched, and the sources are {source}.\n",
+            "{}{meanwhile}Then the catalogs are switched, and the sources are {source}.\n",
             proposal.text(volumes)
         )
+    }
+
+    /// Opens what is to be moved, and where to: only to be read, for this process alone, or beside those who write.
+    fn open(&self, roles: &Roles, live: Option<&LiveOptions>, folder: &Path) -> Outcome<Opened> {
+        match live {
+            _ if self.dry_run => Ok(open_roles(roles, Access::Read)?),
+            Some(live) => Ok(live.open(roles, &owner_name(folder)?, false)?),
+            None => open_roles(roles, Access::Exclusive).map_err(|error| {
+                let is_used = error.reason() == Reason::VolumeInUse;
+                let advice = "to move data sets while programs with monitors write, see --live in `trackmirror migrate \
+                              --help`\n";
+                Failure { error, advice: if is_used { advice.into() } else { String::new() } }
+            }),
+        }
+    }
+
+    /// What an interrupted migration goes on with when the same command is typed again.
+    fn again(&self, before: Request, live: Option<LiveOptions>) -> Result<Request> {
+        if before.live.is_none() && live.is_some() {
+            return Err(Error::new(
+                Reason::PlanDiffers,
+                "the interrupted migration was begun without monitors, so that others must not write; resume it \
+                 without --live and what belongs to it, or terminate it",
+            ));
+        }
+        Ok(Request {
+            verify: self.verify,
+            digests: self.digests,
+            threads: self.threads,
+            pace: self.pace.unwrap_or(before.pace),
+            live: live.or(before.live.clone()),
+            ..before
+        })
     }
 }
 
@@ -184,7 +247,9 @@ pub fn look(folder: &Path) -> Result<Option<(State, Plan)>> {
 
 /// Moves data sets, or goes on with it.
 pub fn run(arguments: &Arguments) -> Outcome<Answer> {
-    let identity = arguments.identity()?;
+    let roles = Roles::new(&arguments.sources, Some(&arguments.targets))?;
+    let identity = arguments.identity(&roles);
+    let live = arguments.live.options(has_expected_images(&roles.sources))?;
     let folder = match &arguments.state {
         Some(folder) => folder.clone(),
         None => default_folder(&arguments.sources.masks, &identity)?,
@@ -201,16 +266,23 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         if arguments.dry_run {
             return Ok(would_go_on(&folder, state, &plan));
         }
+        let request = arguments.again(request, live)?;
         tell(&format!("an interrupted migration goes on; its state is in {}\n", folder.display()));
-        let threads = arguments.threads;
-        return go_on(&folder, Request { verify: arguments.verify, threads, ..request });
+        return go_on(&folder, request, arguments.events);
     }
-    let access = if arguments.dry_run { Access::Read } else { Access::Exclusive };
-    let opened = open(&arguments.sources, Some(&arguments.targets), access)?;
+    let mut opened = arguments.open(&roles, live.as_ref(), &folder)?;
     // A note that names this folder though there is no state in it tells that the state was moved or lost; no state is
     // ever kept in the root folder.
     let own = if has_state { &folder } else { Path::new("/") };
-    opened.files.iter().try_for_each(|file| check_unfinished(file, own))?;
+    // Beside migrations of other data sets it may share the sources, which only the plan tells, later.
+    let own_files = if live.is_none() { &opened.files } else { &roles.targets };
+    let mut own_files =
+        own_files.iter().filter(|file| live.is_none() || !roles.sources.contains(file));
+    own_files.try_for_each(|file| check_unfinished(file, own))?;
+    // What is told before there is a state folder is logged there afterwards.
+    let told = Arc::new(EventLog::default());
+    let log = told.clone();
+    opened.host.events = Arc::new(move |time: Duration, event: &Event| log.event(time, event));
     let proposal = Proposal::make(&opened, &arguments.sources, &arguments.targets)?;
     arguments.check_combined(&proposal.plan)?;
     let code = proposal.code(arguments.targets.skip_refused);
@@ -219,11 +291,25 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     if code == Code::Refused || arguments.dry_run {
         return Ok(Answer { code, text: text + "nothing was moved\n", json });
     }
+    Migration::check_volumes(&opened.host, &proposal.plan, Some(own))?;
     check_host_space(&opened, &proposal.plan)?;
-    if !confirm(&arguments.question(&proposal, &opened.host.volumes), arguments.yes)? {
+    let question = arguments.question(&proposal, &opened.host.volumes, live.is_some());
+    if !confirm(&question, arguments.yes)? {
         return Ok(Answer { code: Code::Refused, text: "nothing was moved\n".into(), json });
     }
-    let answer = begin(arguments, opened, proposal.plan, identity, &folder)?;
+    let request = Request {
+        identity,
+        files: opened.files.clone(),
+        roles,
+        verify: arguments.verify,
+        digests: arguments.digests,
+        threads: arguments.threads,
+        pace: arguments.pace.unwrap_or_default(),
+        live,
+        switched_ms: None,
+        left_out: Vec::new(),
+    };
+    let answer = begin(arguments, opened, &told, proposal.plan, request, &folder)?;
     let refused: String =
         proposal.refusals.iter().map(|refusal| refusals_text(&refusal.reasons)).collect();
     let mut result = answer.json;
@@ -272,8 +358,9 @@ fn check_host_space(opened: &Opened, plan: &Plan) -> Result<()> {
 fn begin(
     arguments: &Arguments,
     opened: Opened,
+    told: &EventLog,
     plan: Plan,
-    identity: String,
+    request: Request,
     folder: &Path,
 ) -> Outcome<Answer> {
     let options = MoveOptions {
@@ -281,8 +368,6 @@ fn begin(
         erase: arguments.erase,
         keep: arguments.keep,
     };
-    // What would be refused leaves no folder behind.
-    Migration::check_volumes(&opened.host, &plan, Some(folder))?;
     let store = FileStore::open(folder)?;
     // From here on nobody else can begin anything there.
     match look(folder)? {
@@ -291,117 +376,106 @@ fn begin(
         Some((_, plan)) => return Err(other_migration(folder, &plan).into()),
         None => {}
     }
-    let request = Request {
-        identity,
-        files: opened.files,
-        verify: arguments.verify,
-        threads: arguments.threads,
-    };
     request.save(folder)?;
-    let host = opened.host.told_to(Teller::new(open_log(folder)?));
-    let volumes = host.volumes.clone();
-    let mut migration = Migration::new(host, plan, options, store, Some(folder.into()))?;
-    migration.set_copy_options(copy_options(request.threads));
-    drive(migration, &volumes, request.verify, folder)
-}
-
-fn copy_options(threads: u16) -> CopyOptions {
-    CopyOptions { threads: threads.into(), ..CopyOptions::default() }
+    let teller = Teller::new(folder, style(&request, arguments.events))?;
+    let host = opened.host.told_to(teller.sink());
+    told.timed_events().iter().for_each(|(time, event)| host.events.event(*time, event));
+    let migration = Migration::new(host.clone(), plan, options, store, Some(folder.into()))?;
+    let driver = Driver::new(migration, &host, request, folder, teller, false)?;
+    drive(driver, &host.volumes, folder)
 }
 
 /// Takes up the migration of a folder and leads it to its end.
-fn go_on(folder: &Path, request: Request) -> Outcome<Answer> {
+fn go_on(folder: &Path, request: Request, events: bool) -> Outcome<Answer> {
     if let Some((state, _)) = look(folder)?
         && state.is_ended()
     {
         let text = format!("the migration is {state}; nothing is left to do\n");
         return Ok(Answer::done(text, json!({ "state": state.name() })));
     }
-    let (mut migration, volumes) = open_again(folder, &request)?;
-    migration.set_copy_options(copy_options(request.threads));
-    migration.take_up().map_err(|error| Failure { error, advice: advice(folder) })?;
-    if migration.state().is_ended() {
-        let text = format!("the migration is {}; nothing is left to do\n", migration.state());
-        return Ok(Answer::done(text, json!({ "state": migration.state().name() })));
+    let advise = |error| Failure { error, advice: advice(folder) };
+    let (migration, host, teller) = open_again(folder, &request, events)?;
+    // What was asked for anew counts for the next time, too.
+    request.save(folder).map_err(advise)?;
+    let mut driver =
+        Driver::new(migration, &host, request, folder, teller, true).map_err(advise)?;
+    driver.migration.take_up().map_err(advise)?;
+    if driver.migration.state().is_ended() {
+        let state = driver.migration.state();
+        let text = format!("the migration is {state}; nothing is left to do\n");
+        return Ok(Answer::done(text, json!({ "state": state.name() })));
     }
-    drive(migration, &volumes, request.verify, folder)
+    drive(driver, &host.volumes, folder)
 }
 
 /// The migration of a folder, as it was when it was interrupted.
-fn open_again(folder: &Path, request: &Request) -> Outcome<(Migration, Volumes)> {
+fn open_again(
+    folder: &Path,
+    request: &Request,
+    events: bool,
+) -> Outcome<(Migration, Host, Arc<Teller>)> {
     let advise = |error| Failure { error, advice: advice(folder) };
     let store = FileStore::open(folder)?;
-    let host = reopen(&request.files, Access::Exclusive).map_err(advise)?;
-    let host = host.told_to(Teller::new(open_log(folder)?));
-    let volumes = host.volumes.clone();
-    let migration = Migration::open(host, store, Some(folder.into())).map_err(advise)?;
-    Ok((migration, volumes))
+    let host = match &request.live {
+        None => reopen(&request.files, Access::Exclusive),
+        Some(live) => {
+            // Behind the point of no return the targets are their users'.
+            let is_behind = look(folder)?.is_some_and(|(state, _)| state >= State::Switched);
+            let owner = owner_name(folder)?;
+            live.open(&request.roles, &owner, is_behind).map(|opened| opened.host)
+        }
+    };
+    let teller = Teller::new(folder, style(request, events))?;
+    let host = host.map_err(advise)?.told_to(teller.sink());
+    let migration = Migration::open(host.clone(), store, Some(folder.into())).map_err(advise)?;
+    Ok((migration, host, teller))
 }
 
-fn advice(folder: &Path) -> String {
+/// What can be done with a migration that no process leads.
+pub fn advice(folder: &Path) -> String {
     let folder = folder.display();
     format!(
         "to go on:   trackmirror resume --state {folder}\nto give up: trackmirror terminate --state {folder}\n"
     )
 }
 
+const GIVEN_UP: &str =
+    "the migration was given up; the target is released, the source is as it was\n";
+
 /// Leads a migration to its end, and tells what it did.
-fn drive(
-    mut migration: Migration,
-    volumes: &Volumes,
-    verify: bool,
-    folder: &Path,
-) -> Outcome<Answer> {
-    match lead(&mut migration, verify) {
-        Ok(work) => Ok(summary(&migration, volumes, &work, folder)),
+fn drive(mut driver: Driver, volumes: &Volumes, folder: &Path) -> Outcome<Answer> {
+    match driver.lead() {
+        Ok(End::Complete) => Ok(summary(&driver, volumes, folder)),
+        Ok(End::GivenUp) => {
+            let json = json!({ "state": driver.migration.state().name() });
+            Ok(Answer { code: Code::Refused, text: GIVEN_UP.into(), json })
+        }
         // A target that was refused leaves nothing behind that anybody would have to go on with; nor does a track that
         // cannot go where it should, which no second attempt would change.
-        Err(error)
-            if error.code() == Code::Refused
-                && matches!(migration.state(), State::Planned | State::Copying) =>
+        Err(failure)
+            if failure.error.code() == Code::Refused
+                && matches!(driver.migration.state(), State::Planned | State::Copying)
+                && failure.error.reason() != Reason::NotCovered =>
         {
-            migration.terminate()?;
-            Err(error.into())
+            driver.migration.terminate()?;
+            Err(failure.error.into())
         }
-        Err(error) => Err(Failure { error, advice: advice(folder) }),
+        Err(failure) => Err(failure),
     }
-}
-
-/// What was done, and how long it took.
-struct Work {
-    progress: Progress,
-    copying: Duration,
-    whole: Duration,
-}
-
-fn lead(migration: &mut Migration, verify: bool) -> Result<Work> {
-    let begun = Instant::now();
-    let interrupt = Interrupt::listen()?;
-    let (mut progress, mut copying) = (Progress::default(), Duration::ZERO);
-    while let Some(verb) = migration.next_verb() {
-        interrupt.check()?;
-        if verify && migration.state() == State::Quiesced {
-            migration.verify()?;
-        }
-        if verb == Verb::Step {
-            let from = Instant::now();
-            progress = migration.step(STEP_TRACK_COUNT)?;
-            copying += from.elapsed();
-        } else {
-            migration.perform(verb, STEP_TRACK_COUNT)?;
-        }
-    }
-    Ok(Work { progress, copying, whole: begun.elapsed() })
 }
 
 /// What moved from where to where.
-fn summary(migration: &Migration, volumes: &Volumes, work: &Work, folder: &Path) -> Answer {
+fn summary(driver: &Driver, volumes: &Volumes, folder: &Path) -> Answer {
+    let (migration, work, request) = (&driver.migration, &driver.work, &driver.request);
     let plan = migration.plan();
     let mut text = table(&plan, volumes).to_string();
     for (data_set, kept) in plan.data_sets.iter().zip(migration.kept_as()) {
         if let Some(kept) = kept {
             text += &format!("{} is kept as {kept}\n", data_set.assessment.name);
         }
+    }
+    for (name, why) in &request.left_out {
+        text += &format!("{name} was left where it is: {why}\n");
     }
     text += &format!(
         "\nmoved {}, {}, in {}; copied at {:.0} MB/s; the log is in {}\n",
@@ -411,27 +485,94 @@ fn summary(migration: &Migration, volumes: &Volumes, work: &Work, folder: &Path)
         rate(work.progress.byte_count, work.copying),
         folder.display(),
     );
+    let receipt = migration.receipt();
+    if request.live.is_some() {
+        text += &receipt_text(&receipt, driver.is_resumed());
+    }
+    for (name, digest) in &receipt.digests {
+        text += &format!("the digest of {name} is {digest:08x}\n");
+    }
     let kept: Vec<Option<String>> =
         migration.kept_as().iter().map(|kept| kept.map(|name| name.to_string())).collect();
+    let left_out = request.left_out.iter().map(|(name, why)| json!({ "name": name, "why": why }));
     let json = json!({
         "state": migration.state().name(),
         "state_folder": folder.to_string_lossy(),
         "data_sets": values(&plan, volumes),
         "kept_as": kept,
+        "left_out": left_out.collect::<Vec<_>>(),
         "copied_track_count": work.progress.copied_tracks,
         "copied_byte_count": work.progress.byte_count,
         "copying_ms": work.copying.as_millis() as u64,
         "whole_ms": work.whole.as_millis() as u64,
+        "receipt": receipt_value(&receipt, driver.is_resumed()),
     });
-    Answer::done(text, json)
+    Answer::with_remarks(!request.left_out.is_empty(), text, json)
+}
+
+/// How it was moved while others wrote.
+fn receipt_text(receipt: &Receipt, is_resumed: bool) -> String {
+    let since = if is_resumed { " since it was resumed" } else { "" };
+    let mut text = format!(
+        "{} copied in {}{since}, {} of them again\n",
+        count(receipt.copied_tracks, "track"),
+        count(receipt.pass_count, "pass").replace("passs", "passes"),
+        receipt.again_tracks,
+    );
+    if let Some(window_ms) = receipt.window_ms {
+        let predicted = match receipt.predicted_ms {
+            Some(ms) => format!(", {ms} ms were predicted"),
+            None => String::new(),
+        };
+        text += &format!(
+            "the window was {window_ms} ms{predicted}; {} copied in it; closed after {} ms\n",
+            count(receipt.window_tracks, "track"),
+            receipt.waited_ms.unwrap_or_default(),
+        );
+    }
+    text
+}
+
+fn receipt_value(receipt: &Receipt, is_resumed: bool) -> Value {
+    let digests = receipt.digests.iter();
+    let digests = digests.map(
+        |(name, digest)| json!({ "name": name.to_string(), "digest": format!("{digest:08x}") }),
+    );
+    json!({
+        "resumed": is_resumed,
+        "track_count": receipt.track_count,
+        "pass_count": receipt.pass_count,
+        "copied_tracks": receipt.copied_tracks,
+        "again_tracks": receipt.again_tracks,
+        "window_tracks": receipt.window_tracks,
+        "predicted_ms": receipt.predicted_ms,
+        "window_ms": receipt.window_ms,
+        "waited_ms": receipt.waited_ms,
+        "digests": digests.collect::<Vec<_>>(),
+    })
 }
 
 /// Goes on with an interrupted migration.
 pub fn resume(arguments: &ResumeArguments) -> Outcome<Answer> {
     let folder = &arguments.state;
-    let request = Request::load(folder)?;
-    let threads = arguments.threads.unwrap_or(request.threads);
-    go_on(folder, Request { threads, ..request })
+    let mut request = Request::load(folder)?;
+    request.threads = arguments.threads.unwrap_or(request.threads);
+    match &mut request.live {
+        Some(live) => {
+            live.close_when_mirrored |= arguments.close_when_mirrored;
+            live.retain = arguments.retain.map_or(live.retain, |Span(retain)| retain);
+        }
+        None if arguments.close_when_mirrored || arguments.retain.is_some() => {
+            return Err(Error::new(
+                Reason::BadRequest,
+                "the migration was begun without monitors, so that there is nobody who closes, and nothing is kept; \
+                 leave --close-when-mirrored and --retain out",
+            )
+            .into());
+        }
+        None => {}
+    }
+    go_on(folder, request, arguments.events)
 }
 
 /// Whether a note of this migration still stands beside one of its images.
@@ -456,11 +597,9 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
         )
         .into());
     };
-    const GIVEN_UP: &str =
-        "the migration was given up; the target is released, the source is as it was\n";
     if state == State::Terminated && has_notes(folder, &request)? {
         // It was killed before its notes were removed.
-        open_again(folder, &request)?;
+        open_again(folder, &request, false)?;
         return Ok(Answer::done(GIVEN_UP.into(), json!({ "state": state.name() })));
     }
     if state.is_ended() {
@@ -482,7 +621,12 @@ pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
         let json = json!({ "state": state.name() });
         return Ok(Answer { code: Code::Refused, text: "nothing was changed\n".into(), json });
     }
-    let (mut migration, _) = open_again(folder, &request)?;
+    // A process that leads it does so at its next step, and ends; if it has ended just now, it is done here.
+    if let Some(reply) = steering::order(folder, Order::Terminate, true)? {
+        let answer = steering::answer(reply)?;
+        return Ok(Answer { text: GIVEN_UP.into(), ..answer });
+    }
+    let (mut migration, ..) = open_again(folder, &request, false)?;
     migration.terminate().map_err(|error| Failure { error, advice: advice(folder) })?;
     Ok(Answer::done(GIVEN_UP.into(), json!({ "state": migration.state().name() })))
 }

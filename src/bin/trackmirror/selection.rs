@@ -56,6 +56,39 @@ pub struct Opened {
     pub files: Vec<PathBuf>,
 }
 
+/// Which images are what, each by the name that leads to it from everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// Those that the data sets are on.
+    pub sources: Vec<PathBuf>,
+    /// Those that they may go to.
+    pub targets: Vec<PathBuf>,
+    /// Further ones with catalogs.
+    pub catalogs: Vec<PathBuf>,
+}
+
+impl Roles {
+    /// What was given. One image may have several roles, but none of them twice.
+    pub fn new(sources: &Sources, targets: Option<&Targets>) -> Result<Roles> {
+        Ok(Roles {
+            sources: real_paths(&sources.volumes)?,
+            targets: real_paths(targets.map_or(&[], |targets| &targets.targets))?,
+            catalogs: real_paths(&sources.catalogs)?,
+        })
+    }
+
+    /// All images, each once.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = Vec::new();
+        for path in self.sources.iter().chain(&self.targets).chain(&self.catalogs) {
+            if !files.contains(path) {
+                files.push(path.clone());
+            }
+        }
+        files
+    }
+}
+
 /// The names of images that lead to them from everywhere; none may be given twice.
 fn real_paths(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -75,21 +108,19 @@ fn real_paths(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 /// Opens sources, targets and catalogs. One image may have several of these roles.
 pub fn open(sources: &Sources, targets: Option<&Targets>, access: Access) -> Result<Opened> {
-    let source_paths = real_paths(&sources.volumes)?;
-    let target_paths = real_paths(targets.map_or(&[], |targets| &targets.targets))?;
-    let mut files = source_paths.clone();
-    for path in target_paths.iter().chain(&real_paths(&sources.catalogs)?) {
-        if !files.contains(path) {
-            files.push(path.clone());
-        }
-    }
+    open_roles(&Roles::new(sources, targets)?, access)
+}
+
+/// Opens images in their roles.
+pub fn open_roles(roles: &Roles, access: Access) -> Result<Opened> {
+    let files = roles.files();
     let volumes = open_all(&files, access)?;
     let volser = |path: &PathBuf| {
         files.iter().position(|file| file == path).map(|index| volumes[index].volser())
     };
     let (source_volsers, target_volsers) = (
-        source_paths.iter().filter_map(volser).collect(),
-        target_paths.iter().filter_map(volser).collect(),
+        roles.sources.iter().filter_map(volser).collect(),
+        roles.targets.iter().filter_map(volser).collect(),
     );
     Ok(Opened {
         host: Host::of_volumes(volumes)?,

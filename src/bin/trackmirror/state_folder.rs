@@ -5,7 +5,12 @@
 //! | `checkpoint.0`, `checkpoint.1`, `owner` | see the library's checkpoint |
 //! | `request.json` | the images, and how the command was asked to move them, so that `resume` needs no arguments |
 //! | `events.log` | everything that happened, with times |
+//! | `events.jsonl` | the same for programs: one JSON object in each line |
+//! | `status.json` | how far it is, replaced by the process that leads it, while others write |
+//! | `order-*`, `answer-*` | what was typed at another terminal, and what became of it |
 
+use crate::live::LiveOptions;
+use crate::selection::Roles;
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -13,67 +18,79 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use trackmirror::bytes::crc32c;
+use trackmirror::pace::Pace;
 use trackmirror::{DsMask, Error, Reason, Result};
 
 const REQUEST: &str = "request.json";
-const EVENTS: &str = "events.log";
-const VERSION: u32 = 1;
+/// How far it is, written by the process that leads it.
+pub const STATUS: &str = "status.json";
+/// The log of events for people, and the one for programs.
+pub const EVENTS: [&str; 2] = ["events.log", "events.jsonl"];
+const VERSION: u64 = 2;
 /// More than any request needs.
 const REQUEST_LENGTH_MAX: u64 = 1 << 24;
 
-/// How the command was asked to move something.
+/// How the command was asked to move something, and what must outlive its process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// What makes two commands the same: masks, images and options.
     pub identity: String,
     /// All images.
     pub files: Vec<PathBuf>,
+    /// Which of them are what.
+    pub roles: Roles,
     /// Whether the copies are compared before the switch.
     pub verify: bool,
+    /// Whether digests of what is moved are told in the end.
+    pub digests: bool,
     /// How many threads copy.
     pub threads: u16,
+    /// How fast it is copied.
+    pub pace: Pace,
+    /// How others are dealt with who write meanwhile; `None` if nobody does.
+    pub live: Option<LiveOptions>,
+    /// When the switch was done, in milliseconds since 1970.
+    pub switched_ms: Option<u64>,
+    /// Data sets that were left where they are, and why.
+    pub left_out: Vec<(String, String)>,
 }
 
 impl Request {
     /// Makes it durable in the folder, whole or not at all.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        let files: Vec<&str> = self.files.iter().map(|file| text(file)).collect::<Result<_>>()?;
-        let value = json!({
-            "version": VERSION, "identity": self.identity, "files": files, "verify": self.verify,
-            "threads": self.threads,
-        });
-        let (file, temporary) = (folder.join(REQUEST), folder.join("request.new"));
-        let write = || -> std::io::Result<()> {
-            let mut new =
-                open_own(OpenOptions::new().write(true).create(true).truncate(true), &temporary)?;
-            new.write_all(format!("{value:#}\n").as_bytes())?;
-            new.sync_all()?;
-            std::fs::rename(&temporary, &file)?;
-            std::fs::File::open(folder)?.sync_all()
+        let texts = |files: &[PathBuf]| -> Result<Vec<String>> {
+            files.iter().map(|file| text(file).map(String::from)).collect()
         };
-        write().map_err(|error| Error::io(file.display(), &error))
+        let value = json!({
+            "version": VERSION, "identity": self.identity, "files": texts(&self.files)?,
+            "sources": texts(&self.roles.sources)?, "targets": texts(&self.roles.targets)?,
+            "catalogs": texts(&self.roles.catalogs)?, "verify": self.verify, "digests": self.digests,
+            "threads": self.threads, "pace": self.pace.to_string(),
+            "live": self.live.as_ref().map(LiveOptions::value), "switched_ms": self.switched_ms,
+            "left_out": self.left_out,
+        });
+        replace(folder, REQUEST, &format!("{value:#}\n"), true)
     }
 
     /// Reads it again.
     ///
-    /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`].
+    /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`], [`Reason::CheckpointNewer`].
     pub fn load(folder: &Path) -> Result<Request> {
-        use std::io::Read;
+        let Some(text) = read(folder, REQUEST, REQUEST_LENGTH_MAX)? else {
+            return Err(Error::new(
+                Reason::NoCheckpoint,
+                format!("there is no migration in {}; name the folder of one", folder.display()),
+            ));
+        };
         let file = folder.join(REQUEST);
-        let mut text = String::new();
-        open_own(OpenOptions::new().read(true), &file)
-            .and_then(|opened| opened.take(REQUEST_LENGTH_MAX).read_to_string(&mut text))
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Error::new(
-                    Reason::NoCheckpoint,
-                    format!(
-                        "there is no migration in {}; name the folder of one",
-                        folder.display()
-                    ),
-                ),
-                _ => Error::io(file.display(), &error),
-            })?;
-        Request::parse(&text).ok_or_else(|| {
+        let value: Value = serde_json::from_str(&text).unwrap_or_default();
+        if value["version"].as_u64().is_some_and(|version| version > VERSION) {
+            return Err(Error::new(
+                Reason::CheckpointNewer,
+                format!("{} is of a newer release; resume with that one", file.display()),
+            ));
+        }
+        Request::parse(&value).ok_or_else(|| {
             Error::new(
                 Reason::CheckpointDamaged,
                 format!("{} has not the form of a request; restore it", file.display()),
@@ -81,20 +98,77 @@ impl Request {
         })
     }
 
-    fn parse(text: &str) -> Option<Request> {
-        let value: Value = serde_json::from_str(text).ok()?;
-        if value["version"] != VERSION {
-            return None;
-        }
-        let files = value["files"].as_array()?.iter();
-        Some(Request {
+    fn parse(value: &Value) -> Option<Request> {
+        let paths = |value: &Value| -> Option<Vec<PathBuf>> {
+            value.as_array()?.iter().map(|file| file.as_str().map(PathBuf::from)).collect()
+        };
+        let before = Request {
             identity: value["identity"].as_str()?.into(),
-            files: files.map(|file| file.as_str().map(PathBuf::from)).collect::<Option<_>>()?,
+            files: paths(&value["files"])?,
+            roles: Roles::default(),
             verify: value["verify"].as_bool()?,
+            digests: false,
             threads: u16::try_from(value["threads"].as_u64()?)
                 .ok()
                 .filter(|&threads| threads > 0)?,
+            pace: Pace::Unlimited,
+            live: None,
+            switched_ms: None,
+            left_out: Vec::new(),
+        };
+        match value["version"].as_u64()? {
+            // Nobody else wrote in those days.
+            1 => return Some(before),
+            VERSION => {}
+            _ => return None,
+        }
+        let live = &value["live"];
+        let pair = |value: &Value| Some((value[0].as_str()?.into(), value[1].as_str()?.into()));
+        Some(Request {
+            roles: Roles {
+                sources: paths(&value["sources"])?,
+                targets: paths(&value["targets"])?,
+                catalogs: paths(&value["catalogs"])?,
+            },
+            digests: value["digests"].as_bool()?,
+            pace: value["pace"].as_str()?.parse().ok()?,
+            live: if live.is_null() { None } else { Some(LiveOptions::parse(live)?) },
+            switched_ms: value["switched_ms"].as_u64(),
+            left_out: value["left_out"].as_array()?.iter().map(pair).collect::<Option<_>>()?,
+            ..before
         })
+    }
+}
+
+/// Puts a text into a file of the folder, whole or not at all; durably on request.
+pub fn replace(folder: &Path, name: &str, text: &str, durably: bool) -> Result<()> {
+    let file = folder.join(name);
+    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    let temporary = folder.join(format!("{stem}.new"));
+    let write = || -> std::io::Result<()> {
+        let mut new =
+            open_own(OpenOptions::new().write(true).create(true).truncate(true), &temporary)?;
+        new.write_all(text.as_bytes())?;
+        if durably {
+            new.sync_all()?;
+        }
+        std::fs::rename(&temporary, &file)?;
+        if durably { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
+    };
+    write().map_err(|error| Error::io(file.display(), &error))
+}
+
+/// The text of a file of the folder, at most so long; `None` if there is none.
+pub fn read(folder: &Path, name: &str, length_max: u64) -> Result<Option<String>> {
+    use std::io::Read;
+    let file = folder.join(name);
+    let mut text = String::new();
+    let read = open_own(OpenOptions::new().read(true), &file)
+        .and_then(|opened| opened.take(length_max).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(file.display(), &error)),
     }
 }
 
@@ -107,15 +181,15 @@ fn text(file: &Path) -> Result<&str> {
     })
 }
 
-/// Opens a file of the folder, for its owner only, never through a symbolic link.
-fn open_own(options: &mut OpenOptions, file: &Path) -> std::io::Result<std::fs::File> {
-    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-    options.mode(0o600).custom_flags(no_follow).open(file)
+/// Opens a file of the folder, for its owner only, never through a symbolic link. What is no file blocks nobody.
+pub fn open_own(options: &mut OpenOptions, file: &Path) -> std::io::Result<std::fs::File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    options.mode(0o600).custom_flags(flags.bits() as i32).open(file)
 }
 
-/// The log of events, to be appended to.
-pub fn open_log(folder: &Path) -> Result<std::fs::File> {
-    let file = folder.join(EVENTS);
+/// A log of events, to be appended to.
+pub fn open_log(folder: &Path, name: &str) -> Result<std::fs::File> {
+    let file = folder.join(name);
     open_own(OpenOptions::new().append(true).create(true), &file)
         .map_err(|error| Error::io(file.display(), &error))
 }
@@ -141,6 +215,20 @@ pub fn default_folder(masks: &[DsMask], identity: &str) -> Result<PathBuf> {
     Ok(above.join("trackmirror").join(format!("{plain}-{digest:08x}")))
 }
 
+/// The name by which a migration holds data sets: its folder, the same before and after it is made.
+pub fn owner_name(folder: &Path) -> Result<PathBuf> {
+    let io = |error| Error::io(folder.display(), &error);
+    let absolute = std::path::absolute(folder).map_err(io)?;
+    let mut rest = Vec::new();
+    for above in absolute.ancestors() {
+        if let Ok(real) = std::fs::canonicalize(above) {
+            return Ok(rest.iter().rev().fold(real, |path, name| path.join(name)));
+        }
+        rest.extend(above.file_name());
+    }
+    Ok(absolute)
+}
+
 /// What makes two requests the same: the parts, each with its length before it.
 pub fn identity(parts: &[Vec<u8>]) -> String {
     let mut text = String::new();
@@ -159,24 +247,66 @@ pub fn path_bytes(path: &Path) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn request() -> Request {
+        Request {
+            identity: "A".into(),
+            files: vec!["/a b".into(), "/c".into()],
+            roles: Roles {
+                sources: vec!["/a b".into()],
+                targets: vec!["/c".into(), "/a b".into()],
+                catalogs: vec!["/c".into()],
+            },
+            verify: true,
+            digests: true,
+            threads: 3,
+            pace: "20MB".parse().unwrap(),
+            live: Some(crate::live::tests::options()),
+            switched_ms: Some(77),
+            left_out: vec![("A.B".into(), "why".into())],
+        }
+    }
+
     #[test]
     fn requests_come_back_and_damaged_ones_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let request = Request {
-            identity: "A".into(),
-            files: vec!["/a b".into(), "/c".into()],
-            verify: true,
-            threads: 3,
-        };
+        let request = request();
         assert_eq!(Request::load(folder.path()).unwrap_err().reason(), Reason::NoCheckpoint);
         request.save(folder.path()).unwrap();
         request.save(folder.path()).unwrap();
         assert_eq!(Request::load(folder.path()).unwrap(), request);
+        let offline = Request { live: None, switched_ms: None, left_out: Vec::new(), ..request };
+        offline.save(folder.path()).unwrap();
+        assert_eq!(Request::load(folder.path()).unwrap(), offline);
         for text in ["", "[]", r#"{"version":2}"#, r#"{"version":1,"files":[1]}"#] {
             std::fs::write(folder.path().join(REQUEST), text).unwrap();
             let error = Request::load(folder.path()).unwrap_err();
             assert_eq!(error.reason(), Reason::CheckpointDamaged, "{text}");
         }
+        std::fs::write(folder.path().join(REQUEST), r#"{"version":3}"#).unwrap();
+        let error = Request::load(folder.path()).unwrap_err();
+        assert_eq!(error.reason(), Reason::CheckpointNewer);
+    }
+
+    #[test]
+    fn requests_of_the_first_release_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{"version":1,"identity":"A","files":["/a","/b"],"verify":true,"threads":2}"#;
+        std::fs::write(folder.path().join(REQUEST), text).unwrap();
+        let old = Request::load(folder.path()).unwrap();
+        assert_eq!((old.files.len(), old.threads, old.verify), (2, 2, true));
+        assert_eq!((old.live, old.pace, old.roles), (None, Pace::Unlimited, Roles::default()));
+    }
+
+    #[test]
+    fn the_owner_is_the_same_before_and_after_the_folder_is_made() {
+        let temporary = tempfile::tempdir().unwrap();
+        let link = temporary.path().join("link");
+        std::os::unix::fs::symlink(temporary.path(), &link).unwrap();
+        let folder = link.join("a/b");
+        let before = owner_name(&folder).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
+        assert_eq!(owner_name(&folder).unwrap(), before);
+        assert_eq!(before, std::fs::canonicalize(&folder).unwrap());
     }
 
     #[test]

@@ -11,12 +11,14 @@
 //! | `stamp` | what it puts on a track |
 //! | `ledger` | its record: what it began, what was acknowledged |
 //! | `place` | where data sets lie |
+//! | `slow` | a volume that writes in halves |
 //! | `work` | the threads that write |
 //! | `proof` | `demo-check`: that every acknowledged write is where it belongs |
 
 mod ledger;
 mod place;
 pub mod proof;
+mod slow;
 mod stamp;
 mod work;
 
@@ -25,16 +27,16 @@ use crate::terminal::tell;
 use ledger::{Entry, Head, Kind, Ledger, Pen};
 use place::{Files, Located};
 use serde_json::json;
+use slow::SlowVolume;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use trackmirror::bytes::crc32c;
 use trackmirror::monitor::MonitoredVolume;
 use trackmirror::registry::openers::{Opened, Openers};
-use trackmirror::volume::{self, Access};
 use trackmirror::{DsName, Error, Reason, Result};
 use work::{History, Session};
 
@@ -84,6 +86,12 @@ pub struct Arguments {
     /// Do not tell the registry of openers: nobody knows that it has them open
     #[arg(long, conflicts_with = "reopen")]
     unlisted: bool,
+    /// Write each track in two halves, with a pause of so many microseconds between them
+    #[arg(long, value_name = "MICROSECONDS")]
+    slow: Option<u64>,
+    /// Write tracks of different numbers of blocks
+    #[arg(long)]
+    vary: bool,
     /// End after so many seconds, not when the standard input ends
     #[arg(long)]
     seconds: Option<u64>,
@@ -140,6 +148,8 @@ struct Writer<'a> {
     /// The volumes that it is an image on. They stay so while it waits to open again, as a system's volumes do.
     attached: BTreeMap<PathBuf, Arc<MonitoredVolume>>,
     record: Option<(Pen, History)>,
+    /// When it closed, until it has opened again.
+    closed_at: Option<Instant>,
 }
 
 /// When it is enough.
@@ -173,10 +183,10 @@ impl Over {
 impl<'a> Writer<'a> {
     fn new(arguments: &'a Arguments) -> Writer<'a> {
         let is_over = Over::new(arguments.seconds);
-        Writer { arguments, is_over, attached: BTreeMap::new(), record: None }
+        Writer { arguments, is_over, attached: BTreeMap::new(), record: None, closed_at: None }
     }
 
-    /// Opens the data sets; waits while they are held. `None`: it is enough.
+    /// Opens the data sets; waits while they are held, or somebody still wants them to be closed. `None`: it is enough.
     fn open(&self) -> Result<Option<Vec<Opened>>> {
         if self.arguments.unlisted {
             return Ok(Some(Vec::new()));
@@ -184,12 +194,15 @@ impl<'a> Writer<'a> {
         let openers = Openers::system()?;
         let names = &self.arguments.data_sets;
         loop {
-            let opened: Result<Vec<Opened>> =
-                names.iter().map(|name| openers.open(name, &self.arguments.image)).collect();
-            match opened {
-                Ok(opened) => return Ok(Some(opened)),
-                Err(error) if error.reason() == Reason::DataSetHeld => {}
-                Err(error) => return Err(error),
+            let mut wanted = names.iter().map(|name| openers.requested(name));
+            if wanted.try_fold(true, |none, claim| claim.map(|claim| none && claim.is_none()))? {
+                let opened: Result<Vec<Opened>> =
+                    names.iter().map(|name| openers.open(name, &self.arguments.image)).collect();
+                match opened {
+                    Ok(opened) => return Ok(Some(opened)),
+                    Err(error) if error.reason() == Reason::DataSetHeld => {}
+                    Err(error) => return Err(error),
+                }
             }
             if self.is_over.is_over() {
                 return Ok(None);
@@ -224,10 +237,7 @@ impl<'a> Writer<'a> {
             }
             let volume = match self.attached.get(path) {
                 Some(volume) => volume.clone(),
-                None => {
-                    let volume = volume::open(path, Access::MonitoredWrite)?;
-                    Arc::new(MonitoredVolume::attach(volume, &self.arguments.image)?)
-                }
+                None => Arc::new(self.become_image(path)?),
             };
             self.attached.insert(path.clone(), volume.clone());
             volumes.insert(path.clone(), volume);
@@ -236,21 +246,38 @@ impl<'a> Writer<'a> {
         Ok(Session { data_sets, volumes })
     }
 
+    fn become_image(&self, path: &Path) -> Result<MonitoredVolume> {
+        let image = &self.arguments.image;
+        match self.arguments.slow {
+            None => MonitoredVolume::open(path, image),
+            Some(pause) => {
+                let slow = SlowVolume::open(path, Duration::from_micros(pause))?;
+                MonitoredVolume::attach(Arc::new(slow), image)
+            }
+        }
+    }
+
     /// Writes until it is asked to close, refused, or enough.
     fn write(&mut self, session: &Session, opened: &[Opened]) -> Result<End> {
         let (arguments, image) = (self.arguments, &self.arguments.image);
-        let again = self.record.is_some();
+        let (mut again, is_first) = (String::new(), self.record.is_none());
+        if let Some(closed_at) = self.closed_at.take() {
+            again = format!(" again after {} ms", closed_at.elapsed().as_millis());
+        }
         if let Some((_, history)) = &mut self.record {
             *history = History::new(&Ledger::read(&arguments.ledger)?.entries);
         } else {
             let place = |data_set: &Located| (data_set.name, data_set.place());
             let data_sets = session.data_sets.iter().map(place).collect();
-            let head = Head { image: image.clone(), share: arguments.share, data_sets };
+            let (share, varies) = (arguments.share, arguments.vary);
+            let head = Head { image: image.clone(), share, varies, data_sets };
             let (pen, before) = Pen::open(&arguments.ledger, &head)?;
             self.record = Some((pen, History::new(&before)));
         }
         let (pen, history) = self.record.as_mut().expect("it was just made");
-        let again = if again || pen.incarnation() > 1 { " again" } else { "" };
+        if again.is_empty() && pen.incarnation() > 1 {
+            again = " again".into();
+        }
         let place = session.place_digest();
         let event = |kind, first| Entry {
             kind,
@@ -270,7 +297,7 @@ impl<'a> Writer<'a> {
             .collect();
         tell(&format!("{image}: opened{again}, writing on {}\n", joined(volsers)));
         let closed = event(Kind::Closed, 0);
-        let crew = work::Crew { arguments, session, pen, history };
+        let crew = work::Crew { arguments, session, pen, history, is_first };
         let is_over = &self.is_over;
         let end = crew.work(|| {
             if is_over.is_over() {
@@ -285,6 +312,7 @@ impl<'a> Writer<'a> {
             Ok(None)
         })?;
         pen.put(Entry { write: history.last_write(), ..closed })?;
+        self.closed_at = Some(Instant::now());
         Ok(end)
     }
 

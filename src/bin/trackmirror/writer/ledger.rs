@@ -95,6 +95,8 @@ pub struct Head {
     pub image: String,
     /// Its number, from 0, and how many writers there are.
     pub share: (u32, u32),
+    /// Whether its tracks have different numbers of blocks.
+    pub varies: bool,
     /// Its data sets, and where each lay when the first incarnation opened it.
     pub data_sets: Vec<(DsName, String)>,
 }
@@ -102,7 +104,8 @@ pub struct Head {
 impl Head {
     fn to_page(&self) -> Option<[u8; HEAD]> {
         let (number, of) = self.share;
-        let mut text = format!("{MAGIC}\nimage={}\nshare={number}/{of}\n", self.image);
+        let (image, varies) = (&self.image, self.varies);
+        let mut text = format!("{MAGIC}\nimage={image}\nshare={number}/{of}\nvaries={varies}\n");
         for (name, place) in &self.data_sets {
             text += &format!("data_set={name} {place}\n");
         }
@@ -118,11 +121,12 @@ impl Head {
         let image = lines.next()?.strip_prefix("image=")?.to_string();
         let (number, of) = lines.next()?.strip_prefix("share=")?.split_once('/')?;
         let share = (number.parse().ok()?, of.parse().ok()?);
+        let varies = lines.next()?.strip_prefix("varies=")?.parse().ok()?;
         let data_sets = lines.map(|line| {
             let (name, place) = line.strip_prefix("data_set=")?.split_once(' ')?;
             Some((name.parse().ok()?, place.to_string()))
         });
-        Some(Head { image, share, data_sets: data_sets.collect::<Option<_>>()? })
+        Some(Head { image, share, varies, data_sets: data_sets.collect::<Option<_>>()? })
     }
 }
 
@@ -177,7 +181,8 @@ impl Pen {
         }
         let before = Ledger::read(path)?;
         let names = |head: &Head| head.data_sets.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-        let same = before.head.image == head.image && before.head.share == head.share;
+        let key = |head: &Head| (head.image.clone(), head.share, head.varies);
+        let same = key(&before.head) == key(head);
         if !same || names(&before.head) != names(head) {
             let why = format!(
                 "{} is the ledger of {} as writer {:?}; give another one",
@@ -212,7 +217,7 @@ mod tests {
 
     fn head() -> Head {
         let data_sets = vec![("A.B".parse().unwrap(), "OLD001:5+3".to_string())];
-        Head { image: "W1".into(), share: (1, 2), data_sets }
+        Head { image: "W1".into(), share: (1, 2), varies: true, data_sets }
     }
 
     fn entry(kind: Kind, write: u64) -> Entry {

@@ -86,6 +86,9 @@ impl Proof {
         for words in self.violations.iter().take(WORDS_MAX) {
             text += &format!("LOST: {words}\n");
         }
+        if self.violations.is_empty() {
+            text += "nothing is lost, torn or older than it must be\n";
+        }
         if self.violations.len() > WORDS_MAX {
             text += &format!("LOST: and {} more\n", self.violations.len() - WORDS_MAX);
         }
@@ -129,6 +132,7 @@ struct Testimony {
     name: String,
     number: u32,
     data_sets: Vec<(DsName, String)>,
+    varies: bool,
     tracks: BTreeMap<(u8, u32), Expected>,
     /// Acknowledged writes: number, data set, first track, tracks.
     done: Vec<(u64, u8, u32, u32)>,
@@ -147,6 +151,7 @@ impl Testimony {
             name: head.image,
             number: head.share.0,
             data_sets: head.data_sets,
+            varies: head.varies,
             tracks: BTreeMap::new(),
             done: Vec::new(),
             unfinished_count: 0,
@@ -232,6 +237,7 @@ struct Judge<'a> {
 struct Seen<'a> {
     data_set: &'a Located,
     number: u32,
+    varies: bool,
     at: Track,
     volume: &'a dyn Volume,
     image: Vec<u8>,
@@ -243,7 +249,8 @@ impl Seen<'_> {
         let mut slot = vec![0; self.volume.slot_size()];
         let stamp = Stamp { writer, write, track: self.number };
         let place = self.volume.place(self.at);
-        stamp.put(&mut slot, place, self.data_set.shape, &self.data_set.name)?;
+        let shape = self.data_set.shape.of_write(write, self.varies);
+        stamp.put(&mut slot, place, shape, &self.data_set.name)?;
         Ok(slot)
     }
 
@@ -271,7 +278,8 @@ enum Verdict {
 
 impl Judge<'_> {
     fn hear(&mut self, testimony: &mut Testimony, located: &[Located]) -> Result<()> {
-        let (writer, name, stayed) = (testimony.number, testimony.name.clone(), testimony.stayed);
+        let (writer, name) = (testimony.number, testimony.name.clone());
+        let (stayed, varies) = (testimony.stayed, testimony.varies);
         for (&(data_set, number), expected) in &mut testimony.tracks {
             let data_set = &located[usize::from(data_set)];
             // Nothing was promised of it.
@@ -285,7 +293,7 @@ impl Judge<'_> {
             let volume = &*self.volumes[&volser];
             let mut image = vec![0; volume.slot_size()];
             volume.read(at, &mut image)?;
-            let seen = Seen { data_set, number, at, volume, image };
+            let seen = Seen { data_set, number, varies, at, volume, image };
             let mut verdict = self.judge(&seen, writer, expected)?;
             if stayed && !expected.unfinished.is_empty() && !self.sources.is_empty() {
                 let place = testimony.data_sets.iter().find(|(name, _)| *name == data_set.name);
@@ -351,7 +359,7 @@ impl Judge<'_> {
             .collect();
         Ok(Verdict::Wrong(match &described[..] {
             [] => "it holds nothing".into(),
-            [one] => format!("it holds {one}, damaged or misplaced"),
+            [one] => format!("it holds {one}, torn or damaged"),
             several => format!("it is torn: it holds parts of {}", several.join(", ")),
         }))
     }
@@ -401,7 +409,7 @@ fn whole(write: u64, expected: &Expected) -> Verdict {
 }
 
 /// The length of an image, with its end marker.
-fn length(image: &[u8]) -> usize {
+pub fn length(image: &[u8]) -> usize {
     let last = track::records(image).flatten().last();
     last.map_or(0, |record| record.data_range().end + track::END_MARKER.len())
 }

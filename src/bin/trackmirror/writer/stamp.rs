@@ -13,6 +13,8 @@ use trackmirror::{DsName, Error, Reason, Result};
 
 /// The line's length.
 const LINE: usize = 52;
+/// After so many bytes of a block the words come again.
+const PERIOD: usize = 256;
 /// Where the numbers stand in the line, and their digits.
 const WRITER: (usize, usize) = (7, 3);
 const WRITE: (usize, usize) = (17, 10);
@@ -40,6 +42,16 @@ impl Shape {
         }
         Ok(Shape { block_count, block_length })
     }
+
+    /// The form of a track after one write: if the form varies, a part of the blocks.
+    #[must_use]
+    pub fn of_write(self, write: u64, varies: bool) -> Shape {
+        if !varies {
+            return self;
+        }
+        let block_count = 1 + (mixed(write) % u64::from(self.block_count)) as u32;
+        Shape { block_count, ..self }
+    }
 }
 
 /// Who wrote a track, in which of his writes.
@@ -64,9 +76,16 @@ impl Stamp {
             line.copy_from_slice(&self.line(number));
             let mut word = mixed(self.write ^ mixed(name << 32 | u64::from(self.writer)));
             word = mixed(word ^ (u64::from(self.track) << 16 | number as u64));
-            for bytes in words.chunks_mut(8) {
+            let period = words.len().min(PERIOD);
+            for bytes in words[..period].chunks_mut(8) {
                 bytes.copy_from_slice(&word.to_be_bytes()[..bytes.len()]);
                 word = word.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            }
+            let mut done = period;
+            while done < words.len() {
+                let count = done.min(words.len() - done);
+                words.copy_within(..count, done);
+                done += count;
             }
         }
         let records: Vec<(&[u8], &[u8])> =

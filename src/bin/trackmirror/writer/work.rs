@@ -98,6 +98,8 @@ pub struct Crew<'a> {
     pub session: &'a Session,
     pub pen: &'a Pen,
     pub history: &'a History,
+    /// It opened for the first time in this life.
+    pub is_first: bool,
 }
 
 /// What one write came to.
@@ -157,7 +159,7 @@ impl Crew<'_> {
                 return Ok(Some(error));
             }
         }
-        if filling.fetch_sub(1, Ordering::Relaxed) == 1 && self.arguments.fill {
+        if filling.fetch_sub(1, Ordering::Relaxed) == 1 && self.is_first && self.arguments.fill {
             tell(&format!("{}: filled\n", self.arguments.image));
         }
         let mut random = mixed(self.arguments.seed ^ mixed(u64::from(thread)));
@@ -263,7 +265,7 @@ impl Hand<'_> {
     }
 
     fn write_run(&mut self, tracks: Tracks, extent: usize, run: Extent) -> Result<Written> {
-        let Crew { session, history, pen, arguments } = self.crew;
+        let Crew { session, history, pen, arguments, .. } = self.crew;
         let data_set = &session.data_sets[tracks.data_set];
         let volume = &session.volumes[&data_set.extents[extent].0];
         let write = history.last_write.fetch_add(1, Ordering::Relaxed) + 1;
@@ -277,10 +279,11 @@ impl Hand<'_> {
             time_us: 0,
         };
         let slot_size = volume.slot_size();
+        let shape = data_set.shape.of_write(write, arguments.vary);
         self.buffer.resize(slot_size * tracks.count as usize, 0);
         for (slot, n) in self.buffer.chunks_exact_mut(slot_size).zip(0..) {
             let stamp = Stamp { writer: arguments.share.0, write, track: tracks.first + n };
-            stamp.put(slot, volume.place(run.first.plus(n)), data_set.shape, &data_set.name)?;
+            stamp.put(slot, volume.place(run.first.plus(n)), shape, &data_set.name)?;
         }
         pen.put(entry(Kind::Begun))?;
         match volume.write(run.first, &self.buffer) {

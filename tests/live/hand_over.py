@@ -1,0 +1,28 @@
+"""What an operator gives as --guest VOLSER=COMMAND: hands what is asked to the program that has the guest's console, and
+waits for its answer.
+
+usage: hand_over.py SPOOL"""
+import json
+import os
+import sys
+import time
+
+
+def main(spool):
+    statements, _, description = sys.stdin.read().rpartition('\n\n') if not sys.stdin.isatty() else ('', '', '{}')
+    request = {'verb': os.environ['TRACKMIRROR_VERB'], 'statements': statements.splitlines(),
+               'description': json.loads(description or '{}')}
+    name = os.path.join(spool, f'{time.time_ns()}-{os.getpid()}')
+    with open(name + '.new', 'w') as file:
+        json.dump(request, file)
+    os.rename(name + '.new', name + '.request')
+    while not os.path.exists(name + '.answer'):
+        time.sleep(0.02)
+    with open(name + '.answer') as file:
+        answer = json.load(file)
+    print(answer['text'])
+    return answer['code']
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,70 @@
+//! The real thing: OS/VS1 under Hercules, with the monitor that is loaded into it, rewrites a data set again and again
+//! while the command mirrors it to another volume; the end of its job is the close; the guest's own utilities recatalog,
+//! rename, compare and read through the catalog. See `tests/live/mirror.py`.
+//!
+//! The volumes and the kit that drives the guest are not part of the project: `TRACKMIRROR_SHARED` names their folder.
+
+#![cfg(all(feature = "cli", target_os = "linux"))]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use trackmirror::geometry::{Extent, Track};
+use trackmirror::monitor::{Area, Identity, Subscription};
+use trackmirror::volume::{self, Access, VolumeExt};
+
+/// How often the guest's job goes through the data set: for some ten seconds.
+const PASSES: &str = "300";
+
+#[test]
+fn what_os_vs1_writes_while_its_data_set_moves_is_in_the_target() {
+    let Some(shared) = support::shared() else { return };
+    let (folder, copies) =
+        support::copies(&["vs1-dliba1-ready", "vs1-clna01", "vs1-clna02"]).unwrap();
+    let scratch = folder.path();
+    let images = ["dliba1.150", "clna01.151", "clna02.153"].map(|name| scratch.join(name));
+    for (copy, image) in copies.iter().zip(&images) {
+        std::fs::rename(copy, image).unwrap();
+    }
+    // A subscription of our own keeps every track that the monitor notes.
+    let before = std::fs::read(&images[1]).unwrap();
+    let registry = scratch.join("registry");
+    let source = volume::open(&images[1], Access::Read).unwrap();
+    let area = Area::open_in(&registry, Identity::of(&*source).unwrap()).unwrap();
+    let subscription = Subscription::open(&area, [7, 7]).unwrap();
+    subscription.fill(&[]).unwrap();
+
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/mirror.py");
+    let output = Command::new("python3")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("TRACKMIRROR_REGISTRY", &registry)
+        .env("XDG_CACHE_HOME", scratch.join("cache"))
+        .arg(script)
+        .arg(env!("CARGO_BIN_EXE_trackmirror"))
+        .args([scratch, &shared])
+        .arg(PASSES)
+        .output()
+        .expect("python3 can be run");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    println!("{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", output.status);
+
+    let told = std::fs::read_to_string(scratch.join("told")).unwrap();
+    assert!(told.contains("converge"), "it says that it does not converge, and why:\n{told}");
+    let after = std::fs::read(&images[1]).unwrap();
+    let (slot, count) = (source.slot_size(), source.geometry().track_count());
+    let track = |bytes: &[u8], number: u32| {
+        let start = 512 + number as usize * slot;
+        bytes[start..start + slot].to_vec()
+    };
+    let changed: BTreeSet<u32> =
+        (0..count).filter(|&number| track(&before, number) != track(&after, number)).collect();
+    let noted = subscription.take(Extent::new(Track(0), count)).unwrap();
+    let noted: BTreeSet<u32> = noted.runs().flat_map(|run| run.first.0..run.end().0).collect();
+    assert_eq!(before[..512], after[..512]);
+    assert!(changed.len() >= 20, "{changed:?}");
+    let missed: Vec<_> = changed.difference(&noted).collect();
+    assert!(missed.is_empty(), "changed, but not noted: {missed:?}");
+}

@@ -23,6 +23,8 @@ mod live;
 mod meanwhile;
 #[path = "crash/scenario.rs"]
 mod scenario;
+#[path = "crash/taken_out.rs"]
+mod taken_out;
 #[path = "crash/world.rs"]
 mod world;
 

@@ -11,6 +11,8 @@ mod desk;
 mod giving_up;
 #[path = "mirror/late.rs"]
 mod late;
+#[path = "mirror/many.rs"]
+mod many;
 #[path = "mirror/memory.rs"]
 mod memory;
 #[path = "mirror/stage.rs"]

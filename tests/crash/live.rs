@@ -256,7 +256,9 @@ fn fail_everywhere(scenario: Scenario) {
     for seed in 0..crate::seed_count() {
         for (index, kind) in operations.iter().enumerate() {
             let mut random = Random::new(seed << 20 | index as u64);
-            for way in 0..3 {
+            {
+                // Twice of three times what is done about the first failure fails too.
+                let way = (index + seed as usize) % 3;
                 let mut at = |operation| At {
                     operation,
                     fault: Fault::Fail(Fate::ALL[random.below(4)]),
@@ -264,7 +266,6 @@ fn fail_everywhere(scenario: Scenario) {
                 };
                 let first = index + 1;
                 let mut all = vec![at(first)];
-                // What is done about the first failure fails too.
                 (way > 0).then(|| all.push(at(first + way)));
                 run_count += 1;
                 let run = Run::with(&known, all.clone());
@@ -293,9 +294,9 @@ fn crash_everywhere(scenario: Scenario) {
                 Fault::Kill([Fate::TornOld, Fate::TornGarbage, Fate::Dropped][random.below(3)]),
                 Fault::Power(Fate::ALL[random.below(4)]),
             ];
-            // Of long runs one way for each operation.
-            let way_count = if operations.len() > 100 { 1 } else { faults.len() };
-            for fault in (0..way_count).map(|way| faults[(way + operation) % faults.len()]) {
+            // One way for each operation, another with each seed.
+            {
+                let fault = faults[(operation + seed as usize) % faults.len()];
                 let at = At { operation, fault, seed: random.below(1 << 30) as u64 };
                 let again = (random.below(3) == 0).then(|| At {
                     operation: 1 + random.below(operations.len().min(30)),

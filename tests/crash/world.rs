@@ -109,6 +109,8 @@ struct State {
     /// Tracks whose last write may be torn.
     torn: Vec<(Volser, Track)>,
     has_meddled: bool,
+    /// A track that cannot be read.
+    unreadable: Option<(Volser, Track)>,
 }
 
 /// The world.
@@ -140,6 +142,7 @@ impl World {
             is_dead: false,
             torn: Vec::new(),
             has_meddled: false,
+            unreadable: None,
         });
         World(state, Mutex::default())
     }
@@ -215,6 +218,11 @@ impl World {
             }) as Arc<dyn Volume>
         };
         state.disks.iter().map(port).collect()
+    }
+
+    /// This track cannot be read from now on.
+    pub fn make_unreadable(&self, on: Volser, track: Track) {
+        self.0.lock().unreadable = Some((on, track));
     }
 
     /// What happens meanwhile from now on.
@@ -373,7 +381,10 @@ impl Volume for Port {
         }
         let mut state = self.world.alive()?;
         state.reads += 1;
-        if state.failing_read == Some(state.reads) {
+        let slot_size = self.geometry.slot_size as usize;
+        let tracks = first.0..first.0 + (buffer.len() / slot_size) as u32;
+        let is_bad = |(on, track): (Volser, Track)| on == self.volser && tracks.contains(&track.0);
+        if state.failing_read == Some(state.reads) || state.unreadable.is_some_and(is_bad) {
             return Err(failed());
         }
         buffer.copy_from_slice(&state.disks[&self.volser].bytes[range]);
@@ -398,6 +409,10 @@ impl Volume for Port {
                 (*fate, random.clone())
             }
         };
+        // What was written before has its fate first, so that no write is torn twice.
+        if let Some((Fault::Power(_), random)) = &fault {
+            state.lose_power(&mut random.clone());
+        }
         let disk = state.disks.get_mut(&self.volser).unwrap();
         let before = disk.bytes[range.clone()].to_vec();
         put(&mut Arc::make_mut(&mut disk.bytes)[range.clone()], buffer, fate, &mut random);
@@ -409,11 +424,7 @@ impl Volume for Port {
         match fault {
             None => Ok(()),
             Some((Fault::Fail(_), _)) => Err(failed()),
-            Some((Fault::Kill(_), _)) => Err(dead()),
-            Some((Fault::Power(_), mut random)) => {
-                state.lose_power(&mut random);
-                Err(dead())
-            }
+            Some((Fault::Kill(_) | Fault::Power(_), _)) => Err(dead()),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use trackmirror::checkpoint::MemoryStore;
+use trackmirror::clock::Clock;
 use trackmirror::copy::CopyOptions;
 use trackmirror::dscb::Format1;
 use trackmirror::event::{Event, EventLog, EventSink};
@@ -26,7 +27,8 @@ use trackmirror::{DsName, Result, Volser};
 
 pub type Extents<'a> = &'a [(u32, u32)];
 
-/// Volumes, the first of which has the catalog.
+/// Volumes, a catalog on SYS001, and what is told to whom.
+#[derive(Clone)]
 pub struct Memory {
     pub volumes: BTreeMap<Volser, Arc<dyn Volume>>,
     pub areas: BTreeMap<Volser, Area>,
@@ -139,7 +141,7 @@ impl Memory {
             let volume = wrap(volume.clone());
             match self.areas.get(serial) {
                 Some(area) => {
-                    let image = format!("TRACKMIRROR-{}", self.log.events().len());
+                    let image = format!("TRACKMIRROR-{}", self.watch.now().as_millis());
                     Arc::new(MonitoredVolume::attach_in(volume, area, &image).unwrap())
                 }
                 None => volume,

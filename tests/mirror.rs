@@ -1,6 +1,8 @@
 //! The promise of the live migration, in one process: what is written to a data set while it moves is in the target, and
 //! whatever is given up, backed out or interrupted on the way, nothing is lost and nobody stays held.
 
+#[path = "mirror/amount.rs"]
+mod amount;
 #[path = "mirror/attributes.rs"]
 mod attributes;
 #[path = "mirror/coverage.rs"]
@@ -18,6 +20,8 @@ mod memory;
 #[path = "mirror/stage.rs"]
 mod stage;
 mod support;
+#[path = "mirror/taken_out.rs"]
+mod taken_out;
 #[path = "mirror/world.rs"]
 mod world;
 

@@ -12,7 +12,7 @@ use crate::pace::Pace;
 use crate::plan::PlannedDataSet;
 use crate::registry;
 use crate::state::{State, Verb};
-use crate::switch;
+use crate::switch::{self, Glance, Ports};
 use crate::track::{NullFormat, digest_of_run};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -173,9 +173,7 @@ impl Migration {
     /// allocated (any more) is not written to.
     fn begin_copying(&mut self) -> Result<()> {
         let plan = self.plan();
-        for data_set in &plan.data_sets {
-            switch::targets_stand(data_set, &self.ports())?;
-        }
+        self.check_targets()?;
         let volumes = &self.host.volumes;
         let copier = if self.monitors.is_some() {
             self.start_monitors()?;
@@ -197,6 +195,14 @@ impl Migration {
         self.course.passes_told = 0;
         self.copier = Some(copier);
         Ok(())
+    }
+
+    /// That all targets are allocated as they were planned.
+    fn check_targets(&self) -> Result<()> {
+        let glance = Glance::default();
+        let ports = Ports { glance: Some(&glance), ..self.ports() };
+        let mut data_sets = self.plan.data_sets.iter();
+        data_sets.try_for_each(|data_set| switch::targets_stand(data_set, &ports).map(drop))
     }
 
     /// Makes empty tracks of what is not copied, durably: here, where an error makes copying begin anew; after a flush that
@@ -276,7 +282,8 @@ impl Migration {
         Err(error.clone())
     }
 
-    /// From time to time: that every writer is covered. What one that was not may have written is work again.
+    /// From time to time: that every writer is covered, and the targets stand. What a writer who was not covered may have
+    /// written is work again.
     fn watch(&mut self, now: Duration) -> Result<()> {
         if self.monitors.is_none() {
             return Ok(());
@@ -288,6 +295,13 @@ impl Migration {
             let text =
                 format!("image {image} on {volser} has died; what it was writing is copied again");
             self.host.tell(&Event::Remark { text });
+        }
+        // Where no target stands any more nothing is written: the tracks may be somebody else's by now.
+        if let Err(error) = self.check_targets() {
+            if error.reason() == Reason::TargetChanged {
+                self.copier = None;
+            }
+            return Err(error);
         }
         self.course.watched_at = Some(now);
         Ok(())
@@ -408,7 +422,8 @@ impl Migration {
                 left_tracks: left,
             });
         }
-        if self.state() == State::Mirrored || passes > 0 {
+        // Not in the window, which it would make longer.
+        if self.state() == State::Mirrored || self.state() == State::Copying && passes > 0 {
             self.rehearse();
         }
         if self.state() != State::Copying {

@@ -88,8 +88,9 @@ fn two_migrations_of_one_volume_do_not_disturb_each_other() {
 }
 
 #[test]
-fn five_hundred_data_sets_share_one_window() {
-    const COUNT: u32 = 500;
+fn hundreds_of_data_sets_share_one_window() {
+    // A build that is not optimized is some ten times slower.
+    const COUNT: u32 = if cfg!(debug_assertions) { 100 } else { 500 };
     let memory = Memory::new(&["OLD001"], &["NEW001"], 90);
     let mut names = Vec::new();
     for number in 0..COUNT {
@@ -120,18 +121,9 @@ fn five_hundred_data_sets_share_one_window() {
     assert!(switched);
     let receipt = migration.receipt();
     eprintln!("{COUNT} data sets: {receipt:?}");
-    let mut last = std::time::Duration::ZERO;
-    for (time, event) in memory.log.timed_events() {
-        if !matches!(
-            event.name(),
-            "cataloged" | "copied" | "assessed" | "allocated" | "accommodated" | "scratched"
-        ) {
-            eprintln!("{:?} {event}", time.saturating_sub(last));
-            last = time;
-        }
-    }
     assert!(receipt.window_ms.is_some());
-    assert_eq!((receipt.track_count, receipt.again_tracks), (1000, 10));
+    let written = u64::from(COUNT / 50);
+    assert_eq!((receipt.track_count, receipt.again_tracks), (u64::from(2 * COUNT), written));
     drop(migration);
     for (number, name) in names.iter().enumerate() {
         let (on, numbers) = memory.numbers(*name);

@@ -16,7 +16,7 @@ use trackmirror::host::{Host, Live};
 use trackmirror::migrate::{Goal, Migration, MoveOptions, Selection, propose};
 use trackmirror::monitor::{Area, Identity, MonitoredVolume};
 use trackmirror::plan::Mode;
-use trackmirror::state::{State, Verb};
+use trackmirror::state::State;
 use trackmirror::volume::intent::NoJournal;
 use trackmirror::volume::memory::MemoryVolume;
 use trackmirror::volume::{Volume, VolumeExt};
@@ -234,13 +234,4 @@ pub fn to(migration: &mut Migration, state: State) {
         migration.perform(verb, 20).unwrap();
     }
     panic!("{state} is not reached, but {}", migration.state());
-}
-
-/// Leads a migration to where the next verb is the switch.
-#[track_caller]
-pub fn to_switch(migration: &mut Migration) {
-    to(migration, State::Quiesced);
-    while migration.next_verb() == Some(Verb::Step) {
-        migration.step(20).unwrap();
-    }
 }

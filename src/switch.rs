@@ -37,6 +37,7 @@ use crate::volume::{Volume, VolumeExt};
 use crate::vtoc::{DataSetDscbs, Expiration, Identity, SpaceManager, Vtoc};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// The space managers of the volumes.
@@ -70,11 +71,10 @@ impl Ports<'_> {
     /// The DSCBs of a data set on a volume.
     pub fn find(&self, volser: Volser, name: &DsName) -> Result<Option<DataSetDscbs>> {
         let Some(Glance(vtocs)) = self.glance else { return self.space(volser)?.find(name) };
-        let mut vtocs = vtocs.lock();
-        if !vtocs.contains_key(&volser) {
-            vtocs.insert(volser, self.space(volser)?.read()?);
+        match vtocs.lock().entry(volser) {
+            Entry::Occupied(vtoc) => vtoc.get().find(name),
+            Entry::Vacant(place) => place.insert(self.space(volser)?.read()?).find(name),
         }
-        vtocs[&volser].find(name)
     }
 
     /// A volume.

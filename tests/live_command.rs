@@ -6,6 +6,7 @@
 #[path = "live_command/scene.rs"]
 mod scene;
 mod support;
+#[allow(dead_code)] // It is there for others, too.
 #[path = "live_writers/world.rs"]
 mod world;
 #[path = "live_writers/writer.rs"]
@@ -250,16 +251,17 @@ fn a_program_without_monitor_is_refused_by_name_and_process() {
     assert!(sentence.contains("sleep") && sentence.contains(&intruder.id()), "{sentence}");
     drop(intruder);
 
-    // One that comes later stops the copying as long as it stays.
-    let mut migration = scene.migrate(&["--live", "--pace", "20"]);
-    migration.hear("copying of");
+    // One that comes later stops the copying as long as it stays; what it may have written is copied again.
+    let mut migration = scene.migrate(&["--live"]);
+    migration.hear("is mirrored");
     let intruder = scene.intruder();
     migration.hear(&format!("process {}", intruder.id()));
+    scene.write_unseen();
     drop(intruder);
-    scene.run("pace", &["unlimited"]).expect(0);
     scene.run("close-now", &["--wait"]).expect(0);
     assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
     scene.assert_moved();
+    scene.assert_unseen_write_moved();
 }
 
 #[test]
@@ -392,6 +394,58 @@ fn a_guest_changes_its_own_volumes() {
     calls.dedup();
     let order = ["ask-to-close", "hold", "is-closed", "recatalog", "release", "scratch"];
     assert_eq!(calls, order);
+}
+
+#[test]
+fn extents_are_combined_on_a_volume_that_is_written_to() {
+    let mut scene = Scene::quiet_with(19, |world| world.sources.len() == 1);
+    scene.world.targets = scene.world.sources.clone();
+    scene.start_writer(0, 2, 0, true);
+    scene.start_writer(1, 2, 0, false);
+    scene.writers.iter_mut().for_each(|writer| writer.hear("filled"));
+    let mut migration = scene.migrate(&["--close-when-mirrored"]);
+    assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
+    scene.writers[0].hear("opened again");
+    scene.assert_every_write();
+    let volume = volume::open(&scene.world.sources[0], Access::Read).unwrap();
+    let vtoc = Vtoc::read(&*volume).unwrap();
+    for name in &scene.world.data_sets {
+        assert_eq!(vtoc.find(name).unwrap().unwrap().extents.len(), 1, "{name}");
+    }
+    scene.assert_no_traces();
+}
+
+#[test]
+fn two_migrations_share_their_sources_at_the_same_time() {
+    let is_wanted = |world: &world::World| world.data_sets.len() > 1 && world.targets.len() == 2;
+    let mut scene = Scene::quiet_with(20, is_wanted);
+    scene.add_target("NEW003");
+    scene.start_writer(0, 2, 0, true);
+    scene.start_writer(1, 2, 0, false);
+    scene.writers.iter_mut().for_each(|writer| writer.hear("filled"));
+    let mut one = scene.migrate_one(0, 1, "one", &["--image", "W1", "W2"]);
+    let mut other = scene.migrate_one(1, 0, "other", &["--image", "W1", "W2"]);
+    for migration in [&mut one, &mut other] {
+        migration.hear("is mirrored");
+    }
+    // A data set that is being moved is nobody else's.
+    let mut third = scene.migrate_one(0, 2, "third", &["--live"]);
+    assert_eq!(third.wait(), 8, "{:#?}", third.said());
+    third.hear("has an unfinished migration of LIVE.DATA1");
+    for (migration, state) in [(&mut one, "one"), (&mut other, "other")] {
+        let mut close = scene.world.command("close-now");
+        close.arg("--wait").arg("--state").arg(scene.world.path(state));
+        let closed = close.output().unwrap();
+        assert!(closed.status.success(), "{closed:?}");
+        assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
+    }
+    scene.assert_every_write();
+    for (data_set, target) in
+        scene.world.data_sets.iter().zip(scene.world.targets[..2].iter().rev())
+    {
+        let vtoc = Vtoc::read(&*volume::open(target, Access::Read).unwrap()).unwrap();
+        assert!(vtoc.find(data_set).unwrap().is_some(), "{data_set} is on {}", target.display());
+    }
 }
 
 #[test]

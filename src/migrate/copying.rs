@@ -1,6 +1,6 @@
 //! Copying, and copying again what changes, until a window would be short enough.
 
-use super::durable::{NO_AREA, Stored};
+use super::durable::{NO_AREA, WatchedArea};
 use super::monitors::Images;
 use super::{Migration, name_data_set};
 use crate::copy::{Copier, Totals, write_empty};
@@ -265,24 +265,21 @@ impl Migration {
     /// Error: [`Reason::NotCovered`].
     pub(super) fn check_covered(&mut self, images: Images) -> Result<Vec<(Volser, String)>> {
         let Some(monitors) = &mut self.monitors else { return Ok(Vec::new()) };
-        let died = monitors.check_images(images)?;
-        let Some((volser, error)) = monitors.find_stranger(&self.host.volumes)? else {
-            return Ok(died);
-        };
-        monitors.lose(volser);
+        // Strangers first: whoever is gone when the next look comes has left nothing but this.
+        let strangers = monitors.find_strangers(&self.host.volumes)?;
+        let Some((_, error)) = strangers.first() else { return monitors.check_images(images) };
+        strangers.iter().for_each(|(volser, _)| monitors.lose(*volser));
         self.copier = None;
+        let is_lost = |area: &WatchedArea| strangers.iter().any(|(volser, _)| *volser == area.0);
         let mut durable = self.durable.lock();
-        let is_known = |stored: &Stored| {
-            let mut areas = stored.watched.iter().flat_map(|watched| &watched.areas);
-            areas.any(|area| *area == (volser, NO_AREA))
-        };
-        if !is_known(&durable.stored) {
+        let mut areas = durable.stored.watched.iter().flat_map(|watched| &watched.areas);
+        if areas.any(|area| is_lost(area) && area.1 != NO_AREA) {
             durable.change(|stored| {
                 let areas = stored.watched.iter_mut().flat_map(|watched| &mut watched.areas);
-                areas.filter(|area| area.0 == volser).for_each(|area| area.1 = NO_AREA);
+                areas.filter(|area| is_lost(area)).for_each(|area| area.1 = NO_AREA);
             })?;
         }
-        Err(error)
+        Err(error.clone())
     }
 
     /// From time to time: that every writer is covered, and the targets stand. What a writer who was not covered may have

@@ -28,11 +28,6 @@ use crate::host::Live;
 use crate::monitor::{Area, ImageReport, Kind, NotQuiet, Standing, Subscription};
 use crate::name::Volser;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// How often, and how long in between, it is seen whether a program that has a volume open registers itself.
-const REGISTERING_ATTEMPTS: u32 = 10;
-const REGISTERING_PAUSE: Duration = Duration::from_millis(5);
 
 /// The subscriptions of a migration, and the images that they rely on.
 #[derive(Debug)]
@@ -103,30 +98,21 @@ impl Monitors {
         Ok(died)
     }
 
-    /// A process that has a source volume open for writing and is no image. One that is just registering is given the
-    /// time for it; one that is gone then was a stranger.
-    pub fn find_stranger(&self, volumes: &Volumes) -> Result<Option<(Volser, Error)>> {
+    /// The source volumes that a process has open for writing which is no image, each with an error that names it.
+    pub fn find_strangers(&self, volumes: &Volumes) -> Result<Vec<(Volser, Error)>> {
+        let mut found = Vec::new();
         for (volser, area) in &self.live.areas {
             let Some(path) = volumes.get(volser).and_then(|volume| volume.path()) else { continue };
-            let mut writers = area.unregistered_writers(path)?;
-            for _ in 0..REGISTERING_ATTEMPTS {
-                if writers.is_empty() {
-                    break;
-                }
-                std::thread::sleep(REGISTERING_PAUSE);
-                writers.retain(|writer| !area.is_registered(writer));
-            }
-            if let Some(writer) = writers.first() {
+            if let Some(writer) = area.unregistered_writers(path)?.first() {
                 let why = format!(
                     "{} is open for writing by {writer}, which no monitor watches; end it, and start it with \
                      `trackmirror monitored`",
                     path.display()
                 );
-                let error = Error::new(Reason::NotCovered, why).on_volume(*volser);
-                return Ok(Some((*volser, error)));
+                found.push((*volser, Error::new(Reason::NotCovered, why).on_volume(*volser)));
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Nobody knows what was written to this volume: so much is changed until it is filled in anew.

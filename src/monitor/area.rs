@@ -11,7 +11,7 @@ use crate::error::{Error, Reason, Result};
 use crate::geometry::Track;
 use crate::registry::areas;
 use crate::volume::Volume;
-use crate::volume::locks::{Holder, other_writers};
+use crate::volume::locks::{Holder, strangers};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -215,11 +215,10 @@ impl Area {
         Err(self.error(Reason::NotCovered, why))
     }
 
-    /// The processes that have the volume's image open for writing and are no registered image.
+    /// The processes that have the volume's image open for writing and are no registered image, though they were given
+    /// the time to register.
     pub fn unregistered_writers(&self, image: &Path) -> Result<Vec<Holder>> {
-        let mut writers = other_writers(image)?;
-        writers.retain(|writer| !self.is_registered(writer));
-        Ok(writers)
+        strangers(image, &|writer| self.is_registered(writer))
     }
 
     /// Whether a process that has the volume's image open for writing is a registered image, by its process id.

@@ -278,6 +278,19 @@ pub fn other_writers(path: &Path) -> Result<Vec<Holder>> {
     system::other_writers(&std::fs::metadata(path).map_err(io)?).map_err(io)
 }
 
+/// The same without those that are registered images. One that is just registering is given the time for it; one that is
+/// gone by then was a stranger nevertheless.
+pub fn strangers(path: &Path, is_registered: IsRegistered) -> Result<Vec<Holder>> {
+    let mut strangers = other_writers(path)?;
+    strangers.retain(|writer| !is_registered(writer));
+    let until = Instant::now() + SETTLE;
+    while !strangers.is_empty() && Instant::now() < until {
+        std::thread::sleep(PAUSE);
+        strangers.retain(|writer| !is_registered(writer));
+    }
+    Ok(strangers)
+}
+
 #[cfg(target_os = "linux")]
 mod system {
     use super::{Byte, Holder};

@@ -8,13 +8,16 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use trackmirror::DsName;
 use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use trackmirror::volume::intent::NoJournal;
-use trackmirror::volume::{self, Access};
+use trackmirror::volume::{self, Access, VolumeExt};
 use trackmirror::vtoc::manager::VtocSpaceManager;
 use trackmirror::vtoc::{Expiration, Identity, SpaceManager, Vtoc};
+use trackmirror::{DsName, track};
+
+/// What is written without being told.
+const UNSEEN: &[u8] = b"nobody told of this";
 
 /// The world, and who writes in it.
 pub struct Scene {
@@ -80,6 +83,18 @@ impl Scene {
         let mut worlds = (0..).map(|number| World::new(&mut Random(seed * 1000 + number)));
         let world = worlds.find(is_wanted).expect("there are many worlds");
         Scene { world, writers: Vec::new(), images: Vec::new() }
+    }
+
+    /// One more empty volume like the first target.
+    pub fn add_target(&mut self, volser: &str) {
+        let geometry = volume::open(&self.world.targets[0], Access::Read).unwrap().geometry();
+        let path = self.world.path(volser);
+        let mut init = self.world.command("init");
+        init.arg(&path).args(["--device", geometry.device.name, "--volser", volser]);
+        init.args(["--cylinders", &geometry.cylinders.to_string()]);
+        let made = init.output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        self.world.targets.push(path);
     }
 
     fn filled(mut self) -> Scene {
@@ -151,6 +166,23 @@ impl Scene {
         Process::start(&mut self.command(&words))
     }
 
+    /// Begins to move one data set to one of the targets, with a state folder of its own.
+    pub fn migrate_one(
+        &self,
+        data_set: usize,
+        target: usize,
+        state: &str,
+        options: &[&str],
+    ) -> Process {
+        let name = self.world.data_sets[data_set].to_string();
+        let mut command = self.world.command("migrate");
+        command.arg(name).arg("--volume").args(&self.world.sources);
+        command.arg("--target").arg(&self.world.targets[target]);
+        command.arg("--catalog").arg(&self.world.system).args(["--yes", "--mode", "best-fit"]);
+        command.arg("--state").arg(self.world.path(state)).args(options);
+        Process::start(&mut command)
+    }
+
     /// Goes on with it.
     pub fn resume(&self, options: &[&str]) -> Process {
         let state = self.state();
@@ -210,25 +242,32 @@ impl Scene {
     /// the source, and nothing that was only for the move.
     #[track_caller]
     pub fn assert_moved(&mut self) {
+        self.assert_every_write();
+        for source in &self.world.sources {
+            let vtoc = Vtoc::read(&*volume::open(source, Access::Read).unwrap()).unwrap();
+            assert_eq!(vtoc.data_sets().count(), 0, "the source was scratched");
+        }
+        self.assert_no_traces();
+    }
+
+    /// Ends the writers, and looks for every write that was acknowledged to them, as the catalog leads to it.
+    #[track_caller]
+    pub fn assert_every_write(&mut self) {
         for writer in &mut self.writers {
             writer.end_input();
             assert_eq!(writer.wait(), 0, "{:#?}", writer.said());
         }
         let ledgers: Vec<PathBuf> =
             self.images.iter().map(|image| self.world.ledger(image)).collect();
-        if !ledgers.is_empty() {
-            let mut check = self.world.command("demo-check");
-            check.arg("--ledger").args(ledgers).arg("--volume").args(&self.world.targets);
-            check.arg("--catalog").arg(&self.world.system);
-            let output = check.output().unwrap();
-            let text = String::from_utf8_lossy(&output.stdout);
-            assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        if ledgers.is_empty() {
+            return;
         }
-        for source in &self.world.sources {
-            let vtoc = Vtoc::read(&*volume::open(source, Access::Read).unwrap()).unwrap();
-            assert_eq!(vtoc.data_sets().count(), 0, "the source was scratched");
-        }
-        self.assert_no_traces();
+        let mut check = self.world.command("demo-check");
+        check.arg("--ledger").args(ledgers).arg("--volume").args(&self.world.targets);
+        check.arg("--catalog").arg(&self.world.system);
+        let output = check.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// That nothing was moved, and nothing is left of the attempt.
@@ -242,7 +281,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn assert_no_traces(&self) {
+    pub fn assert_no_traces(&self) {
         let entries = std::fs::read_dir(self.world.folder.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let notes: Vec<String> = names.filter(|name| name.contains("unfinished")).collect();
@@ -260,6 +299,30 @@ impl Scene {
             name.starts_with("hold-") || name.starts_with("ask-")
         });
         assert_eq!(held.count(), 0, "nobody is held");
+    }
+
+    /// Writes into the last block of the first data set's part on the first source, without telling anybody.
+    pub fn write_unseen(&self) {
+        let volume = volume::open(&self.world.sources[0], Access::Read).unwrap();
+        let name = self.world.data_sets[0];
+        let found = Vtoc::read(&*volume).unwrap().find(&name).unwrap().unwrap();
+        let last = found.extents.last().unwrap();
+        let track = last.first.plus(last.track_count - 1);
+        let slot = volume.read_track(track).unwrap();
+        let record = track::records(&slot).last().unwrap().unwrap();
+        let offset = 512 + u64::from(track.0) * volume.slot_size() as u64;
+        let place = offset + record.data_range().end as u64 - UNSEEN.len() as u64;
+        let file = std::fs::File::options().write(true).open(&self.world.sources[0]).unwrap();
+        file.write_all_at(UNSEEN, place).unwrap();
+    }
+
+    #[track_caller]
+    pub fn assert_unseen_write_moved(&self) {
+        let has = |target: &PathBuf| {
+            let bytes = std::fs::read(target).unwrap();
+            bytes.windows(UNSEEN.len()).any(|bytes| bytes == UNSEEN)
+        };
+        assert!(self.world.targets.iter().any(has), "what nobody told of was lost");
     }
 
     /// A program that has the first source open for writing and tells nobody.

@@ -6,6 +6,7 @@ use super::world::{Random, World};
 use super::writer::{Habits, LONG, Process};
 use std::fmt;
 use std::time::{Duration, Instant};
+use trackmirror::state::State;
 
 /// What is done to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,7 +241,7 @@ impl<'a> Play<'a> {
             assert!(begun.elapsed() < LONG, "it never ends: {self}");
             if let Some(code) = self.migrator.as_mut().and_then(Process::ended) {
                 assert_eq!(code, 0, "{self}");
-                assert!(self.world.has_happened("completed"), "{self}");
+                assert_eq!(self.world.migration_state(), State::Complete, "{self}");
                 break;
             }
             let said = self.migrator.as_ref().map(Process::said).unwrap_or_default();

@@ -4,6 +4,8 @@ use super::world::World;
 use super::writer::Process;
 use std::path::PathBuf;
 use trackmirror::checkpoint::FileStore;
+use trackmirror::migrate::status;
+use trackmirror::state::State;
 
 /// How a migration is to be led.
 #[derive(Clone, Debug)]
@@ -42,6 +44,11 @@ impl World {
         }
         command.args(&orders.options).arg("--state").arg(self.state());
         Process::start(&mut command)
+    }
+
+    /// How far it is, as its state's folder says.
+    pub fn migration_state(&self) -> State {
+        status(&FileStore::peek(&self.state()).unwrap()).unwrap().0
     }
 
     /// Whether the migration has told of an event.

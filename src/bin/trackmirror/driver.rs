@@ -15,13 +15,15 @@
 //! begun: nobody stays held because of a process that is not there. Only a switch that has begun stays as it is.
 
 pub mod board;
+mod orders;
+mod watchdog;
 
 use crate::live::LiveOptions;
 use crate::migrate::advice;
 use crate::output::{Failure, Outcome};
 use crate::progress::{Style, Teller, timestamp};
 use crate::state_folder::Request;
-use crate::steering::{Inbox, Order, Received, Reply};
+use crate::steering::{Inbox, Received, Reply};
 use crate::terminal::Interrupt;
 use board::Board;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,7 @@ use trackmirror::host::Host;
 use trackmirror::migrate::{Migration, OnUnreadable};
 use trackmirror::state::{State, Verb};
 use trackmirror::{Code, Error, Reason, Result};
+use watchdog::Watchdog;
 
 /// So many tracks are copied before progress is told and a signal is looked at.
 const STEP_TRACK_COUNT: u32 = 1500;
@@ -51,7 +54,7 @@ const CLOSED_ASKED: Duration = Duration::from_millis(250);
 /// The pause before a close is tried again.
 const CLOSE_PAUSE: Duration = Duration::from_secs(10);
 /// The longest the command is silent while it waits.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_secs(55);
 /// How long is slept at a time: so long an order or a signal waits.
 const NAP: Duration = Duration::from_millis(50);
 /// How often missing monitors are looked for.
@@ -99,7 +102,8 @@ pub struct Driver {
     uncovered_since: Option<Instant>,
     /// The copies were compared in this window.
     is_verified: bool,
-    waits_for: String,
+    /// What it waits for, in words.
+    waits_for: Watchdog,
 }
 
 /// The close: who wants it, and how it goes.
@@ -159,7 +163,6 @@ impl Driver {
             migration,
             work: Work::default(),
             folder: folder.into(),
-            teller,
             inbox: Inbox::open(folder),
             board: Board::new(folder, host, request.live.is_some()),
             interrupt: Interrupt::listen()?,
@@ -169,7 +172,8 @@ impl Driver {
             troubles: 0,
             uncovered_since: None,
             is_verified: false,
-            waits_for: String::new(),
+            waits_for: Watchdog::new(&teller, SILENCE_MAX + SILENCE_MAX / 10),
+            teller,
             request,
         })
     }
@@ -312,8 +316,8 @@ impl Driver {
     }
 
     fn quiesce(&mut self) -> Flow {
-        if self.state() == State::Mirrored {
-            self.waits_for = "the answer of those who are asked to close".into();
+        if self.state() == State::Mirrored && self.live().is_some() {
+            self.waits_for.set("the answer of those who are asked to close");
             self.publish(true);
         }
         let quiesced = self.migration.quiesce();
@@ -338,7 +342,7 @@ impl Driver {
 
     fn switch(&mut self) -> Flow {
         if self.request.verify && self.state() == State::Quiesced && !self.is_verified {
-            self.waits_for = "the comparison of source and target".into();
+            self.waits_for.set("the comparison of source and target");
             self.publish(true);
             match self.migration.verify() {
                 Ok(_) => self.is_verified = true,
@@ -346,6 +350,8 @@ impl Driver {
                 Err(error) => return self.bear(error),
             }
         }
+        self.waits_for.set("the switch of the catalogs");
+        self.publish(true);
         match self.migration.switch() {
             Ok(()) => self.switched(),
             Err(error) if self.live().is_none() => Err(self.failure(error)),
@@ -386,17 +392,19 @@ impl Driver {
             let left = until.saturating_sub(SystemClock.now());
             if !left.is_zero() {
                 let what = format!("the end of the retention at {} UTC", timestamp(until));
-                if self.waits_for != what {
+                if self.waits_for.what() != what {
                     self.teller.tell(&format!(
                         "the sources are kept until {} UTC, then scratched or renamed",
                         timestamp(until)
                     ));
-                    self.waits_for = what;
+                    self.waits_for.set(what);
                 }
                 self.nap(left.min(NAP));
                 return Ok(None);
             }
         }
+        self.waits_for.set("the release of the sources");
+        self.publish(true);
         match self.migration.complete() {
             Ok(()) => self.went_well(),
             Err(error) => self.bear(error),
@@ -417,7 +425,7 @@ impl Driver {
             pause.as_millis(),
             self.troubles
         ));
-        self.waits_for = format!("another attempt: {error}");
+        self.waits_for.set(format!("another attempt: {error}"));
         self.publish(true);
         self.nap(pause);
         Ok(None)
@@ -447,10 +455,10 @@ impl Driver {
             .into());
         }
         let what = error.to_string();
-        if is_new || self.waits_for != what {
+        if is_new || self.waits_for.what() != what {
             let until = if has_begun { "" } else { ", up to the wait limit" };
             self.teller.tell(&format!("{what}; that is waited for{until}"));
-            self.waits_for = what;
+            self.waits_for.set(what);
         }
         let in_window = self.state() == State::Quiesced;
         self.nap(if in_window { Duration::from_millis(10) } else { COVERAGE_PAUSE });
@@ -477,105 +485,12 @@ impl Driver {
         failure
     }
 
-    /// Does what was ordered at other terminals.
-    fn take_orders(&mut self) -> Flow {
-        for received in self.inbox.look() {
-            let reply = match received.order {
-                None => Reply::failed(
-                    self.state(),
-                    &Error::new(Reason::BadRequest, "that is no order which this release knows"),
-                ),
-                Some(Order::Pace(pace)) => {
-                    self.migration.set_pace(pace);
-                    self.request.pace = pace;
-                    self.kept(format!("the pace is {pace} from now on"))
-                }
-                Some(Order::Postpone) => self.postpone(),
-                Some(Order::CloseNow) => self.close_now(),
-                Some(Order::Terminate) => match self.migration.terminate() {
-                    Ok(()) => {
-                        let reply = Reply::done(self.state(), "the migration was given up");
-                        self.inbox.answer(&received, &reply);
-                        return Ok(Some(End::GivenUp));
-                    }
-                    Err(error) => Reply::failed(self.state(), &error),
-                },
-            };
-            self.inbox.answer(&received, &reply);
-            if !reply.is_final && received.is_waited_for {
-                self.close.waiting.push(received);
-            }
-        }
-        Ok(None)
-    }
-
-    /// What was changed is kept for `resume`, too.
-    fn kept(&self, text: String) -> Reply {
-        match self.request.save(&self.folder) {
-            Ok(()) => {
-                self.teller.tell(&text);
-                Reply::done(self.state(), text)
-            }
-            Err(error) => Reply::failed(self.state(), &error),
-        }
-    }
-
-    fn close_now(&mut self) -> Reply {
-        let state = self.state();
-        if self.live().is_none() {
-            return Reply::done(state, "nobody else writes: it closes as soon as all is copied");
-        }
-        let text = match state {
-            State::Planned | State::Copying => "it closes as soon as it is mirrored".into(),
-            State::Mirrored => "everybody is asked to close now".into(),
-            State::Closing | State::Quiesced | State::Switching => format!("it is {state} already"),
-            State::Switched | State::Complete | State::Terminated => {
-                let error = Error::new(
-                    Reason::WrongState,
-                    format!("the migration is {state}: there is nothing to close any more"),
-                );
-                return Reply::failed(state, &error);
-            }
-        };
-        self.teller.tell(&format!("close-now was ordered: {text}"));
-        (self.close.is_ordered, self.close.given_up) = (true, 0);
-        Reply { is_final: false, ..Reply::done(state, text) }
-    }
-
-    fn postpone(&mut self) -> Reply {
-        let state = self.state();
-        let is_begun = matches!(state, State::Closing | State::Quiesced);
-        let is_early = matches!(state, State::Planned | State::Copying | State::Mirrored);
-        if !is_early && let Err(error) = state.check(Verb::Postpone) {
-            return Reply::failed(state, &error);
-        }
-        let Some(live) = &mut self.request.live else {
-            return Reply::done(state, "nobody else writes: there is nobody to be let in");
-        };
-        live.close_when_mirrored = false;
-        if is_begun && let Err(error) = self.migration.postpone() {
-            return Reply::failed(self.state(), &error);
-        }
-        self.is_verified = false;
-        (self.close.is_ordered, self.close.asked_at) = (false, None);
-        self.close.openers.clear();
-        let error = Error::new(Reason::NotClosed, "it was postponed");
-        self.answer_waiting(&Reply::failed(self.state(), &error));
-        self.kept("postponed: mirroring goes on until `trackmirror close-now`".into())
-    }
-
-    fn answer_waiting(&mut self, reply: &Reply) {
-        for received in std::mem::take(&mut self.close.waiting) {
-            self.inbox.answer(&received, reply);
-        }
-    }
-
     fn say_what_it_waits_for(&mut self) {
         let Some(live) = self.live() else { return };
         let left = self.work.progress.left_tracks;
         let openers = || self.close.openers.iter().map(Opener::to_string).collect::<Vec<_>>();
         let retry = self.close.not_before.map(|at| at.saturating_duration_since(Instant::now()));
-        self.waits_for = match self.state() {
+        let what = match self.state() {
             State::Mirrored if self.close.is_ordered => "the close".into(),
             State::Mirrored if live.close_when_mirrored => match retry {
                 Some(retry) if !retry.is_zero() => {
@@ -590,6 +505,7 @@ impl Driver {
             State::Copying | State::Quiesced => format!("{left} tracks to be copied"),
             _ => String::new(),
         };
+        self.waits_for.set(what);
     }
 
     /// A line on the standard error when there was none for a while.
@@ -601,17 +517,19 @@ impl Driver {
         if self.state().is_before_switch() {
             text += &format!("; {}", self.migration.estimate());
         }
-        if !self.waits_for.is_empty() {
-            text += &format!("; it waits for {}", self.waits_for);
+        let what = self.waits_for.what();
+        if !what.is_empty() {
+            text += &format!("; it waits for {what}");
         }
         self.teller.tell(&text);
     }
 
     fn publish(&mut self, at_once: bool) {
+        let waits_for = self.waits_for.what();
         let closing = board::Closing {
             is_ordered: self.close.is_ordered,
             openers: &self.close.openers,
-            waits_for: &self.waits_for,
+            waits_for: &waits_for,
         };
         self.board.publish(&self.migration, &self.request, &self.work, &closing, at_once);
     }

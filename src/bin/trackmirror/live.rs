@@ -416,7 +416,10 @@ pub fn has_expected_images(paths: &[PathBuf]) -> bool {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub use tests::options as unlike_the_defaults;
+
+#[cfg(test)]
+mod tests {
     use super::*;
     use clap::Parser;
 

@@ -20,6 +20,7 @@ mod monitored;
 mod output;
 mod plan;
 mod progress;
+mod receipt;
 mod selection;
 mod span;
 mod state_folder;
@@ -67,7 +68,7 @@ enum Verb {
     Catalog(catalog::Arguments),
     Assess(assess::Arguments),
     Plan(plan::Arguments),
-    Migrate(migrate::Arguments),
+    Migrate(Box<migrate::Arguments>),
     Resume(migrate::ResumeArguments),
     Status(status::Arguments),
     Pace(steering::PaceArguments),

@@ -260,7 +260,7 @@ mod tests {
             digests: true,
             threads: 3,
             pace: "20MB".parse().unwrap(),
-            live: Some(crate::live::tests::options()),
+            live: Some(crate::live::unlike_the_defaults()),
             switched_ms: Some(77),
             left_out: vec![("A.B".into(), "why".into())],
         }

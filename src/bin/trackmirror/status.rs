@@ -151,10 +151,10 @@ fn status_text(now: &Value) -> String {
 fn copying_text(now: &Value) -> String {
     let copying = &now["copying"];
     let mut text = format!(
-        "copied: {} tracks in {} passes, {} of them again; {} left of {}; pace {}\n",
+        "copied: {} tracks, {} of them again, passes: {}; {} left of {}; pace {}\n",
         number(&copying["copied_tracks"]),
-        number(&copying["pass_count"]),
         number(&copying["again_tracks"]),
+        number(&copying["pass_count"]),
         number(&copying["left_tracks"]),
         number(&copying["total_tracks"]),
         now["pace"].as_str().unwrap_or("?"),
@@ -207,7 +207,13 @@ fn images_text(volumes: &Value) -> String {
         "NEEDED",
     ]);
     for volume in volumes.as_array().into_iter().flatten() {
-        for image in volume["images"].as_array().into_iter().flatten() {
+        // Who said farewell, or was retired, matters only if somebody needs it.
+        let is_past = |image: &&Value| {
+            let standing = image["standing"].as_str().unwrap_or_default();
+            image["needed"] != true && ["farewell", "retired"].contains(&standing)
+        };
+        let images = volume["images"].as_array().into_iter().flatten();
+        for image in images.filter(|image| !is_past(image)) {
             let text = |value: &Value| value.as_str().unwrap_or("?").to_string();
             let sign = image["last_sign_of_life_ms"].as_u64().filter(|ms| *ms > 0);
             let count = |name: &str| image[name].as_u64().map_or("-".into(), |n| n.to_string());
@@ -246,12 +252,13 @@ mod tests {
                 { "name": "SYSA", "standing": "alive", "needed": true, "last_sign_of_life_ms": now,
                   "slots_in_use": 1, "writes_without_slot": 0, "write_count": 55, "refused_count": 2 },
                 { "name": "SYSB", "standing": "missing", "needed": true },
+                { "name": "GONE", "standing": "farewell", "needed": false },
             ]}],
         });
         let text = status_text(&status);
         for line in [
             "the process last told something 1 min 0 s ago",
-            "copied: 120 tracks in 3 passes, 20 of them again; 7 left of 100; pace 500t",
+            "copied: 120 tracks, 20 of them again, passes: 3; 7 left of 100; pace 500t",
             "rates: 512.3 tracks/s copied, ? tracks/s changed; converging",
             "a window now: likely 20 ms (10 to 30 ms)",
             "goal: a window of 5 ms: 15 ms away",

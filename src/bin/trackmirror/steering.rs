@@ -1,7 +1,7 @@
 //! `trackmirror close-now`, `postpone` and `pace`: told at another terminal to the process that leads a migration.
 //!
-//! The way is the state folder. Who orders puts a file `order-…` there, whole or not at all. The process that owns the folder
-//! takes it up at its next step: it puts the answer into `answer-…` and then removes the order. If the order is gone and
+//! The way is the state folder. Who orders puts a file `order-*` there, whole or not at all. The process that owns the folder
+//! takes it up at its next step: it puts the answer into `answer-*` and then removes the order. If the order is gone and
 //! there is no answer, nobody took it up: a process that begins removes what was meant for the one before it. An answer
 //! may come twice: that it was taken up, and later how it ended, for those who wait for that.
 

@@ -24,7 +24,7 @@ mod work;
 
 use crate::output::{Answer, count};
 use crate::terminal::tell;
-use ledger::{Entry, Head, Kind, Ledger, Pen};
+use ledger::{Head, Kind, Ledger, Pen};
 use place::{Files, Located};
 use serde_json::json;
 use slow::SlowVolume;
@@ -257,48 +257,39 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes until it is asked to close, refused, or enough.
-    fn write(&mut self, session: &Session, opened: &[Opened]) -> Result<End> {
-        let (arguments, image) = (self.arguments, &self.arguments.image);
-        let (mut again, is_first) = (String::new(), self.record.is_none());
-        if let Some(closed_at) = self.closed_at.take() {
-            again = format!(" again after {} ms", closed_at.elapsed().as_millis());
-        }
+    /// Goes on with the ledger, or begins it.
+    fn begin_record(&mut self, session: &Session) -> Result<()> {
+        let arguments = self.arguments;
         if let Some((_, history)) = &mut self.record {
             *history = History::new(&Ledger::read(&arguments.ledger)?.entries);
-        } else {
-            let place = |data_set: &Located| (data_set.name, data_set.place());
-            let data_sets = session.data_sets.iter().map(place).collect();
-            let (share, varies) = (arguments.share, arguments.vary);
-            let head = Head { image: image.clone(), share, varies, data_sets };
-            let (pen, before) = Pen::open(&arguments.ledger, &head)?;
-            self.record = Some((pen, History::new(&before)));
+            return Ok(());
         }
-        let (pen, history) = self.record.as_mut().expect("it was just made");
-        if again.is_empty() && pen.incarnation() > 1 {
-            again = " again".into();
-        }
-        let place = session.place_digest();
-        let event = |kind, first| Entry {
-            kind,
-            first,
-            data_set: 0,
-            count: 0,
-            write: history.last_write(),
-            incarnation: 0,
-            time_us: 0,
+        let place = |data_set: &Located| (data_set.name, data_set.place());
+        let head = Head {
+            image: arguments.image.clone(),
+            share: arguments.share,
+            varies: arguments.vary,
+            data_sets: session.data_sets.iter().map(place).collect(),
         };
-        pen.put(event(Kind::Opened, place))?;
-        let volsers: Vec<String> = session
-            .data_sets
-            .iter()
-            .flat_map(Located::volsers)
-            .map(|volser| volser.to_string())
-            .collect();
-        tell(&format!("{image}: opened{again}, writing on {}\n", joined(volsers)));
-        let closed = event(Kind::Closed, 0);
+        let (pen, before) = Pen::open(&arguments.ledger, &head)?;
+        self.record = Some((pen, History::new(&before)));
+        Ok(())
+    }
+
+    /// Writes until it is asked to close, refused, or enough.
+    fn write(&mut self, session: &Session, opened: &[Opened]) -> Result<End> {
+        let is_first = self.record.is_none();
+        self.begin_record(session)?;
+        let (pen, history) = self.record.as_ref().expect("it was just begun");
+        pen.put(history.event(Kind::Opened, session.place_digest()))?;
+        let again = match self.closed_at.take() {
+            Some(closed_at) => format!(" again after {} ms", closed_at.elapsed().as_millis()),
+            None if pen.incarnation() > 1 => " again".into(),
+            None => String::new(),
+        };
+        let (arguments, is_over) = (self.arguments, &self.is_over);
+        tell(&format!("{}: opened{again}, writing on {}\n", arguments.image, session.volsers()));
         let crew = work::Crew { arguments, session, pen, history, is_first };
-        let is_over = &self.is_over;
         let end = crew.work(|| {
             if is_over.is_over() {
                 return Ok(Some(End::Over));
@@ -311,7 +302,7 @@ impl<'a> Writer<'a> {
             std::thread::sleep(LOOK);
             Ok(None)
         })?;
-        pen.put(Entry { write: history.last_write(), ..closed })?;
+        pen.put(history.event(Kind::Closed, 0))?;
         self.closed_at = Some(Instant::now());
         Ok(end)
     }
@@ -338,17 +329,23 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Words with commas, each once.
-fn joined(mut words: Vec<String>) -> String {
-    words.sort();
-    words.dedup();
-    words.join(", ")
-}
-
 impl Session {
     /// A digest of where the data sets lie.
     fn place_digest(&self) -> u32 {
         self.data_sets.iter().fold(0, |crc, data_set| crc32c(crc, data_set.place().as_bytes()))
+    }
+
+    /// The volumes that they lie on, each once.
+    fn volsers(&self) -> String {
+        let mut volsers: Vec<String> = self
+            .data_sets
+            .iter()
+            .flat_map(|data_set| &data_set.extents)
+            .map(|(_, volser, _)| volser.to_string())
+            .collect();
+        volsers.sort();
+        volsers.dedup();
+        volsers.join(", ")
     }
 }
 

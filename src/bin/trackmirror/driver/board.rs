@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use trackmirror::Volser;
 use trackmirror::clock::{Clock, SystemClock};
 use trackmirror::enqueue::Opener;
 use trackmirror::estimate::{Estimate, Verdict};
 use trackmirror::host::{Host, Live};
 use trackmirror::migrate::{Goal, Migration};
 use trackmirror::monitor::{Area, ImageReport, Kind, Standing};
+use trackmirror::registry::openers::Openers;
 use trackmirror::state::State;
+use trackmirror::{DsName, Volser};
 
 /// At most so often.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -23,6 +24,8 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub struct Board {
     folder: PathBuf,
     live: Option<Live>,
+    /// Who has data sets open at any time; those whom only commands know are asked for in the close.
+    registry: Option<Openers>,
     written_at: Option<Instant>,
     last_state: Option<State>,
 }
@@ -40,8 +43,11 @@ pub struct Closing<'a> {
 impl Board {
     /// The board of a folder that this process owns; only while others write is there anything to be told.
     pub fn new(folder: &Path, host: &Host, is_live: bool) -> Board {
+        // What a process that was killed told last is not so any more.
+        let _ = std::fs::remove_file(folder.join(STATUS));
         let live = host.live.clone().filter(|_| is_live);
-        Board { folder: folder.into(), live, written_at: None, last_state: None }
+        let registry = live.as_ref().and_then(|_| Openers::system().ok());
+        Board { folder: folder.into(), live, registry, written_at: None, last_state: None }
     }
 
     /// Writes it, if it is time, or if the state changed.
@@ -59,7 +65,15 @@ impl Board {
         if is_fresh && !at_once && self.last_state == Some(state) {
             return;
         }
-        let value = value(live, migration, request, work, closing);
+        let mut value = value(live, migration, request, work, closing);
+        let names: Vec<DsName> =
+            migration.plan().data_sets.iter().map(|data_set| data_set.assessment.name).collect();
+        if closing.openers.is_empty()
+            && state.is_before_switch()
+            && let Some(Ok(openers)) = self.registry.as_ref().map(|all| all.openers_of(&names))
+        {
+            value["closing"]["openers"] = openers.iter().map(Opener::to_string).collect();
+        }
         if let Err(error) = replace(&self.folder, STATUS, &format!("{value:#}\n"), false) {
             log::warn!("the status could not be written: {error}");
         }
@@ -199,6 +213,9 @@ fn image_fields(image: &ImageReport, standing: &str, needed: bool) -> Value {
         Kind::Completions => "completions",
         Kind::Remote => "remote",
     };
+    // Whoever is here and holds his lock gives a sign of life by it.
+    let is_seen = image.standing == Standing::Attached && image.kind != Kind::Remote;
+    let sign_of_life = if is_seen { SystemClock.now() } else { image.last_sign_of_life };
     json!({
         "name": image.name,
         "standing": standing,
@@ -206,7 +223,7 @@ fn image_fields(image: &ImageReport, standing: &str, needed: bool) -> Value {
         "kind": kind,
         "incarnation": image.incarnation,
         "process": image.process,
-        "last_sign_of_life_ms": image.last_sign_of_life.as_millis() as u64,
+        "last_sign_of_life_ms": sign_of_life.as_millis() as u64,
         "slots_in_use": image.slots_in_use,
         "writes_without_slot": image.writes_without_slot,
         "write_count": image.write_count,

@@ -64,13 +64,6 @@ impl Located {
         });
         extents.collect::<Vec<_>>().join(" ")
     }
-
-    /// The volumes that it lies on, each once.
-    pub fn volsers(&self) -> Vec<Volser> {
-        let mut volsers: Vec<Volser> = self.extents.iter().map(|(_, volser, _)| *volser).collect();
-        volsers.dedup();
-        volsers
-    }
 }
 
 /// The extents of a place that was written as text.

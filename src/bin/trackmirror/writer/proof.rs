@@ -419,3 +419,65 @@ fn same(image: &[u8], other: &[u8]) -> bool {
     let length = length(other);
     image.get(..length) == other.get(..length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writer::ledger::{Entry, Head};
+
+    fn testimony(entries: &[(Kind, u64)]) -> Testimony {
+        let head = Head { image: "W1".into(), share: (0, 1), varies: false, data_sets: vec![] };
+        let entry = |&(kind, write)| Entry {
+            kind,
+            data_set: 0,
+            first: 7,
+            count: 2,
+            write,
+            incarnation: 1,
+            time_us: 0,
+        };
+        Testimony::of(Ledger { head, entries: entries.iter().map(entry).collect() })
+    }
+
+    fn said(verdict: Verdict) -> String {
+        match verdict {
+            Verdict::Holds(write) => format!("holds {write}"),
+            Verdict::Half => "half".into(),
+            Verdict::Wrong(words) => words,
+        }
+    }
+
+    #[test]
+    fn what_a_track_may_hold_follows_from_the_ledger() {
+        use Kind::{Begun, Done, Failed, Refused};
+        let testimony = testimony(&[
+            (Begun, 1),
+            (Done, 1),
+            // It died here, and began again.
+            (Begun, 2),
+            (Begun, 3),
+            (Done, 3),
+            (Begun, 4),
+            (Failed, 4),
+            (Begun, 5),
+            (Refused, 5),
+            (Begun, 6),
+        ]);
+        assert_eq!(testimony.tracks.len(), 2);
+        let expected = &testimony.tracks[&(0, 8)];
+        assert_eq!((expected.done, &expected.unfinished[..]), (Some(3), &[4, 6][..]));
+        assert_eq!((testimony.done.len(), testimony.refused_count), (2, 1));
+        assert_eq!(testimony.unfinished_count, 3);
+        for (write, verdict) in [
+            (1, "it holds the older write 1"),
+            (2, "it holds the older write 2"),
+            (3, "holds 3"),
+            (4, "holds 4"),
+            (5, "it holds write 5, which was refused"),
+            (6, "holds 6"),
+            (7, "it holds write 7, which was never begun"),
+        ] {
+            assert_eq!(said(whole(write, expected)), verdict);
+        }
+    }
+}

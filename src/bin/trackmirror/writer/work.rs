@@ -87,8 +87,10 @@ impl History {
         }
     }
 
-    pub fn last_write(&self) -> u64 {
-        self.last_write.load(Ordering::Relaxed)
+    /// An entry that is no write.
+    pub fn event(&self, kind: Kind, first: u32) -> Entry {
+        let write = self.last_write.load(Ordering::Relaxed);
+        Entry { kind, data_set: 0, first, count: 0, write, incarnation: 0, time_us: 0 }
     }
 }
 

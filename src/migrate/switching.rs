@@ -245,6 +245,10 @@ impl Migration {
         if let Some(monitors) = &mut self.monitors {
             monitors.find_subscriptions()?;
         }
+        // Durably no window any more, before anybody is let in: if this fails further down, nothing may be switched.
+        if self.monitors.is_some() && matches!(self.state(), State::Closing | State::Quiesced) {
+            self.give_up("the migration ends")?;
+        }
         self.let_in()?;
         let ports = self.ports();
         self.plan()

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use trackmirror::Result;
 use trackmirror::checkpoint::Checkpoint;
 use trackmirror::clock::Clock;
 use trackmirror::host::{Host, Live};
@@ -20,6 +19,7 @@ use trackmirror::migrate::{Goal, Migration};
 use trackmirror::monitor::MonitoredVolume;
 use trackmirror::state::{State, Verb};
 use trackmirror::volume::Volume;
+use trackmirror::{Error, Reason, Result};
 
 /// A clock on which each look takes a millisecond.
 #[derive(Default)]
@@ -313,6 +313,112 @@ fn crash_everywhere(scenario: Scenario) {
     eprintln!("{name}, live: {} operations, {writes} writes, {run_count} runs", operations.len());
     let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
     assert!(failures.is_empty(), "{name}: {} of {run_count} failed:\n{first}", failures.len());
+}
+
+/// Verbs in any order, operations that fail, processes that end without a word, and areas that are lost, all drawn from a
+/// seed; then it is led to its end.
+fn any_order(known: &mut Known, seed: u64) -> Checked {
+    let mut random = Random::new(seed);
+    let mut at = || At {
+        operation: 1 + random.below(150),
+        fault: Fault::Fail(Fate::ALL[random.below(4)]),
+        seed: random.below(1 << 30) as u64,
+    };
+    let faults = (0..4).map(|_| at()).collect();
+    let mut run = Run::with(known, faults);
+    let store = |run: &Run| Slots(run.world.clone());
+    let begin = |run: &Run| -> Result<Migration> {
+        run.application.beside(&run.world);
+        let host = run.host()?;
+        let mut migration = if Checkpoint::open(store(run))?.1.is_some() {
+            Migration::resume(host, store(run), None, OPTIONS)?
+        } else {
+            let plan = propose_all(known, &host)?;
+            Migration::new(host, plan, known.scenario.options.clone(), store(run), None)?
+        };
+        migration.set_copy_options(OPTIONS);
+        migration.set_goal(Goal::Tracks(3));
+        Ok(migration)
+    };
+    let mut migration: Option<Migration> = None;
+    for _ in 0..60 {
+        let Some(present) = &mut migration else {
+            migration = begin(&run).ok();
+            continue;
+        };
+        let verb = match random.below(12) {
+            0 if random.below(3) == 0 => {
+                migration = None;
+                run.world = run.world.after_all(run.world.pending_faults());
+                if random.below(3) == 0 {
+                    run.application.boot(&run.world, &known.scenario.sources);
+                }
+                continue;
+            }
+            1 if random.below(8) == 0 => Verb::Terminate,
+            0..3 => Verb::ALL[random.below(Verb::ALL.len() - 1)],
+            _ => match present.next_verb() {
+                Some(verb) => verb,
+                None => break,
+            },
+        };
+        let _ = present.perform(verb, 1 + random.below(4) as u32);
+        let state = present.state();
+        if run.application.is_shut_out() && state < State::Copying {
+            return Err(format!("it is shut out while the migration is {state}"));
+        }
+    }
+    drop(migration);
+    run.world = run.world.after(None);
+    // What a termination left half done can only be terminated.
+    let ended = |error: Error| format!("in the end: {error}");
+    let mut migration = match begin(&run) {
+        Err(error) if error.reason() == Reason::TargetChanged => {
+            let host = run.host().map_err(ended)?;
+            let mut migration = Migration::open(host, store(&run), None).map_err(ended)?;
+            migration.terminate().map_err(ended)?;
+            migration
+        }
+        begun => begun.map_err(ended)?,
+    };
+    let mut verb_count = 0;
+    while let Some(verb) = migration.next_verb() {
+        verb_count += 1;
+        if verb_count == 2000 {
+            return Err(format!("it comes to no end: {}", migration.state()));
+        }
+        if let Err(error) = migration.perform(verb, 3) {
+            let before_switch = migration.state().is_before_switch();
+            if !(before_switch && error.reason() == Reason::TargetChanged) {
+                return Err(format!("in the end: {verb}: {error}"));
+            }
+            migration.terminate().map_err(ended)?;
+        }
+    }
+    let is_given_up = migration.state() == State::Terminated;
+    drop(migration);
+    run.world.set_meanwhile(None);
+    known.scenario.terminate_in = is_given_up.then_some(State::Planned);
+    let checked = run.check_end(known);
+    known.scenario.terminate_in = None;
+    checked
+}
+
+#[test]
+fn any_order_of_verbs() {
+    let scenarios = [scenario::single, |_| scenario::two_volumes(), |_| scenario::combined()];
+    let (mut failures, mut run_count) = (Vec::new(), 0);
+    for scenario in scenarios {
+        let mut known = Known::of(scenario("any order"));
+        for seed in 0..60 * crate::seed_count() {
+            run_count += 1;
+            let failed = any_order(&mut known, seed).err();
+            let name = known.scenario.name;
+            failures.extend(failed.map(|what| format!("{name}, seed {seed}: {what}")));
+        }
+    }
+    let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
+    assert!(failures.is_empty(), "{} of {run_count} failed:\n{first}", failures.len());
 }
 
 #[test]

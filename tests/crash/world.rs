@@ -162,6 +162,16 @@ impl World {
         Arc::new(World(Mutex::new(state), Mutex::default()))
     }
 
+    /// What has not happened yet, with the operations counted from now on.
+    pub fn pending_faults(&self) -> Vec<At> {
+        let state = self.0.lock();
+        let later = |at: &At| {
+            let operation = at.operation.checked_sub(state.done.len()).filter(|&n| n > 0)?;
+            Some(At { operation, ..*at })
+        };
+        state.at.iter().filter_map(later).collect()
+    }
+
     /// The same, where one read fails once.
     pub fn with_failing_read(&self, number: usize) -> Arc<World> {
         let world = self.after(None);

@@ -1,63 +1,20 @@
 //! How much is copied, and how fast: not much more than what changed, not faster than asked for, and what is written again
 //! and again not until the end.
 
-use crate::memory::{Memory, numbered, to};
+use crate::memory::{Between, Memory, numbered, to};
 use crate::stage::write;
 use crate::world::volser;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use trackmirror::geometry::{Geometry, Track};
 use trackmirror::migrate::{Goal, Migration, MoveOptions};
 use trackmirror::pace::Pace;
 use trackmirror::plan::Mode;
 use trackmirror::state::{State, Verb};
-use trackmirror::volume::{Held, Lock, Volume};
-use trackmirror::{Result, Volser};
 
 const TRACKS: u32 = 600;
 const FIRST: u32 = 30;
-
-/// A volume that remembers which of its tracks were written.
-#[derive(Debug)]
-struct Counted {
-    inner: Arc<dyn Volume>,
-    written: Arc<Mutex<BTreeSet<u32>>>,
-}
-
-impl Volume for Counted {
-    fn volser(&self) -> Volser {
-        self.inner.volser()
-    }
-    fn geometry(&self) -> Geometry {
-        self.inner.geometry()
-    }
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-    fn path(&self) -> Option<&Path> {
-        self.inner.path()
-    }
-    fn is_writable(&self) -> bool {
-        self.inner.is_writable()
-    }
-    fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
-        self.inner.read(first, buffer)
-    }
-    fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
-        let count = (buffer.len() / self.geometry().slot_size as usize) as u32;
-        self.written.lock().extend(first.0..first.0 + count);
-        self.inner.write(first, buffer)
-    }
-    fn flush(&self) -> Result<()> {
-        self.inner.flush()
-    }
-    fn lock(&self, lock: Lock) -> Result<Held<'_>> {
-        self.inner.lock(lock)
-    }
-}
 
 fn with_data_set() -> (Memory, trackmirror::DsName) {
     let memory = Memory::new(&["OLD001"], &["NEW001"], 50);
@@ -78,7 +35,13 @@ fn moved_under(load: impl Fn(&mut u64) -> u32) {
     let (memory, name) = with_data_set();
     let written: Arc<Mutex<BTreeSet<u32>>> = Arc::default();
     let host = memory.host(|inner| match inner.volser() == volser("NEW001") {
-        true => Arc::new(Counted { inner, written: written.clone() }),
+        true => {
+            let written = written.clone();
+            Between::writes(inner, move |first, count| {
+                written.lock().extend(first.0..first.0 + count);
+                Ok(())
+            })
+        }
         false => inner,
     });
     let mut migration =

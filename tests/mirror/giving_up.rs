@@ -1,18 +1,21 @@
 //! Giving up: at every place where something is refused, fails or takes too long, the data sets are given back to their
 //! users where they are, mirroring goes on, and the next attempt goes through.
 
+use crate::memory::{Between, Memory, numbered, to};
 use crate::stage::{Stage, set, write};
-use crate::world::name;
+use crate::world::{name, volser};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use trackmirror::Reason;
 use trackmirror::enqueue::RegistryEnqueue;
 use trackmirror::geometry::Extent;
 use trackmirror::geometry::Track;
-use trackmirror::migrate::Limits;
+use trackmirror::migrate::{Limits, MoveOptions};
 use trackmirror::monitor::MonitoredVolume;
+use trackmirror::plan::Mode;
 use trackmirror::registry::openers::Openers;
 use trackmirror::state::State;
+use trackmirror::{Error, Reason};
 
 const ONE: &[(&str, &[(u32, u32)])] = &[("TEST.LEDGER", &[(15, 20), (60, 7)])];
 const LIMITS: Limits = Limits { wait: Duration::from_secs(30), window: Duration::from_secs(5) };
@@ -221,4 +224,41 @@ fn what_somebody_else_holds_does_not_keep_it_from_going_on() {
     }
     openers.release(&ledger, "theirs").unwrap();
     given_up_then_done(stage, &writer);
+}
+
+#[test]
+fn a_termination_that_fails_half_way_leaves_no_window_open() {
+    let memory = Memory::new(&["OLD001"], &["NEW001"], 10);
+    let ledger = memory.data_set("TEST.LEDGER", &[("OLD001", &[(20, 20)])], |_, _| {});
+    for state in [State::Closing, State::Quiesced] {
+        let is_failing = Arc::new(AtomicBool::new(false));
+        let host = memory.host(|inner| match inner.volser() == volser("NEW001") {
+            true => {
+                let is_failing = is_failing.clone();
+                Between::writes(inner, move |_, _| match is_failing.load(Ordering::SeqCst) {
+                    true => Err(Error::new(Reason::Io, "the disk says no; see the disk")),
+                    false => Ok(()),
+                })
+            }
+            false => inner,
+        });
+        let memory = Memory { store: Arc::default(), ..memory.clone() };
+        let mode = (Mode::OnePrimary, MoveOptions::default());
+        let mut migration = memory.begin_on(host, &["TEST.**"], mode.0, mode.1);
+        memory.desk.open("SYSA");
+        to(&mut migration, State::Closing);
+        memory.desk.close("SYSA");
+        to(&mut migration, state);
+        is_failing.store(true, Ordering::SeqCst);
+        assert_eq!(migration.terminate().unwrap_err().reason(), Reason::Io);
+        // Its users are in: so there is no window any more in which it could be switched.
+        assert!(memory.desk.is_free());
+        assert_eq!(migration.state(), State::Mirrored);
+        let writer = memory.writer("OLD001", "SYSA");
+        write(&writer, 25, 7).unwrap();
+        is_failing.store(false, Ordering::SeqCst);
+        migration.terminate().unwrap();
+        assert_eq!(memory.numbers(ledger), (vec![volser("OLD001")], numbered(20, &[(5, 7)])));
+        memory.assert_nothing_left();
+    }
 }

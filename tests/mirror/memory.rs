@@ -19,7 +19,7 @@ use trackmirror::plan::Mode;
 use trackmirror::state::State;
 use trackmirror::volume::intent::NoJournal;
 use trackmirror::volume::memory::MemoryVolume;
-use trackmirror::volume::{Volume, VolumeExt};
+use trackmirror::volume::{Held, Lock, Volume, VolumeExt};
 use trackmirror::vtoc::init::initialize;
 use trackmirror::vtoc::manager::VtocSpaceManager;
 use trackmirror::vtoc::{DataSetDscbs, Identity as DscbIdentity, NewDataSet, SpaceManager};
@@ -234,4 +234,68 @@ pub fn to(migration: &mut Migration, state: State) {
         migration.perform(verb, 20).unwrap();
     }
     panic!("{state} is not reached, but {}", migration.state());
+}
+
+type Told = Box<dyn Fn(Track, u32) -> Result<()> + Send + Sync>;
+
+/// A volume before whose reads and writes something happens, or which refuses them.
+pub struct Between {
+    pub inner: Arc<dyn Volume>,
+    pub read: Told,
+    pub write: Told,
+}
+
+impl Between {
+    pub fn reads(
+        inner: Arc<dyn Volume>,
+        read: impl Fn(Track, u32) -> Result<()> + Send + Sync + 'static,
+    ) -> Arc<dyn Volume> {
+        Arc::new(Between { inner, read: Box::new(read), write: Box::new(|_, _| Ok(())) })
+    }
+
+    pub fn writes(
+        inner: Arc<dyn Volume>,
+        write: impl Fn(Track, u32) -> Result<()> + Send + Sync + 'static,
+    ) -> Arc<dyn Volume> {
+        Arc::new(Between { inner, read: Box::new(|_, _| Ok(())), write: Box::new(write) })
+    }
+
+    fn count(&self, bytes: usize) -> u32 {
+        (bytes / self.geometry().slot_size as usize) as u32
+    }
+}
+
+impl std::fmt::Debug for Between {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl Volume for Between {
+    fn volser(&self) -> Volser {
+        self.inner.volser()
+    }
+    fn geometry(&self) -> Geometry {
+        self.inner.geometry()
+    }
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+    fn is_writable(&self) -> bool {
+        self.inner.is_writable()
+    }
+    fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
+        (self.read)(first, self.count(buffer.len()))?;
+        self.inner.read(first, buffer)
+    }
+    fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
+        (self.write)(first, self.count(buffer.len()))?;
+        self.inner.write(first, buffer)
+    }
+    fn flush(&self) -> Result<()> {
+        self.inner.flush()
+    }
+    fn lock(&self, lock: Lock) -> Result<Held<'_>> {
+        self.inner.lock(lock)
+    }
 }

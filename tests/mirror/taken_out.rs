@@ -1,71 +1,35 @@
 //! A track that cannot be read, and a target that is not there any more: only what is concerned stops.
 
-use crate::memory::{Memory, numbered, to};
+use crate::memory::{Between, Memory, numbered, to};
 use crate::stage::write;
 use crate::world::volser;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use trackmirror::geometry::{Extent, Geometry, Track};
+use trackmirror::geometry::Extent;
 use trackmirror::migrate::{Migration, MoveOptions, OnUnreadable};
 use trackmirror::plan::Mode;
 use trackmirror::state::State;
 use trackmirror::volume::intent::NoJournal;
-use trackmirror::volume::{Held, Lock, Volume};
 use trackmirror::vtoc::manager::VtocSpaceManager;
 use trackmirror::vtoc::{Expiration, Identity, SpaceManager};
-use trackmirror::{Error, Reason, Result, Volser};
-
-/// A volume one of whose tracks cannot be read, so many times.
-#[derive(Debug)]
-struct Scratched {
-    inner: Arc<dyn Volume>,
-    track: u32,
-    times: Arc<AtomicU32>,
-}
-
-impl Volume for Scratched {
-    fn volser(&self) -> Volser {
-        self.inner.volser()
-    }
-    fn geometry(&self) -> Geometry {
-        self.inner.geometry()
-    }
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-    fn path(&self) -> Option<&Path> {
-        self.inner.path()
-    }
-    fn is_writable(&self) -> bool {
-        self.inner.is_writable()
-    }
-    fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
-        let count = (buffer.len() / self.geometry().slot_size as usize) as u32;
-        let has_it = (first.0..first.0 + count).contains(&self.track);
-        let lower = |times: u32| times.checked_sub(1);
-        if has_it && self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lower).is_ok() {
-            return Err(Error::new(Reason::Io, "the disk says no; see the disk"));
-        }
-        self.inner.read(first, buffer)
-    }
-    fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
-        self.inner.write(first, buffer)
-    }
-    fn flush(&self) -> Result<()> {
-        self.inner.flush()
-    }
-    fn lock(&self, lock: Lock) -> Result<Held<'_>> {
-        self.inner.lock(lock)
-    }
-}
+use trackmirror::{Error, Reason};
 
 /// A migration of everything, where this track of a volume cannot be read so many times.
 fn begin(memory: &Memory, on: &str, track: u32, times: u32) -> (Migration, Arc<AtomicU32>) {
     let left = Arc::new(AtomicU32::new(times));
     let host = memory.host(|inner| match inner.volser() == volser(on) {
-        true => Arc::new(Scratched { inner, track, times: left.clone() }),
+        true => {
+            let left = left.clone();
+            Between::reads(inner, move |first, count| {
+                let has_it = (first.0..first.0 + count).contains(&track);
+                let lower = |times: u32| times.checked_sub(1);
+                if has_it && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lower).is_ok() {
+                    return Err(Error::new(Reason::Io, "the disk says no; see the disk"));
+                }
+                Ok(())
+            })
+        }
         false => inner,
     });
     let mut migration =

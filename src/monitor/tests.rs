@@ -22,7 +22,7 @@ fn threads_that_write_beside_a_copy_lose_nothing() {
     subscription.fill(&plan).unwrap();
     let image = Image::register(&area, "WRITER", Kind::Brackets).unwrap();
     let tracks: Vec<_> = (0..TRACKS).map(|_| AtomicU64::new(0)).collect();
-    let rounds = if cfg!(miri) { 30 } else { 20_000 };
+    let rounds = if cfg!(miri) { 8 } else { 20_000 };
     let stop = AtomicBool::new(false);
     let mut target = vec![0; TRACKS as usize];
     std::thread::scope(|scope| {
@@ -53,6 +53,7 @@ fn threads_that_write_beside_a_copy_lose_nothing() {
                 if last {
                     break;
                 }
+                std::thread::yield_now();
             }
         });
         writers.into_iter().for_each(|writer| writer.join().unwrap());

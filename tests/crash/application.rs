@@ -253,7 +253,10 @@ impl State {
         let write = || volume.write(track, &slot).unwrap();
         let written = match self.images.get(&volser) {
             Some(image) => image.write(Extent::new(track, 1), write),
-            None => Ok(write()),
+            None => {
+                write();
+                Ok(())
+            }
         };
         match written {
             Ok(()) => self.ledgers[number][place] = Some(digest),

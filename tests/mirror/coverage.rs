@@ -78,7 +78,7 @@ fn an_image_that_is_silent_may_be_retired() {
 fn what_an_image_was_writing_when_it_died_is_copied() {
     let (mut stage, writer) = mirrored();
     // Its write reached the disk, and it ended before it could say so.
-    let _never_ended = writer.image().begin_unbound(Extent::new(Track(30), 2)).unwrap();
+    let _unfinished = writer.image().begin_unbound(Extent::new(Track(30), 2)).unwrap();
     stage.write_raw(31, 8);
     drop(writer);
     // Restarted under the same name.
@@ -160,7 +160,7 @@ fn what_a_program_without_monitor_wrote_is_copied_also_by_the_next_process() {
 #[test]
 fn a_program_without_monitor_in_the_window_ends_it() {
     let (mut stage, _writer) = mirrored();
-    stage.lead_to_switch();
+    stage.reach_switch();
     stage.stranger.open();
     stage.write_raw(25, 2);
     refused(stage.migration.switch(), &["sleep", "OLD001"]);

@@ -86,7 +86,7 @@ fn a_write_that_does_not_end_ends_the_window() {
 #[test]
 fn the_limit_of_the_window_is_seen_by_the_switch_too() {
     let (mut stage, writer) = begun();
-    stage.lead_to_switch();
+    stage.reach_switch();
     stage.watch.wait(LIMITS.window * 2);
     let error = stage.migration.switch().unwrap_err();
     assert_eq!(error.reason(), Reason::WindowTooLong, "{error}");
@@ -168,7 +168,7 @@ fn a_release_that_fails_is_done_again() {
     stage.migration.step(20).unwrap();
     stage.assert_let_in();
     // Behind the switch: the users do not wait until the sources are scratched.
-    stage.lead_to_switch();
+    stage.reach_switch();
     stage.desk.fail("release", Reason::Io, 2);
     assert_eq!(stage.migration.switch().unwrap_err().reason(), Reason::Io);
     assert_eq!(stage.migration.state(), State::Switched);

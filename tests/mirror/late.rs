@@ -40,7 +40,7 @@ fn a_write_that_is_only_noted_afterwards_is_found_named_and_copied() {
     let teller = Image::register(&setting.world.area(), "GUEST", Kind::Completions).unwrap();
     let teller = Arc::new(teller);
     let mut stage = setting.begin();
-    stage.lead_to_switch();
+    stage.reach_switch();
     stage.write_raw(61, 7);
     let late = teller.clone();
     stage.catalog.then(move || late.note(Extent::new(Track(61), 1)).unwrap());
@@ -52,7 +52,7 @@ fn a_write_that_is_only_noted_afterwards_is_found_named_and_copied() {
 fn a_write_that_begins_behind_the_seal_is_refused_and_counted() {
     let mut stage = set(ONE, &["SYSA"]).begin();
     let writer = stage.writer("SYSA");
-    stage.lead_to_switch();
+    stage.reach_switch();
     let late = writer.clone();
     stage.catalog.then(move || {
         let error = write(&*late, 20, 9).unwrap_err();
@@ -91,7 +91,7 @@ fn a_write_that_began_before_the_seal_keeps_the_window_open_until_it_ends() {
 fn an_image_that_falls_silent_during_the_switch_backs_it_out() {
     let mut stage = set(ONE, &["SYSA"]).begin();
     let _writer = stage.writer("SYSA");
-    stage.lead_to_switch();
+    stage.reach_switch();
     let area = stage.world.area();
     let back = area.clone();
     stage.write_raw(16, 3);
@@ -110,7 +110,7 @@ fn an_image_that_falls_silent_during_the_switch_backs_it_out() {
 fn a_program_without_monitor_during_the_switch_backs_it_out_and_all_is_copied_again() {
     let mut stage = set(ONE, &["SYSA"]).begin();
     let _writer = stage.writer("SYSA");
-    stage.lead_to_switch();
+    stage.reach_switch();
     let stranger = stage.stranger.clone();
     stage.catalog.then(move || stranger.open());
     let switched = stage.migration.switch();

@@ -171,7 +171,7 @@ impl Stage {
 
     /// Leads it to where the next verb is the switch.
     #[track_caller]
-    pub fn lead_to_switch(&mut self) {
+    pub fn reach_switch(&mut self) {
         self.to(State::Quiesced);
         while self.migration.next_verb() == Some(Verb::Step) {
             self.migration.step(20).unwrap();

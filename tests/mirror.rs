@@ -17,6 +17,8 @@ mod late;
 mod many;
 #[path = "mirror/memory.rs"]
 mod memory;
+#[path = "mirror/prediction.rs"]
+mod prediction;
 #[path = "mirror/stage.rs"]
 mod stage;
 mod support;

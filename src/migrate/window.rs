@@ -178,6 +178,8 @@ impl Migration {
         self.course.receipt.predicted_ms = window.map(|window| window.likely.as_millis() as u64);
         self.course.receipt.window_tracks = 0;
         self.course.window_begun = Some(self.host.clock.monotonic());
+        // Nothing is worth waiting for any more.
+        self.course.pause = Duration::ZERO;
         if let Some(monitors) = &self.monitors {
             monitors.seal(&self.source_extents())?;
         }

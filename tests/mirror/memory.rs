@@ -43,7 +43,11 @@ pub struct Memory {
 
 impl Memory {
     pub fn new(sources: &[&str], targets: &[&str], cylinders: u32) -> Memory {
-        let device = Device::named("3390").unwrap();
+        Memory::of_device("3390", sources, targets, cylinders)
+    }
+
+    pub fn of_device(device: &str, sources: &[&str], targets: &[&str], cylinders: u32) -> Memory {
+        let device = Device::named(device).unwrap();
         let geometry = Geometry { device, cylinders, slot_size: device.slot_size() };
         let make = |serial: &&str| -> (Volser, Arc<dyn Volume>) {
             let made = Arc::new(MemoryVolume::new(volser(serial), geometry));
@@ -243,6 +247,7 @@ pub struct Between {
     pub inner: Arc<dyn Volume>,
     pub read: Told,
     pub write: Told,
+    pub flush: Told,
 }
 
 impl Between {
@@ -250,14 +255,16 @@ impl Between {
         inner: Arc<dyn Volume>,
         read: impl Fn(Track, u32) -> Result<()> + Send + Sync + 'static,
     ) -> Arc<dyn Volume> {
-        Arc::new(Between { inner, read: Box::new(read), write: Box::new(|_, _| Ok(())) })
+        let nothing = || -> Told { Box::new(|_, _| Ok(())) };
+        Arc::new(Between { inner, read: Box::new(read), write: nothing(), flush: nothing() })
     }
 
     pub fn writes(
         inner: Arc<dyn Volume>,
         write: impl Fn(Track, u32) -> Result<()> + Send + Sync + 'static,
     ) -> Arc<dyn Volume> {
-        Arc::new(Between { inner, read: Box::new(|_, _| Ok(())), write: Box::new(write) })
+        let nothing = || -> Told { Box::new(|_, _| Ok(())) };
+        Arc::new(Between { inner, read: nothing(), write: Box::new(write), flush: nothing() })
     }
 
     fn count(&self, bytes: usize) -> u32 {
@@ -293,6 +300,7 @@ impl Volume for Between {
         self.inner.write(first, buffer)
     }
     fn flush(&self) -> Result<()> {
+        (self.flush)(Track(0), 0)?;
         self.inner.flush()
     }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {

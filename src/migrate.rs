@@ -148,8 +148,9 @@ struct Course {
     /// Who was told to have data sets open still.
     told_openers: Vec<String>,
     passes_told: u64,
-    /// It was told that changes come as fast as copies.
+    /// Changes come as fast as copies, and when that was told last.
     is_at_distance: bool,
+    distance_told_at: Option<Duration>,
     /// How often the copy of a track has failed.
     troubles: BTreeMap<(Volser, u32), u32>,
 }
@@ -174,6 +175,7 @@ impl Course {
             told_openers: Vec::new(),
             passes_told: 0,
             is_at_distance: false,
+            distance_told_at: None,
             troubles: BTreeMap::new(),
         }
     }

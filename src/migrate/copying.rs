@@ -75,6 +75,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 const REHEARSAL_INTERVAL: Duration = Duration::from_secs(10);
 /// How often it is said for what copying waits.
 const WAITING_TOLD: Duration = Duration::from_secs(2);
+/// How often it is said at most that it comes no nearer to its goal.
+const DISTANCE_TOLD: Duration = Duration::from_secs(60);
 /// The least pause when only cold tracks are to be copied, or nothing.
 const IDLE_PAUSE: Duration = Duration::from_millis(50);
 /// The pause in the window when a write has to end first.
@@ -497,8 +499,12 @@ impl Migration {
             Verdict::Converging | Verdict::Unknown => false,
         };
         let is_at_distance = comes_no_nearer && !self.is_at_goal();
-        if is_at_distance && !self.course.is_at_distance {
+        let now = self.host.clock.monotonic();
+        let told = self.course.distance_told_at;
+        let is_news = told.is_none_or(|at| now.saturating_sub(at) >= DISTANCE_TOLD);
+        if is_at_distance && !self.course.is_at_distance && is_news {
             self.host.tell(&Event::NotConverging { sentence: estimate.to_string() });
+            self.course.distance_told_at = Some(now);
         }
         self.course.is_at_distance = is_at_distance;
     }

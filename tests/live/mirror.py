@@ -90,13 +90,14 @@ def main(binary, folder, shared, passes):
     operator = Operator(guest, spool)
     started = time.time()
     guest.begin('UPDFB', update(passes), 0)
+    time.sleep(3)
 
     command = f"python3 '{HERE}/hand_over.py' '{spool}'"
     arguments = [
         binary, 'migrate', NAME, '--volume', scratch.image('CLNA01'), '--target', scratch.image('CLNA02'),
         '--catalog', scratch.image('DLIBA1'), '--image', 'VS1',
         '--guest', f'CLNA01={command}', '--guest', f'DLIBA1={command}',
-        '--close-when-mirrored', '--goal-tracks', '20', '--wait-limit', '120', '--window-limit', '120',
+        '--close-when-mirrored', '--goal-tracks', '5', '--pace', '100', '--wait-limit', '120', '--window-limit', '120',
         '--keep', '--state', scratch.path('state'), '--yes', '--json']
     migration = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=open(scratch.path('told'), 'w'), text=True)
 

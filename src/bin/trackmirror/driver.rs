@@ -232,7 +232,9 @@ impl Driver {
 
     fn wants_close(&self) -> bool {
         let may = self.close.not_before.is_none_or(|at| Instant::now() >= at);
-        self.close.is_ordered || may && self.live().is_some_and(|live| live.close_when_mirrored)
+        let by_itself = self.live().is_some_and(|live| live.close_when_mirrored);
+        // As near as it can come is mirrored too, but longer than its goal no window is opened unasked.
+        self.close.is_ordered || may && by_itself && self.migration.is_at_goal()
     }
 
     fn perform(&mut self, verb: Verb) -> Flow {

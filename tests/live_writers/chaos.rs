@@ -202,6 +202,9 @@ struct Play<'a> {
     seen: Seen,
 }
 
+/// How often the close is ordered where it does not come by itself.
+const CLOSE_AGAIN: Duration = Duration::from_millis(300);
+
 /// Runs a seed, and panics if anything is lost.
 pub fn run(seed: u64) -> Seen {
     let mut random = Random(seed);
@@ -234,7 +237,7 @@ impl<'a> Play<'a> {
 
     /// Until the migration has ended.
     fn migrate(&mut self) {
-        let begun = Instant::now();
+        let (begun, mut closes) = (Instant::now(), Instant::now());
         let mut deeds: Vec<(When, Deed, Option<Instant>)> =
             self.story.deeds.iter().map(|&(when, deed)| (when, deed, None)).collect();
         loop {
@@ -246,6 +249,13 @@ impl<'a> Play<'a> {
             }
             let said = self.migrator.as_ref().map(Process::said).unwrap_or_default();
             self.cover(said.last());
+            // It closes by itself at its goal only; where it comes no nearer, somebody has to decide.
+            if closes.elapsed() > CLOSE_AGAIN && self.world.has_happened("not-converging") {
+                closes = Instant::now();
+                // Nobody may be there who could take the order.
+                let mut order = self.world.command("close-now");
+                let _ = order.arg("--state").arg(self.world.state()).output();
+            }
             let world = self.world;
             deeds.retain_mut(|(when, deed, at)| {
                 let time = match *when {

@@ -352,7 +352,19 @@ pub trait EventSink: Send + Sync {
     fn event(&self, time: Duration, event: &Event);
 }
 
-/// A function that is told.
+/// A function that is told: one that sends it on a channel, for example.
+///
+/// ```
+/// use std::{sync::mpsc, time::Duration};
+/// use trackmirror::event::{Event, EventSink};
+/// let (sender, receiver) = mpsc::channel();
+/// let sink = move |time: Duration, event: &Event| {
+///     // Nobody may listen any more.
+///     let _ = sender.send((time, event.clone()));
+/// };
+/// sink.event(Duration::from_secs(1), &Event::Looked);
+/// assert_eq!(receiver.recv().unwrap().1.name(), "looked");
+/// ```
 impl<F: Fn(Duration, &Event) + Send + Sync> EventSink for F {
     fn event(&self, time: Duration, event: &Event) {
         self(time, event);

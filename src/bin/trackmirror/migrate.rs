@@ -123,8 +123,8 @@ const TERMINATE_EXAMPLES: &str = "\
 Examples:
   trackmirror terminate --state ~/.local/state/trackmirror/TEST-0badcafe --yes
 
-The target is scratched; the source stays as it is. If a process leads the migration, it does so and ends. After the
-catalog was switched a migration can only be resumed.";
+The target is scratched; the source stays as it is. On a terminal it asks first. If a process leads the migration, it
+does so and ends. After the catalog was switched a migration can only be resumed.";
 
 /// Give up a migration, and release its target
 #[derive(clap::Args)]

@@ -286,7 +286,8 @@ impl fmt::Display for Event {
                 write!(f, "what is written on {volser} is monitored")
             }
             Event::MonitorsStarted { volser, images } => {
-                write!(f, "what {} write on {volser} is monitored", images.join(", "))
+                let write = if images.len() == 1 { "writes" } else { "write" };
+                write!(f, "what {} {write} on {volser} is monitored", images.join(", "))
             }
             Event::Passed { pass, copied_tracks, left_tracks } => write!(
                 f,

@@ -26,6 +26,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a caller may wait before it is asked again whether all is closed.
+const ASKED_PAUSE: Duration = Duration::from_millis(10);
+
 /// How long things may take before they are given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -164,8 +167,10 @@ impl Migration {
                 self.host.tell(&Event::StillOpen { openers: told.clone() });
                 self.course.told_openers = told;
             }
+            self.course.pause = ASKED_PAUSE;
             return Ok(openers);
         }
+        self.course.pause = Duration::ZERO;
         let waited = self.waited();
         if self.monitors.is_some() {
             self.check_covered(Images::Known)?;

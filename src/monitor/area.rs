@@ -206,7 +206,11 @@ impl Area {
                 let states: Vec<_> = images.iter().filter(|image| image.name == name).collect();
                 let state = states.last().map_or_else(
                     || "is not registered".into(),
-                    |image| format!("is {:?}", image.standing).to_lowercase(),
+                    |image| match image.standing {
+                        Standing::Farewell => "has ended".into(),
+                        Standing::Dead => "has died".into(),
+                        standing => format!("is {standing:?}").to_lowercase(),
+                    },
                 );
                 format!("image {name} {state}; start it with its monitor")
             }

@@ -59,6 +59,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(55);
 const NAP: Duration = Duration::from_millis(50);
 /// How often missing monitors are looked for.
 const COVERAGE_PAUSE: Duration = Duration::from_millis(300);
+/// What a close waits for; who they are is said behind it.
+pub const OPENERS: &str = "those who have data sets open";
 
 /// What was done, and how long it took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -503,7 +505,7 @@ impl Driver {
             State::Mirrored => {
                 format!("trackmirror close-now --state {}", self.folder.display())
             }
-            State::Closing => format!("those who have data sets open: {}", openers().join("; ")),
+            State::Closing => format!("{OPENERS}: {}", openers().join("; ")),
             State::Copying | State::Quiesced => format!("{left} tracks to be copied"),
             _ => String::new(),
         };

@@ -27,7 +27,8 @@ An image is a running system or program that writes a volume and tells a monitor
 every image that can write it is monitored.
 
 What is known of them lies in the registry's folder, which all programs on the machine must share: TRACKMIRROR_REGISTRY,
-by default /run/trackmirror, else trackmirror in XDG_RUNTIME_DIR. What lies under /run ends when the machine stops.";
+by default /run/trackmirror, else trackmirror in XDG_RUNTIME_DIR. What lies under /run ends when the machine stops.
+The folder serves only the user who made it, or its group, if it is made for one beforehand (mode 0770).";
 
 /// Show the systems that write a volume, name those that must be monitored, retire one
 #[derive(clap::Args)]

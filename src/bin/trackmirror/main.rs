@@ -161,6 +161,13 @@ fn parse() -> Command {
         }
         // What clap prints cannot go anywhere else if this fails.
         let _ = error.print();
+        if error.kind() == clap::error::ErrorKind::MissingRequiredArgument
+            && error.to_string().split("Usage").next().is_some_and(|what| what.contains("<MASK>"))
+        {
+            terminal::tell(
+                "hint: masks come before --volume, which takes every word after it for an image\n",
+            );
+        }
         let code = if error.use_stderr() { Code::Refused } else { Code::Done };
         std::process::exit(code as i32)
     })

@@ -24,6 +24,7 @@ use trackmirror::host::Host;
 use trackmirror::migrate::{Migration, MoveOptions, status};
 use trackmirror::pace::Pace;
 use trackmirror::plan::Plan;
+use trackmirror::registry::areas::area_folder;
 use trackmirror::registry::{check_unfinished, read_notes};
 use trackmirror::state::{State, Verb};
 use trackmirror::volume::Access;
@@ -122,8 +123,8 @@ const TERMINATE_EXAMPLES: &str = "\
 Examples:
   trackmirror terminate --state ~/.local/state/trackmirror/TEST-0badcafe --yes
 
-The target is scratched; the source stays as it is. If a process leads the migration, it does so and ends. After the
-catalog was switched a migration can only be resumed.";
+The target is scratched; the source stays as it is. On a terminal it asks first. If a process leads the migration, it
+does so and ends. After the catalog was switched a migration can only be resumed.";
 
 /// Give up a migration, and release its target
 #[derive(clap::Args)]
@@ -201,7 +202,10 @@ impl Arguments {
     fn open(&self, roles: &Roles, live: Option<&LiveOptions>, folder: &Path) -> Outcome<Opened> {
         match live {
             _ if self.dry_run => Ok(open_roles(roles, Access::Read)?),
-            Some(live) => Ok(live.open(roles, &owner_name(folder)?, false)?),
+            Some(live) => live.open(roles, &owner_name(folder)?, false).map_err(|error| {
+                let is_used = error.reason() == Reason::VolumeInUse;
+                Failure { error, advice: if is_used { other_registry() } else { String::new() } }
+            }),
             None => open_roles(roles, Access::Exclusive).map_err(|error| {
                 let is_used = error.reason() == Reason::VolumeInUse;
                 let advice = "to move data sets while programs with monitors write, see --live in `trackmirror migrate \
@@ -229,6 +233,16 @@ impl Arguments {
             ..before
         })
     }
+}
+
+/// What else it can be, if a program is told to have no monitor.
+fn other_registry() -> String {
+    let folder =
+        area_folder().map_or_else(|error| error.to_string(), |at| at.display().to_string());
+    format!(
+        "if it has a monitor, it uses another registry folder: TRACKMIRROR_REGISTRY must be the same for both (here: \
+         {folder})\n"
+    )
 }
 
 /// What a folder says of its migration, if there is one.

@@ -32,6 +32,9 @@ The program becomes an image on every plain CKD volume that it opens for writing
 given (with the process id behind it, if another living image has the name). Each of its writes is noted for the
 migrations of the volume; while one takes its data sets over, writes to them fail. A migration may begin long after.
 
+It counts as one that has the data sets open as long as it has the volume open for writing. A script that opens it anew
+for each write has closed it in between: after the switch it would write to the old place. Give --is-closed for it.
+
 What cannot be noted is refused: shared mappings for writing, asynchronous input and output (aio, io_uring), cloning,
 handing a descriptor on. Programs that do not load the monitor are refused: static ones, those with privileges of their
 own (set-user-id), those of another machine. All programs that write a volume, and the migration, must use the same

@@ -18,6 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use trackmirror::bytes::crc32c;
+use trackmirror::checkpoint::FileStore;
 use trackmirror::pace::Pace;
 use trackmirror::{DsMask, Error, Reason, Result};
 
@@ -77,10 +78,15 @@ impl Request {
     /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`], [`Reason::CheckpointNewer`].
     pub fn load(folder: &Path) -> Result<Request> {
         let Some(text) = read(folder, REQUEST, REQUEST_LENGTH_MAX)? else {
-            return Err(Error::new(
-                Reason::NoCheckpoint,
-                format!("there is no migration in {}; name the folder of one", folder.display()),
-            ));
+            let folder_name = folder.display();
+            let why = match FileStore::peek(folder) {
+                Ok(_) => format!(
+                    "the migration in {folder_name} was begun by a program that has this library in it; let that \
+                     program go on with it, or give it up"
+                ),
+                Err(_) => format!("there is no migration in {folder_name}; name the folder of one"),
+            };
+            return Err(Error::new(Reason::NoCheckpoint, why));
         };
         let file = folder.join(REQUEST);
         let value: Value = serde_json::from_str(&text).unwrap_or_default();

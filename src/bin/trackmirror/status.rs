@@ -3,6 +3,7 @@
 //! Whoever leads a migration while others write tells how it goes in `status.json`. Where nobody leads it, the checkpoint
 //! and the request tell what they know, and the monitor areas who is alive.
 
+use crate::driver::OPENERS;
 use crate::driver::board::volumes_value;
 use crate::migrate::look;
 use crate::output::{Answer, Table};
@@ -17,6 +18,7 @@ use trackmirror::checkpoint::FileStore;
 use trackmirror::clock::{Clock, SystemClock};
 use trackmirror::copy::Volumes;
 use trackmirror::monitor::Area;
+use trackmirror::pace::Pace;
 use trackmirror::volume::{self, Access};
 use trackmirror::{Error, Reason, Result};
 
@@ -110,6 +112,15 @@ fn known_images(request: &Request) -> Value {
     volumes_value(&areas, &needed)
 }
 
+/// A pace as people say it: `500 tracks/s`, `20MB/s`, `unlimited`.
+fn pace_words(pace: &str) -> String {
+    match (pace.parse(), pace.strip_suffix('t')) {
+        (Ok(Pace::Unlimited) | Err(_), _) => pace.into(),
+        (Ok(_), Some(tracks)) => format!("{tracks} tracks/s"),
+        (Ok(_), None) => format!("{pace}/s"),
+    }
+}
+
 /// `1.5`, or a question mark.
 fn number(value: &Value) -> String {
     match (value.as_u64(), value.as_f64()) {
@@ -133,10 +144,13 @@ fn status_text(now: &Value) -> String {
         }
         text += &copying_text(now);
     }
+    let openers = now["closing"]["openers"].as_array().map_or(&[][..], |openers| openers);
     if let Some(waits_for) = now["waits_for"].as_str().filter(|text| !text.is_empty()) {
-        text += &format!("waits for: {waits_for}\n");
+        // Those whom it waits for follow, each in a line of his own.
+        let is_of_openers = !openers.is_empty() && waits_for.starts_with(OPENERS);
+        text += &format!("waits for: {}\n", if is_of_openers { OPENERS } else { waits_for });
     }
-    for opener in now["closing"]["openers"].as_array().into_iter().flatten() {
+    for opener in openers {
         text += &format!("open: {}\n", opener.as_str().unwrap_or_default());
     }
     if let Some(until) = now["retained_until_ms"].as_u64() {
@@ -157,7 +171,7 @@ fn copying_text(now: &Value) -> String {
         number(&copying["pass_count"]),
         number(&copying["left_tracks"]),
         number(&copying["total_tracks"]),
-        now["pace"].as_str().unwrap_or("?"),
+        now["pace"].as_str().map_or_else(|| "?".into(), pace_words),
     );
     let estimate = &now["estimate"];
     if estimate.is_object() {
@@ -186,6 +200,10 @@ fn copying_text(now: &Value) -> String {
         };
         let how = match goal["reached"].as_bool() {
             Some(true) => "reached".into(),
+            // A window is short, or little is left, as long as nothing was copied that could change.
+            _ if goal["distance"].as_u64() == Some(0) => {
+                "not reached before every track was copied once".into()
+            }
             _ => format!("{} {unit} away", number(&goal["distance"])),
         };
         text += &format!("goal: {what}: {how}\n");
@@ -258,7 +276,7 @@ mod tests {
         let text = status_text(&status);
         for line in [
             "the process last told something 1 min 0 s ago",
-            "copied: 120 tracks, 20 of them again, passes: 3; 7 left of 100; pace 500t",
+            "copied: 120 tracks, 20 of them again, passes: 3; 7 left of 100; pace 500 tracks/s",
             "rates: 512.3 tracks/s copied, ? tracks/s changed; converging",
             "a window now: likely 20 ms (10 to 30 ms)",
             "goal: a window of 5 ms: 15 ms away",
@@ -272,5 +290,30 @@ mod tests {
         assert_eq!(rows[1], ["VOL001", "SYSA", "alive", "now", "1", "0", "55", "2", "yes"]);
         assert_eq!(rows[0], ["VOL001", "SYSB", "missing", "-", "-", "-", "-", "-", "yes"]);
         assert_eq!(status_text(&Value::Null), "");
+    }
+
+    #[test]
+    fn what_is_waited_for_is_told_once() {
+        let status = json!({
+            "waits_for": format!("{OPENERS}: job on image SYSA"),
+            "closing": { "openers": ["job on image SYSA"] },
+        });
+        let told = format!("waits for: {OPENERS}\nopen: job on image SYSA\n");
+        assert_eq!(status_text(&status), told);
+    }
+
+    #[test]
+    fn a_goal_before_the_first_pass_is_no_distance_of_zero() {
+        let status = json!({ "goal": { "ms": 1000, "reached": false, "distance": 0 } });
+        assert!(copying_text(&status).contains("not reached before every track was copied once"));
+    }
+
+    #[test]
+    fn a_pace_is_told_with_its_unit() {
+        for (pace, told) in
+            [("500t", "500 tracks/s"), ("20MB", "20MB/s"), ("unlimited", "unlimited")]
+        {
+            assert_eq!(pace_words(pace), told);
+        }
     }
 }

@@ -20,7 +20,8 @@ Examples:
   trackmirror verify PROD.MASTER --volume A.ckd B.ckd --target C.ckd --threads 4
 
 Every data set of the source volumes that the mask selects is compared with the one of the same name on the target
-volumes: attributes, and each track with its records, wherever it lies. Nothing is changed. Code 8: they differ.";
+volumes: attributes, and each track with its records, wherever it lies. A source that was kept is found by its new name,
+TEST.DATA.OLDCOPY, and compared with TEST.DATA. Nothing is changed. Code 8: they differ.";
 
 /// Compare two copies of data sets track by track, addresses aside
 #[derive(clap::Args)]
@@ -81,6 +82,15 @@ impl Side {
     }
 }
 
+/// The name of the data set that this one was before it was kept beside its copy, unless that name was cut.
+fn name_before_kept(name: &DsName) -> Option<DsName> {
+    let name = name.to_string();
+    let (before, last) = name.rsplit_once('.')?;
+    let number = last.strip_prefix("OLDCOPY")?;
+    let is_kept = number.bytes().all(|byte| byte.is_ascii_digit());
+    if is_kept { before.parse().ok() } else { None }
+}
+
 fn extents(parts: &Parts) -> Vec<(Volser, Extent)> {
     let of_part = |(volser, data_set): &(Volser, DataSetDscbs)| {
         let volser = *volser;
@@ -107,6 +117,8 @@ fn attributes(parts: &Parts) -> Option<String> {
 /// The result for one data set.
 struct Compared {
     name: DsName,
+    /// Its name on the target volumes.
+    with: DsName,
     track_count: u64,
     differing_tracks: u64,
     differences: Vec<String>,
@@ -119,10 +131,14 @@ impl Compared {
 
     fn text(&self) -> String {
         let tracks = count(self.track_count, "track");
+        let names = match self.with == self.name {
+            true => self.name.to_string(),
+            false => format!("{} and {}", self.name, self.with),
+        };
         if self.is_equal() {
-            return format!("equal    {}: {tracks}\n", self.name);
+            return format!("equal    {names}: {tracks}\n");
         }
-        let mut text = format!("UNEQUAL  {}: {tracks} compared\n", self.name);
+        let mut text = format!("UNEQUAL  {names}: {tracks} compared\n");
         self.differences.iter().for_each(|what| text += &format!("         {what}\n"));
         text
     }
@@ -130,6 +146,7 @@ impl Compared {
     fn value(&self) -> Value {
         json!({
             "name": self.name.to_string(),
+            "target_name": self.with.to_string(),
             "equal": self.is_equal(),
             "track_count": self.track_count,
             "differing_track_count": self.differing_tracks,
@@ -139,9 +156,14 @@ impl Compared {
 }
 
 fn compare(name: DsName, source: &Side, target: &Side, threads: usize) -> Result<Compared> {
-    let (source_parts, target_parts) = (source.parts(&name)?, target.parts(&name)?);
+    let (source_parts, mut target_parts) = (source.parts(&name)?, target.parts(&name)?);
     let mut compared =
-        Compared { name, track_count: 0, differing_tracks: 0, differences: Vec::new() };
+        Compared { name, with: name, track_count: 0, differing_tracks: 0, differences: Vec::new() };
+    if target_parts.is_empty()
+        && let Some(before) = name_before_kept(&name)
+    {
+        (compared.with, target_parts) = (before, target.parts(&before)?);
+    }
     if target_parts.is_empty() {
         compared.differences.push("it is not on the target volumes".into());
         return Ok(compared);
@@ -196,7 +218,10 @@ pub fn run(arguments: &Arguments) -> Result<Answer> {
     if names.is_empty() {
         return Err(Error::new(
             Reason::NothingSelected,
-            format!("the source volumes have no data set {}", arguments.mask),
+            format!(
+                "the source volumes have no data set {}; one that was kept is named NAME.OLDCOPY",
+                arguments.mask
+            ),
         ));
     }
     let compared: Vec<Compared> = names
@@ -212,4 +237,22 @@ pub fn run(arguments: &Arguments) -> Result<Answer> {
     });
     let code = if unequal == 0 { Code::Done } else { Code::Refused };
     Ok(Answer { code, text, json })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_source_is_known_by_its_name() {
+        let before = |name: &str| {
+            let name = name.parse().unwrap();
+            name_before_kept(&name).map(|name| name.to_string())
+        };
+        assert_eq!(before("A.B.OLDCOPY").as_deref(), Some("A.B"));
+        assert_eq!(before("A.B.OLDCOPY2").as_deref(), Some("A.B"));
+        for other in ["A.B", "OLDCOPY", "A.OLDCOPYX", "A.OLDCOPY.B"] {
+            assert_eq!(before(other), None);
+        }
+    }
 }

@@ -136,7 +136,7 @@ impl Listing {
             image.incarnation.to_string(),
             image.process.to_string(),
             program(image).unwrap_or_else(|| "-".into()),
-            ago(self.now, image.last_sign_of_life),
+            ago(self.now, last_sign(image, self.now)),
             image.slots_in_use.to_string(),
             image.writes_without_slot.to_string(),
             image.write_count.to_string(),
@@ -186,7 +186,7 @@ impl Listing {
             "incarnation": image.incarnation,
             "process": image.process,
             "program": program(image),
-            "last_sign_of_life_ms": millis(image.last_sign_of_life),
+            "last_sign_of_life_ms": millis(last_sign(image, self.now)),
             "slots_in_use": image.slots_in_use,
             "writes_without_slot": image.writes_without_slot,
             "write_count": image.write_count,
@@ -242,6 +242,12 @@ fn program(image: &ImageReport) -> Option<String> {
     }
     let name = std::fs::read_to_string(format!("/proc/{}/comm", image.process)).ok()?;
     Some(name.trim().to_string())
+}
+
+/// When an image was last known to live. One that is here, and holds its lock, gives a sign by that.
+fn last_sign(image: &ImageReport, now: Duration) -> Duration {
+    let is_seen = image.standing == Standing::Attached && image.kind != Kind::Remote;
+    if is_seen { now } else { image.last_sign_of_life }
 }
 
 /// How long ago something was.

@@ -385,6 +385,14 @@ pub(super) fn on_volume(error: Error, identity: &Identity) -> Error {
 
 fn error_of(trouble: Trouble, identity: &Identity) -> Error {
     let error = match trouble {
+        Trouble::Io(what, error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            let advice = format!(
+                "{what}: its owner must make the registry's folder for a group that you are in (mode 2770), or name \
+                 another folder by {}",
+                areas::VARIABLE
+            );
+            Error::io(advice, &error)
+        }
         Trouble::Io(what, error) => Error::io(what, &error),
         Trouble::Damaged(why) => Error::new(Reason::AreaDamaged, why),
         Trouble::Foreign(why) => Error::new(Reason::AreaForeign, why),

@@ -250,7 +250,8 @@ impl AllocationChange<'_> {
 /// not stored, and have a name that one of the masks selects.
 ///
 /// `stored` should have all data sets that the masks selected when they were assessed, also those that are not moved:
-/// what is missing there and present is called new. A data set without parts counts as not there.
+/// what is missing there and present is called new, also space that stands under a temporary name while extents are
+/// combined. A data set without parts counts as not there.
 ///
 /// ```
 /// use trackmirror::assess::compare::{Fate, Gain, Metadata, compare};

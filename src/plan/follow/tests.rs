@@ -307,6 +307,43 @@ fn slack_serves_before_the_target_grows() {
 }
 
 #[test]
+fn a_target_grows_in_place_and_never_over_sixteen_extents() {
+    let source = |count| data_set("A.B", PS, &[("S1", 3, &[(40, count)])]);
+    // Both runs would do; the one behind the target makes no extent more.
+    let case = Case::new(&[source(10)], vec![target("T1", &[(20, 13), (90, 3)])], Mode::OnePrimary);
+    assert_eq!(told(&case.follow(&[source(13)]).0)[0], ["T1 20+13"]);
+    // Fifteen extents: one more is possible, two are not, and then another volume has to do.
+    let single: Vec<(u32, u32)> = (0..15).map(|number| (20 + 2 * number, 1)).collect();
+    let grown = |others: &[(u32, u32)]| {
+        let targets = vec![target("T1", &single), target("T2", others)];
+        let mut case = Case::new(&[source(15)], targets, Mode::BestFit);
+        for first in [200, 202] {
+            case.targets[0].free.give(Extent::new(Track(first), 1)).unwrap();
+        }
+        move |count| case.follow(&[source(count)]).0
+    };
+    let followed = grown(&[(5, 2)]);
+    assert_eq!(told(&followed(16))[2], ["T1 202+1"]);
+    assert_eq!(told(&followed(17))[2], ["T2 5+2"]);
+    assert_eq!(told(&followed(18))[2], ["T1 202+1", "T2 5+2"]);
+    assert_eq!(followed(19)[0].clone().unwrap_err().reason(), Reason::NoSpace);
+}
+
+#[test]
+fn what_was_asked_to_be_contiguous_grows_only_in_place() {
+    let source = |count| {
+        let mut source = data_set("A.B", PS, &[("S1", 3, &[(40, count)])]);
+        source.parts[0].dscbs.format1.set_scal1(0x88);
+        source
+    };
+    let targets = vec![target("T1", &[(20, 12), (90, 9)]), target("T2", &[(5, 9)])];
+    let case = Case::new(&[source(10)], targets, Mode::OnePrimary);
+    assert_eq!(told(&case.follow(&[source(12)]).0)[0], ["T1 20+12"]);
+    let error = case.follow(&[source(13)]).0[0].clone().unwrap_err();
+    assert_eq!(error.reason(), Reason::NoSpace);
+}
+
+#[test]
 fn part_for_part_stays_so() {
     let source = |first: &[(u32, u32)], second: &[(u32, u32)]| {
         data_set("A.B", PS, &[("S1", 3, first), ("S2", 3, second)])

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+pub mod compare;
 mod rules;
 #[cfg(test)]
 mod tests;

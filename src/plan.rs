@@ -17,6 +17,7 @@
 //! under a temporary name until the data set takes it over.
 
 pub mod ends;
+pub mod follow;
 pub mod parts;
 mod space;
 #[cfg(test)]

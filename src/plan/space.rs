@@ -7,7 +7,7 @@ use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
 
 /// Volumes that a catalog entry may name, as users of the old systems know it.
-const VOLUMES_MAX: usize = 59;
+pub(super) const VOLUMES_MAX: usize = 59;
 
 /// The target of one data set: for each volume, by its place among the targets, the extents.
 pub(super) type Space = Vec<(usize, Vec<Extent>)>;
@@ -16,11 +16,11 @@ pub(super) type Space = Vec<(usize, Vec<Extent>)>;
 pub(super) struct Shape {
     pub track_count: u32,
     /// The space must begin and end on cylinder boundaries: it was requested in cylinders, and secondary extents will be.
-    aligned: bool,
+    pub aligned: bool,
     /// All of it must be on one volume.
-    one_volume: bool,
+    pub one_volume: bool,
     /// The most extents that the space may have.
-    extents_max: usize,
+    pub extents_max: usize,
 }
 
 impl Shape {
@@ -44,7 +44,7 @@ fn is_contiguous(data_set: &Assessment) -> bool {
 }
 
 /// The free runs that can be used for this shape, longest first: whole cylinders if it is aligned.
-fn usable_runs(target: &Target, aligned: bool) -> Vec<Extent> {
+pub(super) fn usable_runs(target: &Target, aligned: bool) -> Vec<Extent> {
     let mut runs: Vec<Extent> =
         if aligned { target.free.aligned_runs().collect() } else { target.free.runs().to_vec() };
     runs.sort_by_key(|run| (std::cmp::Reverse(run.track_count), run.first));
@@ -53,7 +53,11 @@ fn usable_runs(target: &Target, aligned: bool) -> Vec<Extent> {
 
 /// Space of `track_count` tracks in at most `extents_max` extents: the shortest run that holds all of it, else the
 /// longest runs, and the shortest one that holds the rest.
-fn in_few_extents(runs: &[Extent], track_count: u32, extents_max: usize) -> Option<Vec<Extent>> {
+pub(super) fn in_few_extents(
+    runs: &[Extent],
+    track_count: u32,
+    extents_max: usize,
+) -> Option<Vec<Extent>> {
     let (mut runs, mut left, mut extents) = (runs.to_vec(), track_count, Vec::new());
     while left > 0 {
         if extents.len() == extents_max || runs.is_empty() {

@@ -386,7 +386,7 @@ fn a_restart_under_the_same_name_takes_over_what_was_in_flight() {
     third.process.wait().unwrap();
     assert_eq!(report(&area, "WRITER").standing, Standing::Farewell);
     assert!(area.reap().unwrap().is_empty());
-    assert_refused(area.check_coverage(&["WRITER"]), Reason::NotCovered, &["WRITER", "farewell"]);
+    assert_refused(area.check_coverage(&["WRITER"]), Reason::NotCovered, &["WRITER", "has ended"]);
 }
 
 #[test]

@@ -346,6 +346,15 @@ impl Format1 {
         }
     }
 
+    /// These attributes and statistics, at the place of another F1: its name and format, DS1NOEPV, extents and pointer.
+    #[must_use]
+    pub fn at_place_of(mut self, other: &Format1) -> Format1 {
+        for range in [0..45, 59..60, 105..140] {
+            self.as_bytes_mut()[range.clone()].copy_from_slice(&other.as_bytes()[range]);
+        }
+        self
+    }
+
     /// Whether space was requested in cylinders.
     pub fn is_cylinder_allocated(&self) -> bool {
         self.scal1() & 0xC0 == 0xC0

@@ -316,9 +316,7 @@ impl fmt::Display for Event {
                 "the target holds everything: {} copied in the window",
                 count(*copied_tracks, "track")
             ),
-            Event::Accommodated { data_set, what } => {
-                write!(f, "{data_set} changed at its source: {what}; so did the target")
-            }
+            Event::Accommodated { what, .. } => write!(f, "the target follows its source: {what}"),
             Event::WindowOpened => write!(f, "the window began"),
             Event::Postponed { why } => write!(f, "the window was given up: {why}"),
             Event::Cataloged { data_set, catalog, volsers } => {

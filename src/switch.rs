@@ -26,7 +26,7 @@
 use crate::assess::{Cataloged, Part};
 use crate::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use crate::copy::{Volumes, write_empty};
-use crate::dscb::{DscbAddress, Format1};
+use crate::dscb::DscbAddress;
 use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
@@ -203,33 +203,10 @@ pub fn followed(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Option<P
     data_set.with_sources(present).map(Some).map_err(|error| error.of_data_set(name))
 }
 
-/// What differs between two plans of a data set whose source lies in the same extents, in words.
-pub fn difference(before: &PlannedDataSet, now: &PlannedDataSet) -> String {
-    let mut words = Vec::new();
-    let parts = before.assessment.parts.iter().zip(&now.assessment.parts);
-    for (was, is) in parts.map(|(was, is)| (&was.dscbs.format1, &is.dscbs.format1)) {
-        let fields = [
-            (was.last_used() != is.last_used(), "last used track"),
-            (was.balance() != is.balance(), "space on it"),
-            (was.as_bytes()[75..78] != is.as_bytes()[75..78], "date of last reference"),
-            (was.indicators() != is.indicators(), "indicators"),
-            (was.as_bytes()[82..93] != is.as_bytes()[82..93], "attributes"),
-        ];
-        words.extend(fields.into_iter().filter(|(differs, _)| *differs).map(|(_, word)| word));
-    }
-    words.dedup();
-    if words.is_empty() { "its DSCB".into() } else { words.join(", ") }
-}
-
 /// Gives the target the attributes and statistics that are planned, where it has others.
 pub fn update_targets(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
-    // Name and format, DS1NOEPV, extents and pointer are the place's.
-    let attributes = |format1: &Format1| -> Vec<u8> {
-        let bytes = format1.as_bytes();
-        [&bytes[45..59], &bytes[60..105]].concat()
-    };
     for (part, found) in data_set.parts.iter().zip(targets_stand(data_set, ports)?) {
-        if attributes(&found.format1) != attributes(&part.new.format1) {
+        if part.new.format1.at_place_of(&found.format1) != found.format1 {
             let space = ports.space(part.volser)?;
             space.update(&Identity::of(&found), &part.new.format1, ports.journal)?;
         }

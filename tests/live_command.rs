@@ -164,6 +164,20 @@ fn a_close_that_fails_as_often_as_allowed_ends_the_command_to_be_resumed() {
 }
 
 #[test]
+fn by_itself_it_closes_at_its_goal_and_not_before() {
+    let mut scene = Scene::busy(6);
+    let options = ["--close-when-mirrored", "--goal-tracks", "0", "--pace", "60"];
+    let mut migration = scene.migrate(&options);
+    migration.hear("it does not converge");
+    migration.hear("is mirrored");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(!words(&scene).contains(&"close-requested".into()), "{:?}", words(&scene));
+    scene.run("close-now", &["--wait"]).expect(0);
+    assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
+    scene.assert_moved();
+}
+
+#[test]
 fn what_was_killed_goes_on_with_what_is_left() {
     let mut scene = Scene::lazy(5);
     let mut migration = scene.migrate(&["--pace", "20MB"]);

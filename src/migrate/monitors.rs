@@ -6,11 +6,11 @@
 //!
 //! The rule, in its order:
 //!
-//! 1. *Covered* ([`Monitors::check_images`], [`Monitors::find_stranger`]): every image that the host lists for a volume is registered in its area,
-//!    none has fallen silent, and no process has the image open for writing that is not registered. Once copying goes
-//!    on, an image may end: one that ended with its farewell, or died and was buried, writes nothing any more, and what
-//!    it had in flight is work. A program without a monitor that is found later may have written anything: as soon as it
-//!    has ended, its volume is filled in anew.
+//! 1. *Covered* ([`Monitors::check_images`], [`Monitors::find_strangers`]): every image that the host lists for a volume is
+//!    registered in its area, none has fallen silent, and no process has the image open for writing that is not
+//!    registered. Once copying goes on, an image may end: one that ended with its farewell, or died and was buried, writes
+//!    nothing any more, and what it had in flight is work. A program without a monitor that is found later may have
+//!    written anything: as soon as it has ended, its volume is filled in anew.
 //! 2. *Subscribed*: every monitor marks for this migration from now on.
 //! 3. Every write that began before has *ended* ([`Monitors::check_begun_writes`]).
 //! 4. *Filled*: the tracks of the plan are work. The checkpoint then holds the areas' ids and boots.
@@ -25,7 +25,7 @@ use crate::copy::Volumes;
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
 use crate::host::Live;
-use crate::monitor::{Area, ImageReport, Kind, NotQuiet, Standing, Subscription};
+use crate::monitor::{Area, ImageReport, Kind, NotQuiet, Subscription};
 use crate::name::Volser;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,7 +92,7 @@ impl Monitors {
             died.extend(area.reap()?.into_iter().map(|(image, _)| (*volser, image)));
             match images {
                 Images::Attached => area.check_coverage(self.images_of(*volser))?,
-                Images::Known => self.check_known(*volser, area)?,
+                Images::Known => area.check_known(self.images_of(*volser))?,
             }
         }
         Ok(died)
@@ -137,29 +137,19 @@ impl Monitors {
         Ok(())
     }
 
-    fn check_known(&self, volser: Volser, area: &Area) -> Result<()> {
-        let reports = area.images();
-        let silent = reports.iter().find(|image| image.standing == Standing::Silent);
-        let unknown = self
-            .images_of(volser)
-            .iter()
-            .find(|name| !reports.iter().any(|image| image.name == **name));
-        let why = match (silent, unknown) {
-            (Some(image), _) => format!(
-                "image {} fell silent; let it come back, or retire it when it cannot write any more",
-                image.name
-            ),
-            (None, Some(name)) => {
-                format!("image {name} is not registered; start it with its monitor")
-            }
-            (None, None) => return Ok(()),
-        };
-        Err(Error::new(Reason::NotCovered, why).on_volume(volser))
-    }
-
     /// Subscribes to the changes of every source volume. What is subscribed already stays so.
     pub fn subscribe(&mut self) -> Result<()> {
-        for (volser, area) in &self.live.areas {
+        self.open(|_| true)
+    }
+
+    /// Takes up whatever this migration has subscribed before, and nothing else.
+    pub fn find_subscriptions(&mut self) -> Result<()> {
+        let migration = self.migration;
+        self.open(|area| is_subscribed(area, migration))
+    }
+
+    fn open(&mut self, which: impl Fn(&Area) -> bool) -> Result<()> {
+        for (volser, area) in self.live.areas.iter().filter(|(_, area)| which(area)) {
             if !self.subscriptions.contains_key(volser) {
                 let subscription = Subscription::open(area, self.migration)?;
                 self.subscriptions.insert(*volser, subscription);
@@ -230,17 +220,6 @@ impl Monitors {
         Ok(self.subscriptions.values().all(Subscription::is_filled))
     }
 
-    /// Takes up whatever this migration has subscribed before, and nothing else.
-    pub fn find_subscriptions(&mut self) -> Result<()> {
-        for (volser, area) in &self.live.areas {
-            if is_subscribed(area, self.migration) && !self.subscriptions.contains_key(volser) {
-                let subscription = Subscription::open(area, self.migration)?;
-                self.subscriptions.insert(*volser, subscription);
-            }
-        }
-        Ok(())
-    }
-
     /// Refuses every write to these tracks that begins from now on.
     pub fn seal(&self, extents: &[(Volser, Extent)]) -> Result<()> {
         self.subscriptions
@@ -254,8 +233,16 @@ impl Monitors {
     }
 
     /// The first thing of these tracks that is in flight, changed, or not known to be at the target: volume and what.
+    ///
+    /// Error: [`Reason::NotFilled`]: where nobody was asked to mark, or nothing was filled in, that nothing is found says
+    /// nothing.
     pub fn look(&self, extents: &[(Volser, Extent)]) -> Result<Option<(Volser, NotQuiet)>> {
-        for (volser, subscription) in &self.subscriptions {
+        for volser in self.live.areas.keys() {
+            let subscription = self.subscriptions.get(volser).filter(|one| one.is_filled());
+            let subscription = subscription.ok_or_else(|| {
+                let why = "no monitor watches the volume for this migration yet; step";
+                Error::new(Reason::NotFilled, why).on_volume(*volser)
+            })?;
             if let Some(found) = subscription.look(&on(extents, *volser))? {
                 return Ok(Some((*volser, found)));
             }

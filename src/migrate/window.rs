@@ -14,6 +14,7 @@
 
 use super::Migration;
 use super::monitors::Images;
+use crate::assess::compare::{Metadata, compare};
 use crate::enqueue::{Enqueue, NobodyElse, Opener};
 use crate::error::{Code, Error, Reason, Result};
 use crate::estimate::Work;
@@ -318,9 +319,11 @@ impl Migration {
             }
         })?;
         for (number, now) in &followed {
-            let data_set = now.assessment.name;
-            let what = switch::difference(&before.data_sets[*number], now);
-            self.host.tell(&Event::Accommodated { data_set, what });
+            let (was, now) = (&before.data_sets[*number].assessment, &now.assessment);
+            for change in compare([was], [now], &[], Metadata::Both) {
+                let what = change.to_string();
+                self.host.tell(&Event::Accommodated { data_set: now.name, what });
+            }
         }
         self.plan = Arc::new(self.durable.lock().stored.plan.clone());
         Ok(())

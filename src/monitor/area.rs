@@ -192,11 +192,28 @@ impl Area {
     ///
     /// Error: [`Reason::NotCovered`], naming the first that is not.
     pub fn check_coverage<S: AsRef<str>>(&self, names: &[S]) -> Result<()> {
+        self.check_images(names, |image| image.standing == Standing::Attached)
+    }
+
+    /// That none of these images can write without being noticed: each was registered, alive or ended since, and no image
+    /// has fallen silent.
+    ///
+    /// Error: [`Reason::NotCovered`], naming the first that is not.
+    pub fn check_known<S: AsRef<str>>(&self, names: &[S]) -> Result<()> {
+        self.check_images(names, |_| true)
+    }
+
+    fn check_images<S: AsRef<str>>(
+        &self,
+        names: &[S],
+        is_well: impl Fn(&ImageReport) -> bool,
+    ) -> Result<()> {
         let images = self.images();
         let silent = images.iter().find(|image| image.standing == Standing::Silent);
-        let missing = names.iter().map(AsRef::as_ref).find(|name| {
-            !images.iter().any(|image| image.name == *name && image.standing == Standing::Attached)
-        });
+        let missing = names
+            .iter()
+            .map(AsRef::as_ref)
+            .find(|name| !images.iter().any(|image| image.name == *name && is_well(image)));
         let why = match (silent, missing) {
             (Some(image), _) => format!(
                 "image {} fell silent; let it come back, or retire it when it cannot write any more",

@@ -36,12 +36,7 @@ pub fn check(data_set: &PlannedDataSet, volumes: &Volumes) -> Result<()> {
 /// That no part before the last used one ends before its last track does.
 fn check_inner_ends(data_set: &PlannedDataSet, volumes: &Volumes) -> Result<()> {
     let sources = &data_set.assessment.parts;
-    let same_cut = sources.len() == data_set.parts.len()
-        && sources.iter().zip(&data_set.parts).all(|(source, target)| {
-            let track_count: u32 = target.new.extents.iter().map(|extent| extent.track_count).sum();
-            source.track_count() == track_count
-        });
-    if same_cut || data_set.assessment.format1().dsorg() != Format1::DSORG_PS {
+    if data_set.is_part_for_part() || data_set.assessment.format1().dsorg() != Format1::DSORG_PS {
         return Ok(());
     }
     let last_used = data_set.assessment.last_used().map_or(sources.len() - 1, |(part, _)| part);

@@ -242,12 +242,7 @@ impl SpaceManager for VtocSpaceManager {
         journal: &dyn Journal,
     ) -> Result<DataSetDscbs> {
         self.of(of, |mut change, found| {
-            let mut updated = *format1;
-            let (bytes, kept) = (updated.as_bytes_mut(), found.format1.as_bytes());
-            // Name and format; DS1NOEPV; extents and pointer.
-            for range in [0..45, 59..60, 105..140] {
-                bytes[range.clone()].copy_from_slice(&kept[range]);
-            }
+            let updated = format1.at_place_of(&found.format1);
             change.edit.set(found.address, Dscb::Format1(updated))?;
             change.commit(format!("updating {}", of.name), journal, &of.name)
         })

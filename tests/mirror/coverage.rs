@@ -182,3 +182,13 @@ fn a_program_without_monitor_is_seen_before_anybody_is_asked_to_close() {
     stage.finish();
     stage.assert_moved(&[(25, 2)]);
 }
+
+#[test]
+fn nothing_is_quiet_before_anybody_was_asked_to_mark() {
+    let mut stage = set(ONE, &["SYSA"]).begin();
+    for state in [State::Planned, State::Copying] {
+        stage.to(state);
+        let error = stage.migration.is_quiet().unwrap_err();
+        assert_eq!(error.reason(), Reason::NotFilled, "{error}");
+    }
+}

@@ -11,6 +11,9 @@
 //! STEP_TRACKS=3000 cargo bench --bench copy
 //! ```
 
+#[path = "../tests/support/unflushed.rs"]
+mod unflushed;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -24,8 +27,9 @@ use trackmirror::track::{self, Place};
 use trackmirror::translate::TranslateTable;
 use trackmirror::verify::verify;
 use trackmirror::volume::label::Label;
-use trackmirror::volume::{Access, Held, Lock, Volume, ckd::CkdVolume};
+use trackmirror::volume::{Access, Volume, ckd::CkdVolume};
 use trackmirror::{Result, Volser};
+use unflushed::Unflushed;
 
 /// 1 GB of slots of 56,832 bytes.
 const CYLINDERS: u32 = 1260;
@@ -94,7 +98,7 @@ fn copy_ours(source: &Path, target: &Path, threads: usize, flush: bool) -> Resul
     let source: Arc<dyn Volume> = Arc::new(CkdVolume::open(source, Access::Read)?);
     let target = CkdVolume::open(target, Access::Exclusive)?;
     let target: Arc<dyn Volume> =
-        if flush { Arc::new(target) } else { Arc::new(WithoutFlush(target)) };
+        if flush { Arc::new(target) } else { Arc::new(Unflushed(Arc::new(target))) };
     let batch_tracks = number_from("BATCH_TRACKS");
     let step_tracks = number_from("STEP_TRACKS").unwrap_or(u32::MAX);
     let options = CopyOptions { threads, batch_tracks, digests: false };
@@ -204,35 +208,4 @@ fn fill(slot: &mut [u8], geometry: &Geometry, track: u32) {
 fn warm(path: &Path) {
     let mut file = File::open(path).expect("the source");
     std::io::copy(&mut file, &mut std::io::sink()).expect("the source in the page cache");
-}
-
-/// A volume that does not wait for the disk.
-#[derive(Debug)]
-struct WithoutFlush(CkdVolume);
-
-impl Volume for WithoutFlush {
-    fn volser(&self) -> Volser {
-        self.0.volser()
-    }
-    fn geometry(&self) -> Geometry {
-        self.0.geometry()
-    }
-    fn location(&self) -> String {
-        self.0.location()
-    }
-    fn is_writable(&self) -> bool {
-        self.0.is_writable()
-    }
-    fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
-        self.0.read(first, buffer)
-    }
-    fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
-        self.0.write(first, buffer)
-    }
-    fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-    fn lock(&self, lock: Lock) -> Result<Held<'_>> {
-        self.0.lock(lock)
-    }
 }

@@ -4,6 +4,9 @@
 //! cargo bench --bench monitor
 //! ```
 
+#[path = "../tests/support/unflushed.rs"]
+mod unflushed;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
@@ -14,8 +17,9 @@ use trackmirror::copy::{self, Copier, CopyOptions};
 use trackmirror::geometry::{Device, Extent, Geometry, Track};
 use trackmirror::monitor::{Area, Identity, Image, Kind, MonitoredVolume, Subscription};
 use trackmirror::translate::TranslateTable;
-use trackmirror::volume::{Held, Lock, Volume, VolumeExt, ckd::CkdVolume};
-use trackmirror::{Result, Volser, track};
+use trackmirror::volume::{Volume, VolumeExt, ckd::CkdVolume};
+use trackmirror::{Result, track};
+use unflushed::Unflushed;
 
 /// A volume of 1 TB.
 const TRACK_COUNT: u32 = 17_700_000;
@@ -161,7 +165,7 @@ impl Volumes {
         let sources = copy::Volumes::from([(from, self.source.clone())]);
         let targets = copy::Volumes::from([(
             to,
-            Arc::new(WithoutFlush(self.target.clone())) as Arc<dyn Volume>,
+            Arc::new(Unflushed(self.target.clone())) as Arc<dyn Volume>,
         )]);
         let run = |mut copier: Copier| {
             let begun = Instant::now();
@@ -189,37 +193,6 @@ impl Volumes {
             time
         };
         (alone, watched)
-    }
-}
-
-/// A volume that does not wait for the disk.
-#[derive(Debug)]
-struct WithoutFlush(Arc<dyn Volume>);
-
-impl Volume for WithoutFlush {
-    fn volser(&self) -> Volser {
-        self.0.volser()
-    }
-    fn geometry(&self) -> Geometry {
-        self.0.geometry()
-    }
-    fn location(&self) -> String {
-        self.0.location()
-    }
-    fn is_writable(&self) -> bool {
-        self.0.is_writable()
-    }
-    fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
-        self.0.read(first, buffer)
-    }
-    fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
-        self.0.write(first, buffer)
-    }
-    fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-    fn lock(&self, lock: Lock) -> Result<Held<'_>> {
-        self.0.lock(lock)
     }
 }
 

@@ -9,12 +9,12 @@
 mod support;
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use support::player::Player;
 use support::{assert_refused, folder, made};
 use trackmirror::Reason;
 use trackmirror::geometry::{Extent, Track};
@@ -65,58 +65,10 @@ fn wait_for(mut condition: impl FnMut() -> bool) {
 }
 
 /// Another process that plays a role.
-struct Player {
-    process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Player {
-    fn new(role: &str, folder: &Path) -> Player {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_role_of_another_process", "--nocapture", "--test-threads=1"])
-            .env(ROLE, format!("{role} {}", folder.display()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = process.stdin.take().unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        Player { process, input, output }
-    }
-
-    /// The rest of the next line that begins with `@`.
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        while self.output.read_line(&mut line).unwrap() > 0 {
-            if let Some((_, said)) = line.split_once('@') {
-                return said.trim().into();
-            }
-            line.clear();
-        }
-        panic!("the other process ended");
-    }
-
-    fn tell(&mut self, line: &str) {
-        writeln!(self.input, "{line}").unwrap();
-    }
-
-    fn signal(&self, name: &str) {
-        let process = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
-    }
-
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Player {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn player(role: &str, folder: &Path) -> Player {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "a_role_of_another_process", "--nocapture", "--test-threads=1"]);
+    Player::start(command.env(ROLE, format!("{role} {}", folder.display())))
 }
 
 fn say(line: impl std::fmt::Display) {
@@ -294,7 +246,7 @@ fn no_mark_is_lost() {
     let tracks = folder.path().join("tracks");
     fs::write(&tracks, vec![0; TRACKS as usize * 8]).unwrap();
     let area = area(folder.path());
-    let mut players = [Player::new("marks", folder.path()), Player::new("marks", folder.path())];
+    let mut players = [player("marks", folder.path()), player("marks", folder.path())];
     players.iter_mut().for_each(|player| assert_eq!(player.hear(), "in"));
     let plan = extent(0, 200);
     let subscription = filled(&area);
@@ -338,7 +290,7 @@ fn what_a_killed_image_had_in_flight_is_changed() {
     let folder = folder();
     let area = area(folder.path());
     let subscription = filled(&area);
-    let mut player = Player::new("in-flight", folder.path());
+    let mut player = player("in-flight", folder.path());
     player.hear();
     let image = report(&area, "WRITER");
     assert_eq!((image.standing, image.slots_in_use), (Standing::Attached, 2));
@@ -365,9 +317,9 @@ fn a_restart_under_the_same_name_takes_over_what_was_in_flight() {
     let folder = folder();
     let area = area(folder.path());
     let subscription = filled(&area);
-    let mut first = Player::new("in-flight", folder.path());
+    let mut first = player("in-flight", folder.path());
     first.hear();
-    let mut second = Player::new("idle", folder.path());
+    let mut second = player("idle", folder.path());
     assert_eq!(second.hear(), "ImageExists");
     assert_refused(
         Image::register(&area, "WRITER", Kind::Brackets),
@@ -376,7 +328,7 @@ fn a_restart_under_the_same_name_takes_over_what_was_in_flight() {
     );
     let before = report(&area, "WRITER").incarnation;
     first.kill();
-    let mut third = Player::new("idle", folder.path());
+    let mut third = player("idle", folder.path());
     assert_eq!(third.hear(), "in");
     assert!(report(&area, "WRITER").incarnation > before);
     assert_eq!(area.images().len(), 1);
@@ -394,7 +346,7 @@ fn a_stopped_image_is_not_dead_and_keeps_the_window_shut() {
     let folder = folder();
     let area = area(folder.path());
     let subscription = filled(&area);
-    let mut player = Player::new("in-flight", folder.path());
+    let mut player = player("in-flight", folder.path());
     player.hear();
     player.signal("STOP");
     for _ in 0..20 {
@@ -426,7 +378,7 @@ fn writes_without_slots_and_completions_mean_all_is_changed() {
         let folder = folder();
         let area = area(folder.path());
         let subscription = filled(&area);
-        let mut player = Player::new(role, folder.path());
+        let mut player = player(role, folder.path());
         player.hear();
         if role == "without-slots" {
             assert_eq!(report(&area, "WRITER").writes_without_slot, 1);
@@ -447,7 +399,7 @@ fn a_thread_that_ended_inside_its_write_frees_its_slot() {
     let folder = folder();
     let area = area(folder.path());
     let subscription = filled(&area);
-    let mut player = Player::new("thread-ends", folder.path());
+    let mut player = player("thread-ends", folder.path());
     player.hear();
     assert!(area.reap().unwrap().is_empty());
     // The write that any thread may end, and that of the thread that lives, are left alone.
@@ -461,7 +413,7 @@ fn a_fork_registers_itself_and_leaves_its_parent_alone() {
     let folder = folder();
     let area = area(folder.path());
     let subscription = filled(&area);
-    let mut player = Player::new("fork", folder.path());
+    let mut player = player("fork", folder.path());
     assert_eq!(player.hear(), "0");
     assert_eq!(report(&area, "CHILD").standing, Standing::Dead);
     let parent = report(&area, "WRITER");
@@ -522,7 +474,7 @@ fn seals_refuse_in_every_process_and_name_the_culprit() {
     let folder = folder();
     let area = area(folder.path());
     let subscription = filled(&area);
-    let mut player = Player::new("sealed", folder.path());
+    let mut player = player("sealed", folder.path());
     player.hear();
     let mut write = |track: u32| {
         player.tell(&track.to_string());
@@ -558,7 +510,7 @@ fn seals_refuse_in_every_process_and_name_the_culprit() {
 fn a_subscription_outlives_its_process_and_has_one_owner() {
     let folder = folder();
     let area = area(folder.path());
-    let mut player = Player::new("owner", folder.path());
+    let mut player = player("owner", folder.path());
     player.hear();
     assert_refused(
         Subscription::open(&area, MIGRATION),
@@ -606,7 +558,7 @@ fn a_subscription_outlives_its_process_and_has_one_owner() {
 fn copying_starts_when_every_write_begun_before_has_ended() {
     let folder = folder();
     let area = area(folder.path());
-    let mut player = Player::new("in-flight", folder.path());
+    let mut player = player("in-flight", folder.path());
     player.hear();
     let image = Image::register(&area, "OTHER", Kind::Brackets).unwrap();
     let begun = image.begin(extent(10, 1)).unwrap();
@@ -765,7 +717,7 @@ fn a_monitored_volume_tells_each_write_and_refuses_what_is_sealed() {
     let area = Area::open_in(folder.path(), identity).unwrap();
     let all = extent(0, identity.track_count);
     let subscription = filled(&area);
-    let mut player = Player::new("volume", folder.path());
+    let mut player = player("volume", folder.path());
     player.hear();
     player.tell("17");
     assert_eq!(player.hear(), "written");

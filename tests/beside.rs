@@ -10,10 +10,10 @@ mod support;
 
 use std::cell::Cell;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
+use support::player::Player;
 use support::{assert_refused, made};
 use tempfile::TempDir;
 use trackmirror::geometry::{Extent, Track};
@@ -48,17 +48,11 @@ impl World {
 
     /// Another process with the registry of this world, which says on its output how far it is.
     fn start(&self, command: &mut Command) -> Player {
-        let mut process = command
+        command
             .env("TRACKMIRROR_REGISTRY", self.folder.path().join("registry"))
             .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
-            .env_remove("LD_PRELOAD")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = process.stdin.take().unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        Player { process, input, output }
+            .env_remove("LD_PRELOAD");
+        Player::start(command)
     }
 
     /// A shell that has the image open for writing, and knows of no lock.
@@ -90,42 +84,6 @@ impl World {
     fn open(&self) -> Result<std::sync::Arc<dyn Volume>> {
         let is_registered = |writer: &Holder| self.area.is_registered(writer);
         open_beside(&self.image, Access::MonitoredWrite, &is_registered)
-    }
-}
-
-/// Another process.
-struct Player {
-    process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Player {
-    /// The rest of the next line that has a `@`.
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        while self.output.read_line(&mut line).unwrap() > 0 {
-            if let Some((_, said)) = line.split_once('@') {
-                return said.trim().into();
-            }
-            line.clear();
-        }
-        panic!("the other process ended");
-    }
-
-    fn tell(&mut self, line: &str) {
-        writeln!(self.input, "{line}").unwrap();
-    }
-
-    fn process(&self) -> String {
-        format!("process {}", self.process.id())
-    }
-}
-
-impl Drop for Player {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

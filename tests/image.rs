@@ -9,10 +9,11 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use support::player::Player;
 use tempfile::TempDir;
 use trackmirror::geometry::{Extent, Track};
 use trackmirror::monitor::{Area, Identity, Image, Kind, MonitoredVolume, Subscription};
@@ -95,11 +96,7 @@ impl World {
 
     /// Another process, which says on its output how far it is.
     fn start(&self, command: &mut Command) -> Player {
-        let mut process =
-            self.prepare(command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let input = process.stdin.take().unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let mut player = Player { process, input, output };
+        let mut player = Player::start(self.prepare(command));
         assert_eq!(player.hear(), "in");
         player
     }
@@ -120,43 +117,6 @@ impl World {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "a_role_of_another_process", "--nocapture", "--test-threads=1"]);
         self.start(command.env(ROLE, format!("{name} {}", self.image.display())))
-    }
-}
-
-/// Another process.
-struct Player {
-    process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Player {
-    /// The rest of the next line that has a `@`.
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        while self.output.read_line(&mut line).unwrap() > 0 {
-            if let Some((_, said)) = line.split_once('@') {
-                return said.trim().into();
-            }
-            line.clear();
-        }
-        panic!("the other process ended");
-    }
-
-    fn tell(&mut self, line: &str) {
-        writeln!(self.input, "{line}").unwrap();
-    }
-
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Player {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code)] // Each test uses its own part.
 
+use crate::support::unflushed::Unflushed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
@@ -11,11 +12,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use trackmirror::checkpoint::MemoryStore;
 use trackmirror::dscb::Format1;
-use trackmirror::geometry::{Extent, Geometry, Track};
+use trackmirror::geometry::{Extent, Track};
 use trackmirror::host::Host;
 use trackmirror::migrate::{Migration, MoveOptions, Selection, propose};
 use trackmirror::plan::{Mode, PlannedDataSet, Refusal};
-use trackmirror::volume::{self, Access, Held, Lock, Volume, VolumeExt};
+use trackmirror::volume::{self, Access, Volume, VolumeExt};
 use trackmirror::{DsMask, DsName, Volser};
 
 /// Moves one data set by the images given, which have sources, targets and catalogs. It need not be cataloged.
@@ -44,40 +45,6 @@ pub fn migrate(
         migration.perform(verb, 500).unwrap_or_else(|error| panic!("{name}, {verb}: {error}"));
     }
     Ok(planned)
-}
-
-/// A volume that does not wait for the disk. These tests judge what is written; what is durable when, others judge.
-#[derive(Debug)]
-struct Unflushed(Arc<dyn Volume>);
-
-impl Volume for Unflushed {
-    fn volser(&self) -> Volser {
-        self.0.volser()
-    }
-    fn geometry(&self) -> Geometry {
-        self.0.geometry()
-    }
-    fn location(&self) -> String {
-        self.0.location()
-    }
-    fn path(&self) -> Option<&Path> {
-        self.0.path()
-    }
-    fn is_writable(&self) -> bool {
-        self.0.is_writable()
-    }
-    fn read(&self, first: Track, buffer: &mut [u8]) -> trackmirror::Result<()> {
-        self.0.read(first, buffer)
-    }
-    fn write(&self, first: Track, buffer: &[u8]) -> trackmirror::Result<()> {
-        self.0.write(first, buffer)
-    }
-    fn flush(&self) -> trackmirror::Result<()> {
-        Ok(())
-    }
-    fn lock(&self, lock: Lock) -> trackmirror::Result<Held<'_>> {
-        self.0.lock(lock)
-    }
 }
 
 /// What the tracks of these extents hold, their own addresses aside, in order.

@@ -7,6 +7,9 @@
 
 #![allow(dead_code)] // Each test uses its own part.
 
+pub mod player;
+pub mod unflushed;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

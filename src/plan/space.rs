@@ -72,26 +72,32 @@ pub(super) fn in_few_extents(
     Some(extents)
 }
 
+/// What is free on each of these targets, for a sentence.
+pub(super) fn free_in_pieces<'a>(
+    targets: impl Iterator<Item = &'a Target>,
+    shape: &Shape,
+) -> String {
+    let seen = targets.map(|target| {
+        let runs = usable_runs(target, shape.aligned);
+        format!(
+            "{}: {} tracks free in pieces, the largest of {}",
+            target.volser,
+            runs.iter().map(|run| u64::from(run.track_count)).sum::<u64>(),
+            runs.first().map_or(0, |run| run.track_count)
+        )
+    });
+    seen.collect::<Vec<String>>().join("; ")
+}
+
 fn no_space(shape: &Shape, targets: &[Target], candidates: &[usize], what: &str) -> Error {
-    let seen: Vec<String> = candidates
-        .iter()
-        .map(|&index| {
-            let runs = usable_runs(&targets[index], shape.aligned);
-            format!(
-                "{}: {} tracks free in pieces, the largest of {}",
-                targets[index].volser,
-                runs.iter().map(|run| u64::from(run.track_count)).sum::<u64>(),
-                runs.first().map_or(0, |run| run.track_count)
-            )
-        })
-        .collect();
+    let seen = free_in_pieces(candidates.iter().map(|&index| &targets[index]), shape);
     let error = Error::new(
         Reason::NoSpace,
         format!(
             "{} tracks{} are needed {what} ({}); give another target or another mode",
             shape.track_count,
             if shape.aligned { " in whole cylinders" } else { "" },
-            seen.join("; ")
+            seen
         ),
     );
     match candidates {

@@ -5,7 +5,7 @@ use crate::assess::Assessment;
 use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
 use crate::name::Volser;
-use crate::plan::space::{Shape, VOLUMES_MAX, in_few_extents, usable_runs};
+use crate::plan::space::{Shape, VOLUMES_MAX, free_in_pieces, in_few_extents, usable_runs};
 use crate::plan::{EXTENTS_MAX, PlannedDataSet, Target, candidates};
 
 /// The first tracks of extents.
@@ -227,25 +227,14 @@ fn no_space<'a>(
     targets: impl Iterator<Item = &'a Target>,
 ) -> Error {
     let volumes: Vec<&Target> = targets.collect();
-    let seen: Vec<String> = volumes
-        .iter()
-        .map(|target| {
-            let runs = usable_runs(target, shape.aligned);
-            format!(
-                "{}: {} tracks free in pieces, the largest of {}",
-                target.volser,
-                runs.iter().map(|run| u64::from(run.track_count)).sum::<u64>(),
-                runs.first().map_or(0, |run| run.track_count)
-            )
-        })
-        .collect();
+    let seen = free_in_pieces(volumes.iter().copied(), shape);
     let error = Error::new(
         Reason::NoSpace,
         format!(
             "its source grew, and its target needs {track_count} tracks{} for that ({}); free space there, or terminate \
              the migration and give another target",
             if shape.aligned { " in whole cylinders" } else { "" },
-            seen.join("; ")
+            seen
         ),
     );
     match &volumes[..] {

@@ -238,6 +238,7 @@ impl<'a> Play<'a> {
     /// Until the migration has ended.
     fn migrate(&mut self) {
         let (begun, mut closes) = (Instant::now(), Instant::now());
+        let mut closing: Option<Process> = None;
         let mut deeds: Vec<(When, Deed, Option<Instant>)> =
             self.story.deeds.iter().map(|&(when, deed)| (when, deed, None)).collect();
         loop {
@@ -250,11 +251,14 @@ impl<'a> Play<'a> {
             let said = self.migrator.as_ref().map(Process::said).unwrap_or_default();
             self.cover(said.last());
             // It closes by itself at its goal only; where it comes no nearer, somebody has to decide.
-            if closes.elapsed() > CLOSE_AGAIN && self.world.has_happened("not-converging") {
+            if closes.elapsed() > CLOSE_AGAIN
+                && closing.as_mut().is_none_or(|order| order.ended().is_some())
+                && self.world.has_happened("not-converging")
+            {
                 closes = Instant::now();
-                // Nobody may be there who could take the order.
+                // Its answer is not waited for: who gives it may be stopped until this loop lets him go on.
                 let mut order = self.world.command("close-now");
-                let _ = order.arg("--state").arg(self.world.state()).output();
+                closing = Some(Process::start(order.arg("--state").arg(self.world.state())));
             }
             let world = self.world;
             deeds.retain_mut(|(when, deed, at)| {

@@ -12,6 +12,7 @@ use crate::geometry::Track;
 use crate::registry::areas;
 use crate::volume::Volume;
 use crate::volume::locks::{Holder, strangers};
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ pub struct ImageReport {
     pub name: String,
     /// What it can tell.
     pub kind: Kind,
-    /// Its state; one that died is [`Standing::Dead`] here also before it was buried.
+    /// Its state; one that died is [`Standing::Dead`] here also before it was buried, one that ended by itself
+    /// [`Standing::Farewell`].
     pub standing: Standing,
     /// The number of its registration.
     pub incarnation: u64,
@@ -163,7 +165,15 @@ impl Area {
         let kind = Kind::of(get(image::KIND));
         let held = self.opened.locks.is_held(file::image_byte(index)).unwrap_or(true);
         if standing.may_write() && !held {
-            standing = if kind == Kind::Remote { Standing::Silent } else { Standing::Dead };
+            standing = match kind {
+                Kind::Remote => Standing::Silent,
+                _ if standing == Standing::Attached
+                    && seat::has_ended(&self.opened, index, kind) =>
+                {
+                    Standing::Farewell
+                }
+                _ => Standing::Dead,
+            };
         }
         let (mut slots_in_use, mut write_count) = (0, get(image::NOTED));
         for number in 0..self.opened.shape.slot_capacity() {
@@ -237,18 +247,28 @@ impl Area {
     }
 
     /// The processes that have the volume's image open for writing and are no registered image, though they were given
-    /// the time to register.
+    /// the time to register. One that was registered when it had the image open, and has ended by now, is none of them.
     pub fn unregistered_writers(&self, image: &Path) -> Result<Vec<Holder>> {
-        strangers(image, &|writer| self.is_registered(writer))
+        let last = self.opened.flow().header(header::INCARNATION).load(Ordering::SeqCst);
+        let at_first: BTreeSet<u64> = self.living_processes().collect();
+        strangers(image, &|writer| {
+            let process = u64::from(writer.process);
+            // Short-lived programs are gone before one has looked twice.
+            let came_since = |image: ImageReport| {
+                image.is_process_known && image.process == process && image.incarnation > last
+            };
+            at_first.contains(&process) || self.images().into_iter().any(came_since)
+        })
+    }
+
+    fn living_processes(&self) -> impl Iterator<Item = u64> {
+        let may_write = |image: &ImageReport| image.standing.may_write() && image.is_process_known;
+        self.images().into_iter().filter(may_write).map(|image| image.process)
     }
 
     /// Whether a process that has the volume's image open for writing is a registered image, by its process id.
     pub fn is_registered(&self, writer: &Holder) -> bool {
-        self.images().iter().any(|image| {
-            image.standing.may_write()
-                && image.is_process_known
-                && image.process == u64::from(writer.process)
-        })
+        self.living_processes().any(|process| process == u64::from(writer.process))
     }
 
     /// Whether programs that come now come to this area, and not to one that has taken its place.

@@ -20,6 +20,7 @@
 //!    6  its pid namespace                           11  the track refused last, plus 1
 //!    7  kind                                        12  writes without a slot, in all
 //!                                                   13  writes noted
+//!                                                   14  ending: 1 when its program has begun to end by itself
 //! I times S slots of 8 words
 //!    0  free: 0; else first track | tracks << 32 | 1 << 63
 //!    1  the thread that holds it, 0 if it is not bound to a thread
@@ -95,6 +96,7 @@ pub mod image {
     pub const REFUSED_TRACK: usize = 11;
     pub const WITHOUT_SLOT_TOTAL: usize = 12;
     pub const NOTED: usize = 13;
+    pub const ENDING: usize = 14;
 }
 
 /// Words of a slot.

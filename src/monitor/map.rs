@@ -163,6 +163,15 @@ impl HeldByte {
         }
     }
 
+    /// Makes the lock last until the last process has ended that descends from this one, whatever programs they become:
+    /// they inherit an open file that holds it, under a number where none looks for one.
+    pub fn leave_to_children(&self) -> io::Result<()> {
+        match &self.place {
+            Locks::File(file) => system::copy_for_children(file),
+            Locks::Local(_) => Ok(()),
+        }
+    }
+
     /// In a fork: puts another file in the place of the description that is shared with the parent, so that the lock is
     /// the parent's alone.
     pub fn part_in_fork(&self) {
@@ -345,6 +354,21 @@ mod system {
         unsafe { libc::dup3(other.as_raw_fd(), file.as_raw_fd(), libc::O_CLOEXEC) };
     }
 
+    pub fn copy_for_children(file: &File) -> io::Result<()> {
+        // A low limit of open files leaves only lower numbers.
+        let mut result = Err(io::Error::last_os_error());
+        for lowest in [800, 200, 50, 10] {
+            let lowest = std::ptr::without_provenance::<u8>(lowest);
+            // SAFETY: the descriptor is open as long as `file` is borrowed; the new one is never closed, and nothing is
+            // read through the number.
+            if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD, lowest) } != -1 {
+                return Ok(());
+            }
+            result = Err(io::Error::last_os_error());
+        }
+        result
+    }
+
     pub fn is_locked(file: &File, byte: u64) -> io::Result<bool> {
         let mut lock = lock_of(byte, libc::F_WRLCK);
         // SAFETY: as in `set`; F_OFD_GETLK writes only the struct.
@@ -387,6 +411,9 @@ mod system {
     }
     pub fn unlock(_: &File, _: u64) {}
     pub fn put_in_place(_: &File, _: &File) {}
+    pub fn copy_for_children(_: &File) -> io::Result<()> {
+        Err(unsupported())
+    }
     pub fn is_locked(_: &File, _: u64) -> io::Result<bool> {
         Err(unsupported())
     }

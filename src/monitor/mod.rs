@@ -36,6 +36,7 @@
 //! | `map` | the memory, the kernel's locks: all that is `unsafe` |
 //! | `file` | the area's file: found, made, made anew |
 //! | `seat` | an image's registration, life and death |
+//! | `program` | which programs that were started with a monitor have written a volume, and still live |
 //! | `area`, `image`, `owner`, `volume` | the same with this library's errors and types |
 //!
 //! The files down to `seat` use nothing else of this library but `changed::shared`, so that a monitor can be built from
@@ -48,6 +49,7 @@ mod image;
 mod layout;
 mod map;
 mod owner;
+pub mod program;
 mod seat;
 mod volume;
 

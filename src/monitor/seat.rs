@@ -9,6 +9,10 @@
 //! *Death.* The lock falls with the process, however it ends, so nobody has to guess from process ids. A process that
 //! is merely stopped keeps its lock and its slots.
 //!
+//! *End.* A program that cannot be changed does not know where its last write is: streams are written out after everything
+//! else, and other threads go on meanwhile. So it takes no leave; its monitor only says that the end has begun, by a word
+//! that changes nothing for its writes. When its lock has fallen then, and nothing of it is in flight, that is a farewell.
+//!
 //! *Forks.* A child shares the parent's lock, so it would seem alive when only the parent is. It must not write through
 //! this seat: [`Seat::begin`] refuses it, and dropping the seat there changes nothing. It registers itself anew.
 //!
@@ -157,6 +161,15 @@ impl Seat {
             || state == Standing::Silent.word(self.incarnation)
     }
 
+    /// Says that the program has begun to end by itself, or that it has not after all. What it writes still is told as
+    /// ever. Does nothing in a fork. May be called in a signal handler.
+    pub fn set_ending(&self, is_ending: bool) {
+        if self.fork_mark.is_here() {
+            let word = self.area.flow().image(self.index, image::ENDING);
+            word.store(u64::from(is_ending), Ordering::SeqCst);
+        }
+    }
+
     /// Takes leave of the area before the seat is dropped: every further write is refused, and the record is free for
     /// others. `false` if a write is in flight; then nothing has changed.
     pub fn farewell(&self) -> bool {
@@ -190,10 +203,7 @@ impl Seat {
 
 impl Seat {
     fn has_in_flight(&self) -> bool {
-        let flow = self.area.flow();
-        (0..self.area.shape.slot_capacity()).any(|slot| {
-            flow.slot(self.index, slot, super::layout::slot::RANGE).load(Ordering::Acquire) != 0
-        }) || flow.image(self.index, image::WITHOUT_SLOT).load(Ordering::Acquire) != 0
+        has_in_flight(&self.area, self.index)
     }
 }
 
@@ -260,6 +270,7 @@ fn claim(
             image::REFUSED_TRACK,
             image::WITHOUT_SLOT_TOTAL,
             image::NOTED,
+            image::ENDING,
         ] {
             put(word, 0);
         }
@@ -315,7 +326,8 @@ fn living_namesake(
     Ok(None)
 }
 
-/// Looks whether an image has died, and makes what it had in flight changed tracks: what there was, if so.
+/// Looks whether an image has died, and makes what it had in flight changed tracks: what there was, if so. One that has
+/// ended by itself, and had nothing in flight, has not died.
 pub fn bury_if_dead(area: &Opened, index: usize) -> Result<Option<Reaped>, Trouble> {
     let flow = area.flow();
     let state = flow.image(index, image::STATE);
@@ -328,15 +340,30 @@ pub fn bury_if_dead(area: &Opened, index: usize) -> Result<Option<Reaped>, Troub
     };
     let word = state.load(Ordering::Acquire);
     let kind = Kind::of(flow.image(index, image::KIND).load(Ordering::Relaxed));
+    let has_ended = has_ended(area, index, kind);
     let standing = match (Standing::of(word), kind) {
         (Standing::Silent, Kind::Remote) => return Ok(None),
         (standing, _) if !standing.may_write() => return Ok(None),
         (_, Kind::Remote) => Standing::Silent,
+        (Standing::Attached, _) if has_ended => Standing::Farewell,
         _ => Standing::Dead,
     };
     let reaped = flow.reap(index);
     state.store(standing.word(word >> 8), Ordering::SeqCst);
-    Ok(Some(reaped))
+    Ok((standing != Standing::Farewell).then_some(reaped))
+}
+
+/// Whether an image whose lock has fallen ended by itself, with everything told.
+pub fn has_ended(area: &Opened, index: usize, kind: Kind) -> bool {
+    let ending = area.flow().image(index, image::ENDING).load(Ordering::Acquire);
+    ending == 1 && kind == Kind::Brackets && !has_in_flight(area, index)
+}
+
+fn has_in_flight(area: &Opened, index: usize) -> bool {
+    let flow = area.flow();
+    (0..area.shape.slot_capacity())
+        .any(|slot| flow.slot(index, slot, super::layout::slot::RANGE).load(Ordering::Acquire) != 0)
+        || flow.image(index, image::WITHOUT_SLOT).load(Ordering::Acquire) != 0
 }
 
 /// A name as its record has it; `None` if it is none.

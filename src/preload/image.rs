@@ -85,11 +85,30 @@ pub fn recognise(descriptor: c_int) -> std::io::Result<Recognised> {
     Ok(of_header(&header, &readable, &metadata))
 }
 
+/// Whether a descriptor leads to this file.
+pub fn is_file(descriptor: c_int, device: u64, inode: u64) -> bool {
+    // SAFETY: it is only asked for its metadata, and not closed.
+    let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
+    file.metadata().is_ok_and(|file| (file.dev(), file.ino()) == (device, inode))
+}
+
 /// Whether a descriptor leads to a regular file.
 pub fn is_regular(descriptor: c_int) -> bool {
     // SAFETY: it is only asked for its metadata, and not closed.
     let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
     file.metadata().is_ok_and(|metadata| metadata.is_file())
+}
+
+/// Whether a regular file has a monitor area.
+pub fn has_area(descriptor: c_int) -> bool {
+    // SAFETY: it is only asked for its metadata, and not closed.
+    let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
+    match (start::named_registry(), file.metadata()) {
+        (Some(folder), Ok(file)) if file.is_file() => {
+            areas::area_file(folder, file.dev(), file.ino()).exists()
+        }
+        _ => false,
+    }
 }
 
 fn of_header(header: &[u8; 20], file: &File, metadata: &std::fs::Metadata) -> Recognised {
@@ -210,12 +229,8 @@ impl Image {
 
     /// Whether a descriptor leads to this image's file.
     pub fn is_behind(&self, descriptor: c_int) -> bool {
-        // SAFETY: it is only asked for its metadata, and not closed.
-        let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
-        file.metadata().is_ok_and(|metadata| {
-            let Identity { device, inode, .. } = self.format.identity;
-            (metadata.dev(), metadata.ino()) == (device, inode)
-        })
+        let Identity { device, inode, .. } = self.format.identity;
+        is_file(descriptor, device, inode)
     }
 
     /// Registers this process, a child of the one that was registered. Threads that come at the same moment may do it
@@ -301,13 +316,9 @@ pub fn enter(format: Format) -> Result<u16, String> {
 /// Takes a place in the area of a volume.
 fn seat(format: &Format) -> Result<Seated, String> {
     let io = |error: std::io::Error| error.to_string();
-    let folder = match start::registry() {
-        Some(folder) => areas::checked(folder.clone()),
-        None => areas::area_folder(),
-    };
-    let folder = folder.map_err(io)?;
-    let mode = areas::file_mode(&folder).map_err(io)?;
+    let (folder, mode) = start::registry().map_err(io)?;
     let identity = format.identity;
+    start::will_write(identity.device, identity.inode)?;
     let path = areas::area_file(&folder, identity.device, identity.inode);
     let mut name = start::name().to_string();
     for _ in 0..ATTEMPTS {

@@ -14,6 +14,8 @@ pub mod flow;
 pub mod layout;
 #[path = "../monitor/map.rs"]
 pub mod map;
+#[path = "../monitor/program.rs"]
+pub mod program;
 #[path = "../monitor/seat.rs"]
 pub mod seat;
 

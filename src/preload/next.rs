@@ -162,6 +162,9 @@ functions! {
     fn execvpe(file: *const c_char, arguments: Texts, environment: Texts) -> c_int;
     fn fexecve(descriptor: c_int, arguments: Texts, environment: Texts) -> c_int;
     fn pthread_cancel(thread: c_ulong) -> c_int;
+    fn _exit(code: c_int) -> ();
+    fn _Exit(code: c_int) -> ();
+    fn quick_exit(code: c_int) -> ();
 
     fn syscall(
         number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long

@@ -136,6 +136,21 @@ pub unsafe fn image_at(
 
 /// Whether a path leads to a regular file.
 unsafe fn is_regular(folder: c_int, path: *const c_char) -> bool {
+    // SAFETY: as the caller says.
+    unsafe { is_so(folder, path, image::is_regular) }
+}
+
+/// Whether a path leads to a file that somebody watches already.
+unsafe fn is_watched(folder: c_int, path: *const c_char) -> bool {
+    let error = c::errno();
+    // SAFETY: as the caller says.
+    let is_watched = unsafe { is_so(folder, path, image::has_area) };
+    c::set_errno(error);
+    is_watched
+}
+
+/// Looks at a file without opening it.
+unsafe fn is_so(folder: c_int, path: *const c_char, look: impl FnOnce(c_int) -> bool) -> bool {
     if path.is_null() {
         return false;
     }
@@ -147,9 +162,9 @@ unsafe fn is_regular(folder: c_int, path: *const c_char) -> bool {
             return false;
         }
         let _busy = Busy::begin();
-        let regular = image::is_regular(descriptor);
+        let answer = look(descriptor);
         next::close(descriptor);
-        regular
+        answer
     }
 }
 
@@ -157,8 +172,18 @@ unsafe fn is_regular(folder: c_int, path: *const c_char) -> bool {
 unsafe fn open_for(folder: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
     // SAFETY: as for the C library's function; so everywhere in this file.
     let open = || unsafe { next::openat64(folder, path, flags, mode) };
-    let truncates = flags & c::O_TRUNC != 0 && flags & c::O_PATH == 0;
-    if !truncates || is_busy() {
+    let truncates = flags & c::O_TRUNC != 0;
+    if flags & c::O_PATH != 0 || is_busy() {
+        return admit(open());
+    }
+    if !truncates {
+        let writes = flags & c::O_ACCMODE != c::O_RDONLY;
+        if writes && unsafe { is_watched(folder, path) } {
+            // It is registered before it has the file open for writing: whoever looks for strangers finds none.
+            if let Err(error) = unsafe { image_at(folder, path, flags) } {
+                return fail(error);
+            }
+        }
         return admit(open());
     }
     match unsafe { image_at(folder, path, flags) } {

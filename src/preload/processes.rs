@@ -1,4 +1,4 @@
-//! The functions by which other processes get this one's open files, and threads end.
+//! The functions by which other processes get this one's open files, and by which programs and threads end.
 //!
 //! From then on a file's offset may be moved by somebody else. Forks are told by the C library itself; what starts a program
 //! without one is replaced here. A child that shares the memory until it starts a program (`vfork`) is known by that.
@@ -7,6 +7,7 @@ use crate::bracket::expect_cancelling;
 use crate::c::{FILE, c_char, c_int, c_long, c_ulong, c_void};
 use crate::image::share_all;
 use crate::next::{self, Texts};
+use crate::start::set_ending;
 use crate::table;
 
 /// Puts one step before a function.
@@ -40,12 +41,51 @@ first! { share_all;
     ) -> c_int;
 }
 
-first! { share_with_parent;
+/// Another program takes this one's place, unless the function comes back.
+macro_rules! becoming {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
+                share_with_parent();
+                set_ending(true);
+                // SAFETY: the caller keeps the rules of the function.
+                let result = unsafe { next::$name($($argument),*) };
+                set_ending(false);
+                result
+            }
+        )*
+    };
+}
+
+becoming! {
     fn execve(path: *const c_char, arguments: Texts, environment: Texts) -> c_int;
     fn execv(path: *const c_char, arguments: Texts) -> c_int;
     fn execvp(file: *const c_char, arguments: Texts) -> c_int;
     fn execvpe(file: *const c_char, arguments: Texts, environment: Texts) -> c_int;
     fn fexecve(descriptor: c_int, arguments: Texts, environment: Texts) -> c_int;
+}
+
+/// The process ends without the destructors, one of which is ours.
+macro_rules! ending {
+    ($(fn $name:ident as $other:literal;)*) => {
+        $(
+            #[unsafe(export_name = $other)]
+            pub unsafe extern "C" fn $name(code: c_int) -> ! {
+                set_ending(true);
+                // SAFETY: as above.
+                unsafe { next::$name(code) };
+                // The C library has it, and it does not come back.
+                std::process::abort()
+            }
+        )*
+    };
+}
+
+ending! {
+    fn _exit as "_exit";
+    fn _Exit as "_Exit";
+    fn quick_exit as "quick_exit";
 }
 
 first! { expect_cancelling;

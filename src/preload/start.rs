@@ -3,15 +3,17 @@
 use crate::bracket::{Turn, Uncancelled, say};
 use crate::c::{self, c_int};
 use crate::image::{self, Recognised};
-use crate::monitor::areas;
 use crate::monitor::layout::NAME_BYTES;
+use crate::monitor::program::{self, Program};
+use crate::monitor::areas;
 use crate::opens;
 use crate::streams;
-use crate::table::{self, FORBIDDEN};
+use crate::table::{self, FORBIDDEN, OURS};
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 
 /// The environment variable with the image's name.
 const NAME_VARIABLE: &str = "TRACKMIRROR_IMAGE";
@@ -21,9 +23,13 @@ pub static REGISTERING: Turn = Turn::new();
 
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
 
+/// The program that this process is a part of; `None` if it was started without `trackmirror monitored`.
+static PROGRAM: OnceLock<Result<Option<Program>, String>> = OnceLock::new();
+
 struct Settings {
     registry: Option<PathBuf>,
     name: String,
+    program: Option<String>,
 }
 
 thread_local! {
@@ -64,13 +70,34 @@ fn settings() -> &'static Settings {
         let name = given.unwrap_or_else(program);
         let graphic = |c: char| if c.is_ascii_graphic() { c } else { '_' };
         let name: String = name.chars().map(graphic).take(NAME_BYTES).collect();
-        Settings { registry: registry.map(PathBuf::from), name }
+        let program = std::env::var(program::VARIABLE).ok().filter(|id| !id.is_empty());
+        Settings { registry: registry.map(PathBuf::from), name, program }
     })
 }
 
-/// The folder of the areas, if the environment names one.
-pub fn registry() -> Option<&'static PathBuf> {
+/// The folder of the areas, if the environment names it.
+pub fn named_registry() -> Option<&'static PathBuf> {
     settings().registry.as_ref()
+}
+
+/// The folder of the areas, and the mode of files in it.
+pub fn registry() -> std::io::Result<(PathBuf, u32)> {
+    let folder = match &settings().registry {
+        Some(folder) => areas::checked(folder.clone()),
+        None => areas::area_folder(),
+    }?;
+    let mode = areas::file_mode(&folder)?;
+    Ok((folder, mode))
+}
+
+/// Tells, before a volume is opened for writing, that the program which this process is a part of writes it.
+pub fn will_write(device: u64, inode: u64) -> Result<(), String> {
+    let told = match PROGRAM.get() {
+        Some(Ok(Some(program))) => program.will_write(device, inode),
+        Some(Err(why)) => return Err(why.clone()),
+        Some(Ok(None)) | None => return Ok(()),
+    };
+    told.map_err(|error| format!("the program's file: {error}"))
 }
 
 /// The name under which this process would be an image.
@@ -107,21 +134,41 @@ extern "C" fn start() {
     crate::bracket::remember_terminal();
     // SAFETY: the handlers are functions that stay.
     unsafe { c::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
-    adopt_inherited();
+    let open = open_descriptors();
+    take_part(&open);
+    adopt_inherited(open);
     c::set_errno(error);
+}
+
+fn open_descriptors() -> Vec<c_int> {
+    let _busy = Busy::begin();
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    entries.flatten().filter_map(number).collect()
+}
+
+/// Makes this process a part of the program that it was started by, before it does anything: as a rule it has inherited
+/// what that takes.
+fn take_part(open: &[c_int]) {
+    let Some(id) = &settings().program else {
+        let _ = PROGRAM.set(Ok(None));
+        return;
+    };
+    let _busy = Busy::begin();
+    let has_inherited = |device, inode| {
+        let is_it = |descriptor: &&c_int| image::is_file(**descriptor, device, inode);
+        let descriptor = open.iter().find(is_it);
+        descriptor.inspect(|descriptor| table::set(**descriptor, OURS)).is_some()
+    };
+    let joined = registry().and_then(|(folder, mode)| Program::join(&folder, mode, id, has_inherited));
+    let _ = PROGRAM.set(joined.map(Some).map_err(|error| format!("the program's file: {error}")));
 }
 
 /// Finds images among the descriptors that the program began with. They cannot be refused any more, but what is written
 /// through them can.
-fn adopt_inherited() {
-    let open: Vec<c_int> = {
-        let _busy = Busy::begin();
-        let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
-        let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
-        entries.flatten().filter_map(number).collect()
-    };
+fn adopt_inherited(open: Vec<c_int>) {
     for descriptor in open {
-        if !opens::is_writable(descriptor) {
+        if table::get(descriptor) == OURS || !opens::is_writable(descriptor) {
             continue;
         }
         let recognised = {
@@ -135,10 +182,26 @@ fn adopt_inherited() {
         });
         table::set(descriptor, entry);
         if let Some(image) = image::Image::of(entry) {
-            image.is_shared.store(true, std::sync::atomic::Ordering::Relaxed);
+            image.is_shared.store(true, Ordering::Relaxed);
             opens::note_appending(image, descriptor);
         }
         streams::replace_standard(descriptor);
+    }
+}
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static END: extern "C" fn() = end;
+
+extern "C" fn end() {
+    set_ending(true);
+}
+
+/// Says of every image of this process that its program has begun to end by itself, or that it has not after all. Not
+/// from a child that only shares the memory.
+pub fn set_ending(is_ending: bool) {
+    if table::is_own() {
+        image::all().for_each(|image| image.seated().seat.set_ending(is_ending));
     }
 }
 

@@ -157,9 +157,8 @@ impl Locks {
         let io = |e: std::io::Error| Error::io(self.path.display(), &e);
         loop {
             let metadata = self.file.metadata().map_err(io)?;
-            let writers = system::other_writers(&metadata).map_err(io)?;
-            let stranger = writers.iter().find(|writer| !is_registered(writer));
-            let Some(first) = stranger else { return Ok(()) };
+            let strangers = system::other_writers(&metadata, is_registered).map_err(io)?;
+            let Some(first) = strangers.first() else { return Ok(()) };
             if Instant::now() >= until {
                 return Err(Error::new(
                     Reason::VolumeInUse,
@@ -275,14 +274,22 @@ fn lock_folder_until(folder: &Path, until: Instant) -> Result<FolderLock> {
 /// lock: emulators above all. Empty where the system has no table of open files.
 pub fn other_writers(path: &Path) -> Result<Vec<Holder>> {
     let io = |e: std::io::Error| Error::io(path.display(), &e);
-    system::other_writers(&std::fs::metadata(path).map_err(io)?).map_err(io)
+    system::other_writers(&std::fs::metadata(path).map_err(io)?, NOBODY).map_err(io)
+}
+
+/// The other processes that have a file open, in whatever way, as far as they can be seen. Empty where the system has no
+/// table of open files.
+pub fn who_has_open(path: &Path) -> Result<Vec<Holder>> {
+    let io = |e: std::io::Error| Error::io(path.display(), &e);
+    system::others(&std::fs::metadata(path).map_err(io)?).map_err(io)
 }
 
 /// The same without those that are registered images. One that is just registering is given the time for it; one that is
 /// gone by then was a stranger nevertheless.
 pub fn strangers(path: &Path, is_registered: IsRegistered) -> Result<Vec<Holder>> {
-    let mut strangers = other_writers(path)?;
-    strangers.retain(|writer| !is_registered(writer));
+    let io = |e: std::io::Error| Error::io(path.display(), &e);
+    let file = std::fs::metadata(path).map_err(io)?;
+    let mut strangers = system::other_writers(&file, is_registered).map_err(io)?;
     let until = Instant::now() + SETTLE;
     while !strangers.is_empty() && Instant::now() < until {
         std::thread::sleep(PAUSE);
@@ -293,7 +300,7 @@ pub fn strangers(path: &Path, is_registered: IsRegistered) -> Result<Vec<Holder>
 
 #[cfg(target_os = "linux")]
 mod system {
-    use super::{Byte, Holder};
+    use super::{Byte, Holder, IsRegistered};
     use std::fs::{self, File, Metadata};
     use std::io::{self, ErrorKind};
     use std::os::fd::AsRawFd;
@@ -348,16 +355,34 @@ mod system {
         found
     }
 
-    pub fn other_writers(file: &Metadata) -> io::Result<Vec<Holder>> {
-        let mut writers = Vec::new();
+    /// Whether one is registered is asked at once: looking at all processes takes longer than some of them live.
+    pub fn other_writers(file: &Metadata, is_registered: IsRegistered) -> io::Result<Vec<Holder>> {
+        let is_stranger = |writer: &Holder, info: &Info| {
+            info.is_writable() && !info.holds(Byte::Use) && !is_registered(writer)
+        };
+        others_who(file, is_stranger)
+    }
+
+    pub fn others(file: &Metadata) -> io::Result<Vec<Holder>> {
+        others_who(file, |_, _| true)
+    }
+
+    fn others_who(
+        file: &Metadata,
+        is_one: impl Fn(&Holder, &Info) -> bool,
+    ) -> io::Result<Vec<Holder>> {
+        let mut found = Vec::new();
         open_files(file, |process, info| {
-            if process != std::process::id() && info.is_writable() && !info.holds(Byte::Use) {
-                writers.push(named(process));
+            if process != std::process::id() {
+                let holder = named(process);
+                if is_one(&holder, info) {
+                    found.push(holder);
+                }
             }
         })?;
-        writers.sort();
-        writers.dedup();
-        Ok(writers)
+        found.sort();
+        found.dedup();
+        Ok(found)
     }
 
     fn named(process: u32) -> Holder {
@@ -420,7 +445,7 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    use super::{Byte, Holder};
+    use super::{Byte, Holder, IsRegistered};
     use std::fs::{File, Metadata, TryLockError};
     use std::io;
 
@@ -453,7 +478,11 @@ mod system {
     }
 
     /// There is no table of open files to look through.
-    pub fn other_writers(_: &Metadata) -> io::Result<Vec<Holder>> {
+    pub fn other_writers(_: &Metadata, _: IsRegistered) -> io::Result<Vec<Holder>> {
+        Ok(Vec::new())
+    }
+
+    pub fn others(_: &Metadata) -> io::Result<Vec<Holder>> {
         Ok(Vec::new())
     }
 }

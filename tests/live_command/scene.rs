@@ -301,8 +301,8 @@ impl Scene {
         assert_eq!(held.count(), 0, "nobody is held");
     }
 
-    /// Writes into the last block of the first data set's part on the first source, without telling anybody.
-    pub fn write_unseen(&self) {
+    /// Where the last block of the first data set's part on the first source begins and ends in its image.
+    pub fn last_block(&self) -> (u64, u64) {
         let volume = volume::open(&self.world.sources[0], Access::Read).unwrap();
         let name = self.world.data_sets[0];
         let found = Vtoc::read(&*volume).unwrap().find(&name).unwrap().unwrap();
@@ -311,7 +311,13 @@ impl Scene {
         let slot = volume.read_track(track).unwrap();
         let record = track::records(&slot).last().unwrap().unwrap();
         let offset = 512 + u64::from(track.0) * volume.slot_size() as u64;
-        let place = offset + record.data_range().end as u64 - UNSEEN.len() as u64;
+        let data = record.data_range();
+        (offset + data.start as u64, offset + data.end as u64)
+    }
+
+    /// Writes into that block without telling anybody.
+    pub fn write_unseen(&self) {
+        let place = self.last_block().1 - UNSEEN.len() as u64;
         let file = std::fs::File::options().write(true).open(&self.world.sources[0]).unwrap();
         file.write_all_at(UNSEEN, place).unwrap();
     }

@@ -52,6 +52,10 @@ impl Process {
         Process { child, input, said }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn said(&self) -> Vec<String> {
         self.said.lock().unwrap().clone()
     }

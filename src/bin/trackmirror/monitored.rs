@@ -17,6 +17,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use trackmirror::bytes::crc32c;
+use trackmirror::monitor::program::{self, Program};
 use trackmirror::registry::areas;
 use trackmirror::{Error, Reason, Result};
 
@@ -70,14 +71,25 @@ pub fn run(arguments: &Arguments) -> Result<Answer> {
         preload.push(":");
         preload.push(before);
     }
+    let own = begin(&registry, arguments.image.as_deref(), program)?;
     let mut command = Command::new(program);
     command.args(others).env("LD_PRELOAD", preload).env(areas::VARIABLE, registry);
+    command.env(program::VARIABLE, own.id());
     match &arguments.image {
         Some(name) => command.env("TRACKMIRROR_IMAGE", name),
         None => command.env_remove("TRACKMIRROR_IMAGE"),
     };
     let error = command.exec();
+    own.remove();
     Err(Error::io(format!("cannot run {}", Path::new(program).display()), &error))
+}
+
+/// The program, of which this process is the first, and everything that it starts is a part.
+fn begin(registry: &Path, image: Option<&str>, program: &OsStr) -> Result<Program> {
+    let file_name = Path::new(program).file_name().unwrap_or(program).to_string_lossy();
+    let mode = areas::file_mode(registry).map_err(|error| Error::io("the registry", &error))?;
+    Program::begin(registry, mode, image.unwrap_or(&file_name))
+        .map_err(|error| Error::io("the registry", &error))
 }
 
 fn refusal(why: impl Into<String>) -> Error {

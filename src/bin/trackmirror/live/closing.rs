@@ -1,12 +1,15 @@
 //! Whether the data sets are closed: commands that take their time, and programs that nobody speaks for.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use trackmirror::enqueue::{Enqueue, Opener};
-use trackmirror::monitor::Area;
-use trackmirror::volume::locks::other_writers;
-use trackmirror::{DsName, Result, Volser};
+use trackmirror::monitor::program::{self, LivingProgram};
+use trackmirror::monitor::{Area, ImageReport};
+use trackmirror::volume::Holder;
+use trackmirror::volume::locks::{other_writers, who_has_open};
+use trackmirror::{DsName, Error, Result, Volser};
 
 /// How long an answer is waited for before copying goes on meanwhile.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -112,8 +115,12 @@ fn unknown(what: &str) -> Opener {
     Opener { image: "?".into(), program, process: None, data_set: None }
 }
 
-/// Programs that write a volume under a monitor and tell nobody what they have open: each counts as an opener as long as
-/// it has the volume open for writing.
+/// Programs that write a volume under a monitor and tell nobody what they have open.
+///
+/// One that was started by `trackmirror monitored` counts as an opener of every volume that it has ever written, as long as
+/// it lives, or anything that it has started: a script that opens the volume anew for each write has it closed most of
+/// the time, and writes to the old place when it opens it next. Any other counts as long as it has the volume open for
+/// writing.
 #[derive(Debug)]
 pub struct UntoldPrograms(pub Vec<(PathBuf, Area)>);
 
@@ -125,22 +132,21 @@ impl Enqueue for UntoldPrograms {
     fn is_closed(&self, _: &[DsName], _: &[Volser]) -> Result<Vec<Opener>> {
         let mut openers = Vec::new();
         for (path, area) in &self.0 {
+            let mut known = BTreeSet::new();
+            for program in living_on(area)? {
+                let parts = who_has_open(&program.path)?;
+                openers.push(opener_of(&program, &parts, path));
+                known.extend(parts.iter().map(|part| part.process));
+            }
             // Who is not registered is refused elsewhere.
-            for writer in other_writers(path)?.iter().filter(|writer| area.is_registered(writer)) {
-                let of_process = |image: &_| image_process(image) == Some(writer.process);
-                let image = area.images().into_iter().find(of_process);
-                openers.push(Opener {
-                    image: image.map_or_else(|| "?".into(), |image| image.name),
-                    program: format!(
-                        "{} (no command tells what it has open: detach {} there, or give --is-closed or --guest)",
-                        writer.program,
-                        path.display()
-                    ),
-                    process: Some(writer.process),
-                    data_set: None,
-                });
+            let writers = other_writers(path)?.into_iter();
+            for writer in writers.filter(|one| !known.contains(&one.process)) {
+                if area.is_registered(&writer) {
+                    openers.push(opener_by_itself(&writer, area, path));
+                }
             }
         }
+        openers.dedup();
         Ok(openers)
     }
 
@@ -153,8 +159,49 @@ impl Enqueue for UntoldPrograms {
     }
 }
 
-fn image_process(image: &trackmirror::monitor::ImageReport) -> Option<u32> {
-    u32::try_from(image.process).ok()
+/// The programs that have written a volume and live.
+fn living_on(area: &Area) -> Result<Vec<LivingProgram>> {
+    let Some(folder) = area.path().and_then(Path::parent) else { return Ok(Vec::new()) };
+    let mut programs =
+        program::living(folder).map_err(|error| Error::io("the registry", &error))?;
+    let volume = area.identity();
+    programs.retain(|program| program.may_write(volume.device, volume.inode));
+    Ok(programs)
+}
+
+/// Names the process that began it, or, if that has ended, one that it has left behind.
+fn opener_of(program: &LivingProgram, parts: &[Holder], path: &Path) -> Opener {
+    let began = parts.iter().find(|part| program.process == Some(part.process));
+    let (name, process) = match (began, parts) {
+        (Some(part), _) | (None, [part, ..]) => (part.program.as_str(), Some(part.process)),
+        (None, []) => ("a program that cannot be seen from here", None),
+    };
+    Opener {
+        image: program.image.clone(),
+        program: format!(
+            "{name} (it has written to {}, and could again as long as it lives: end it, with whatever it has started, \
+             or give --is-closed or --guest)",
+            path.display()
+        ),
+        process,
+        data_set: None,
+    }
+}
+
+fn opener_by_itself(writer: &Holder, area: &Area, path: &Path) -> Opener {
+    let of_process = |image: &ImageReport| image.process == u64::from(writer.process);
+    let image = area.images().into_iter().find(of_process);
+    Opener {
+        image: image.map_or_else(|| "?".into(), |image| image.name),
+        program: format!(
+            "{} (it has {} open for writing, and no command tells which data sets: detach it there, end the program, or \
+             give --is-closed or --guest)",
+            writer.program,
+            path.display()
+        ),
+        process: Some(writer.process),
+        data_set: None,
+    }
 }
 
 #[cfg(test)]

@@ -285,6 +285,59 @@ fn a_writer_that_is_killed_leaves_nothing_unnoted() {
     assert!(in_flight > 0, "some writer was killed inside a write");
 }
 
+/// Every image by its name, and whether it said farewell.
+fn farewells(world: &World) -> Vec<(String, Standing)> {
+    world.area.images().into_iter().map(|image| (image.name, image.standing)).collect()
+}
+
+#[test]
+fn a_program_that_ends_by_itself_says_farewell_and_one_that_is_killed_does_not() {
+    for way in ["write", "stdio", "stdout", "dup", "fork", "threads", "append"] {
+        let world = World::new();
+        world.write(way);
+        for (name, standing) in farewells(&world) {
+            assert_eq!(standing, Standing::Farewell, "{way}: {name}");
+        }
+        assert_eq!(world.area.reap().unwrap(), [], "{way}: nobody died");
+        assert!(world.area.images().iter().all(|image| image.standing == Standing::Farewell));
+        // The fourteenth word of the first image's record.
+        let area = std::fs::read(world.area.path().unwrap()).unwrap();
+        assert_eq!(area[(64 + 14) * 8..][..8], 1u64.to_ne_bytes(), "{way}");
+        world.assert_covered(way);
+    }
+    // Each writes behind the first 4096 bytes: a tool moves the offset that it shares.
+    let begin = "exec 3<>\"$0\"; dd bs=4096 count=1 status=none <&3 >/dev/null; echo begun >&3";
+    let run = |shell: &str, line: &str| {
+        let world = World::new();
+        let line = line.replace("BEGIN", begin);
+        let output = ended(world.monitored().args([shell, "-c", &line]).arg(&world.image));
+        println!("{line}: {output:?}");
+        let found = (farewells(&world), world.area.reap().unwrap().len());
+        world.assert_covered(&line);
+        found
+    };
+    let farewell = |name: &str| (name.to_string(), Standing::Farewell);
+    for (shell, line, expected) in [
+        // It ends without destructors, and has the volume open until then.
+        ("sh", "BEGIN", vec![farewell("sh"), farewell("dd")]),
+        (
+            "python3",
+            "import os, sys; os.pwrite(os.open(sys.argv[1], os.O_RDWR), b'begun', 4096); os._exit(3)",
+            vec![farewell("python3")],
+        ),
+        // Another program takes its place, and its open file.
+        ("bash", "BEGIN; exec true", vec![farewell("bash"), farewell("dd"), farewell("true")]),
+    ] {
+        let (images, died) = run(shell, line);
+        assert_eq!((images, died), (expected, 0), "{line}");
+    }
+    for line in ["BEGIN; kill -9 $$", "shopt -s execfail; BEGIN; exec /nothing; kill -9 $$"] {
+        let (images, died) = run("bash", line);
+        let dead = ("bash".to_string(), Standing::Dead);
+        assert_eq!((images, died), (vec![dead, farewell("dd")], 1), "{line}");
+    }
+}
+
 #[test]
 fn a_writer_is_an_image_as_long_as_it_lives() {
     let world = World::new();

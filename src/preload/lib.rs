@@ -18,6 +18,11 @@
 //! * *Forks.* A child has the parent's descriptors, but not its seat: it is registered anew, under a name of its own, when
 //!   it first writes. A child that shares the memory (`vfork`) writes through the parent's seat, and what it does to its
 //!   own descriptors is not put into the parent's table.
+//! * *Programs.* What `trackmirror monitored` has started, with everything that it starts in turn, is one program: each
+//!   process inherits a lock of it, and before it opens a volume for writing it tells that the program writes it. So a
+//!   migration knows also of one that has the volume just not open, but lives. See `monitor/program.rs`.
+//! * *Ends.* When the program ends by itself, or becomes another one, its images say so, and are taken for ended, not for
+//!   dead. They go on as before until the process is gone.
 //! * *Stdio.* The C library's streams write by calls inside of it that nothing can come between. A stream on an image is
 //!   therefore made by `fopencookie`, over the functions here; `fileno` still knows its descriptor.
 //! * *What cannot be bracketed is refused*: shared mappings for writing, asynchronous writes, io_uring, cloning of extents,
@@ -35,7 +40,7 @@
 //! | `image` | what an image is: recognised, registered |
 //! | `table` | which descriptor leads to which image |
 //! | `bracket` | a write to an image |
-//! | `start` | what is done at the start, and around a fork |
+//! | `start` | what is done at the start, around a fork, and at the end |
 //! | `writes`, `opens`, `streams`, `processes`, `others` | the functions that are replaced |
 //!
 //! It is compiled by `build.rs`, without any other crate. The library's files find what they use of the crate `libc`

@@ -1,4 +1,4 @@
-//! What is done when the program starts, and around a fork; and what all of this object shares.
+//! What is done when the program starts, around a fork, and when it ends; and what all of this object shares.
 
 use crate::bracket::{Turn, Uncancelled, say};
 use crate::c::{self, c_int};

@@ -8,7 +8,7 @@
 //!
 //! Whether the data sets are closed is told by all who can: the registry of openers, the commands, the systems of the
 //! guests. A program that writes a source volume and tells none of them what it has open (an emulator under `trackmirror
-//! monitored`) counts as one that has everything open, as long as it has the volume open and no command speaks for it.
+//! monitored`) counts as one that has everything open, as long as anything of it lives and no command speaks for it.
 
 mod closing;
 

@@ -33,8 +33,9 @@ The program becomes an image on every plain CKD volume that it opens for writing
 given (with the process id behind it, if another living image has the name). Each of its writes is noted for the
 migrations of the volume; while one takes its data sets over, writes to them fail. A migration may begin long after.
 
-It counts as one that has the data sets open as long as it has the volume open for writing. A script that opens it anew
-for each write has closed it in between: after the switch it would write to the old place. Give --is-closed for it.
+With everything that it starts, it counts as one that has the data sets of each volume open that it has ever written,
+until the last of its processes has ended: so a script may open the volume anew for each write. A command that knows
+better speaks for it: give --is-closed, or --guest for a running system.
 
 What cannot be noted is refused: shared mappings for writing, asynchronous input and output (aio, io_uring), cloning,
 handing a descriptor on. Programs that do not load the monitor are refused: static ones, those with privileges of their

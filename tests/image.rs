@@ -180,6 +180,10 @@ fn a_list_shows_every_image_and_what_it_does() {
     assert_eq!(listed["volser"], "MADE01");
     assert_eq!(listed["area"], area.path().unwrap().to_str().unwrap());
     assert_eq!(listed["unregistered_writers"], json!([]));
+    let begun_as = emulator.process.id();
+    assert_eq!(listed["programs"], json!([{ "image": "SYSA", "begun_as": begun_as }]));
+    let text = world.run(0, &["list", "volume.ckd"]);
+    assert!(text.contains(&format!("program SYSA, begun as process {begun_as}\n")), "{text}");
     let watching = &listed["subscriptions"];
     assert_eq!(watching[0]["migration"], "000000000000000100000000000000ab");
     assert_eq!((&watching[0]["owned"], watching.as_array().unwrap().len()), (&json!(true), 1));

@@ -4,6 +4,7 @@ use super::file::{self, Opened, Trouble};
 use super::flow::{Kind, Reaped, Standing};
 use super::layout::{Identity, Shape, header, image, slot, subscription};
 use super::map::{self, Locks, Memory};
+use super::program::{self, LivingProgram};
 use super::seat;
 use super::sync::{Ordering, fence};
 use crate::clock::{Clock, SystemClock};
@@ -269,6 +270,17 @@ impl Area {
     /// Whether a process that has the volume's image open for writing is a registered image, by its process id.
     pub fn is_registered(&self, writer: &Holder) -> bool {
         self.living_processes().any(|process| process == u64::from(writer.process))
+    }
+
+    /// The programs that were started by `trackmirror monitored`, have written this volume, and live: itself, or anything
+    /// that they started. None if the area is in memory.
+    pub fn living_programs(&self) -> Result<Vec<LivingProgram>> {
+        let Some(folder) = self.path().and_then(Path::parent) else { return Ok(Vec::new()) };
+        let io = |e| Error::io("who lives of the programs with monitors", &e);
+        let mut programs = program::living(folder).map_err(io)?;
+        let Identity { device, inode, .. } = *self.identity();
+        programs.retain(|program| program.may_write(device, inode));
+        Ok(programs)
     }
 
     /// Whether programs that come now come to this area, and not to one that has taken its place.

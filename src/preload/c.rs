@@ -40,6 +40,7 @@ pub const SEEK_CUR: c_int = 1;
 pub const SEEK_END: c_int = 2;
 
 pub const F_DUPFD: c_int = 0;
+pub const F_SETFD: c_int = 2;
 pub const F_GETFL: c_int = 3;
 pub const F_SETFL: c_int = 4;
 pub const F_OFD_GETLK: c_int = 36;

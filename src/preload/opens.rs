@@ -273,7 +273,7 @@ pub unsafe extern "C" fn close(descriptor: c_int) -> c_int {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
-    if flags & c::CLOSE_RANGE_CLOEXEC != 0 || first > last {
+    if first > last {
         return unsafe { next::close_range(first, last, flags) };
     }
     let (mut from, mut result) = (first, 0);
@@ -284,7 +284,7 @@ pub unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) 
                 result |= unsafe { next::close_range(from, descriptor - 1, flags) };
             }
             from = descriptor + 1;
-        } else {
+        } else if flags & c::CLOSE_RANGE_CLOEXEC == 0 {
             table::set(descriptor as c_int, NONE);
         }
         at = descriptor + 1;
@@ -392,6 +392,8 @@ pub unsafe extern "C" fn fcntl(descriptor: c_int, command: c_int, argument: c_lo
                 Err(error) => fail(error),
             }
         }
+        // Our lock goes on to the next program.
+        c::F_SETFD if table::get(descriptor) == OURS && !is_busy() => fail(c::EBADF),
         c::F_SETFL if argument as c_int & c::O_APPEND != 0 => {
             if let Some(image) = Image::of(table::get(descriptor)) {
                 image.appends.store(true, Ordering::Relaxed);

@@ -55,7 +55,8 @@ knows whether it writes); retired; or missing (it was named by `image add`, and 
 add`. KIND is brackets (it tells before and after each write), completions (only what was written) or remote. LAST SIGN:
 an image of this machine gives none after its start, since the kernel knows whether it lives. SLOTS are writes in
 flight; UNSLOTTED those that found no slot. REFUSED are writes to tracks of data sets that were just being switched, and
-LAST REFUSED is the last such track.
+LAST REFUSED is the last such track. A close waits until nothing lives any more of a program under `trackmirror
+monitored` that has written the volume, whatever has become of its images.
 
 Code 4: a migration cannot start now, because an image is silent or missing, or a program writes that is not monitored.";
 

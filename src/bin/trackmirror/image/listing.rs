@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use trackmirror::clock::{Clock, SystemClock};
 use trackmirror::geometry::Geometry;
+use trackmirror::monitor::program::LivingProgram;
 use trackmirror::monitor::{ImageReport, Kind, Standing, SubscriptionReport};
 use trackmirror::volume::Holder;
 use trackmirror::volume::locks::other_writers;
@@ -38,6 +39,7 @@ pub struct Listing {
     named: Vec<String>,
     subscriptions: Vec<SubscriptionReport>,
     strangers: Vec<Holder>,
+    programs: Vec<LivingProgram>,
     now: Duration,
 }
 
@@ -60,6 +62,9 @@ impl Listing {
             named: registered.expected()?,
             subscriptions: area.as_ref().map(|area| area.subscriptions()).unwrap_or_default(),
             strangers,
+            programs: area
+                .as_ref()
+                .map_or_else(|| Ok(Vec::new()), |area| area.living_programs())?,
             now: SystemClock.now(),
         })
     }
@@ -103,6 +108,14 @@ impl Listing {
             text += &format!(
                 "a migration has watched for {since}; it {owner} process {}\n",
                 one.process
+            );
+        }
+        for program in &self.programs {
+            let process = program.process.map(|process| format!(", begun as process {process}"));
+            text += &format!(
+                "has written the volume, and could again until all of it has ended: program {}{}\n",
+                program.image,
+                process.unwrap_or_default()
             );
         }
         for name in self.missing() {
@@ -164,6 +177,10 @@ impl Listing {
             .strangers
             .iter()
             .map(|stranger| json!({ "program": stranger.program, "process": stranger.process }));
+        let programs = self
+            .programs
+            .iter()
+            .map(|program| json!({ "image": program.image, "begun_as": program.process }));
         json!({
             "volser": self.volser.to_string(),
             "location": self.location,
@@ -173,6 +190,7 @@ impl Listing {
             "not_monitored": self.missing().collect::<Vec<_>>(),
             "subscriptions": subscriptions.collect::<Vec<Value>>(),
             "unregistered_writers": strangers.collect::<Vec<Value>>(),
+            "programs": programs.collect::<Vec<Value>>(),
         })
     }
 

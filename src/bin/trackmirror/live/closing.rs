@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use trackmirror::enqueue::{Enqueue, Opener};
-use trackmirror::monitor::program::{self, LivingProgram};
+use trackmirror::monitor::program::LivingProgram;
 use trackmirror::monitor::{Area, ImageReport};
 use trackmirror::volume::Holder;
 use trackmirror::volume::locks::{other_writers, who_has_open};
-use trackmirror::{DsName, Error, Result, Volser};
+use trackmirror::{DsName, Result, Volser};
 
 /// How long an answer is waited for before copying goes on meanwhile.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -133,7 +133,7 @@ impl Enqueue for UntoldPrograms {
         let mut openers = Vec::new();
         for (path, area) in &self.0 {
             let mut known = BTreeSet::new();
-            for program in living_on(area)? {
+            for program in area.living_programs()? {
                 let parts = who_has_open(&program.path)?;
                 openers.push(opener_of(&program, &parts, path));
                 known.extend(parts.iter().map(|part| part.process));
@@ -157,16 +157,6 @@ impl Enqueue for UntoldPrograms {
     fn release(&self, _: &[DsName], _: &[Volser]) -> Result<()> {
         Ok(())
     }
-}
-
-/// The programs that have written a volume and live.
-fn living_on(area: &Area) -> Result<Vec<LivingProgram>> {
-    let Some(folder) = area.path().and_then(Path::parent) else { return Ok(Vec::new()) };
-    let mut programs =
-        program::living(folder).map_err(|error| Error::io("the registry", &error))?;
-    let volume = area.identity();
-    programs.retain(|program| program.may_write(volume.device, volume.inode));
-    Ok(programs)
 }
 
 /// Names the process that began it, or, if that has ended, one that it has left behind.

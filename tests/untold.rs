@@ -17,8 +17,10 @@ mod writer;
 
 use scene::Scene;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use trackmirror::monitor::Area;
+use trackmirror::volume::locks::other_writers;
 use trackmirror::volume::{self, Access};
 use writer::{LONG, Process};
 
@@ -192,6 +194,41 @@ fn a_command_speaks_for_a_program_that_lives_on() {
     assert_eq!(script.wait(), 0, "{:#?}", script.said());
 }
 
+/// Holds the lock that every registration in an area needs, from another process, until it is dropped.
+fn hold_table(area: &Area) -> Process {
+    let script = "import fcntl, sys
+file = open(sys.argv[1], 'r+b')
+fcntl.lockf(file, fcntl.LOCK_EX, 1, (1 << 62) + 900)
+print('held', file=sys.stderr)
+sys.stdin.read()";
+    let mut command = Command::new("python3");
+    let mut process = Process::start(command.args(["-c", script]).arg(area.path().unwrap()));
+    process.hear("held");
+    process
+}
+
+#[test]
+fn a_volume_is_opened_for_writing_by_nobody_who_is_not_registered() {
+    let scripts = Scripts::new(36);
+    let area = area(&scripts.scene);
+    let source = &scripts.scene.world.sources[0];
+    let mut held = hold_table(&area);
+    let mut script = scripts.start("write late");
+    let until = Instant::now() + LONG;
+    // It tells that it will write before it registers, which it cannot.
+    while area.living_programs().unwrap().is_empty() {
+        assert!(Instant::now() < until, "{:?}", script.said());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for _ in 0..20 {
+        assert_eq!(other_writers(source).unwrap(), []);
+    }
+    held.end_input();
+    assert_eq!(held.wait(), 0);
+    assert_eq!(script.wait(), 0, "{:?}", script.said());
+    assert_eq!(scripts.written(), ["late"]);
+}
+
 #[test]
 fn programs_that_live_for_a_moment_are_no_strangers() {
     let scripts = Scripts::new(35);
@@ -200,7 +237,7 @@ fn programs_that_live_for_a_moment_are_no_strangers() {
         scripts.start("i=0; while test ! -e stop; do i=$((i + 1)); write \"loop $i\"; done");
     scripts.wait_for_writes(1);
     let source = &scripts.scene.world.sources[0];
-    for round in 0..60 {
+    for round in 0..300 {
         assert_eq!(area.unregistered_writers(source).unwrap(), [], "round {round}");
     }
     scripts.wait_for_writes(scripts.written().len() + 1);

@@ -220,7 +220,7 @@ fn a_volume_is_opened_for_writing_by_nobody_who_is_not_registered() {
         assert!(Instant::now() < until, "{:?}", script.said());
         std::thread::sleep(Duration::from_millis(1));
     }
-    for _ in 0..20 {
+    for _ in 0..5 {
         assert_eq!(other_writers(source).unwrap(), []);
     }
     held.end_input();

@@ -34,8 +34,8 @@ given (with the process id behind it, if another living image has the name). Eac
 migrations of the volume; while one takes its data sets over, writes to them fail. A migration may begin long after.
 
 With everything that it starts, it counts as one that has the data sets of each volume open that it has ever written,
-until the last of its processes has ended: so a script may open the volume anew for each write. A command that knows
-better speaks for it: give --is-closed, or --guest for a running system.
+until the last of its processes has ended: a script that opens the volume anew for each write, as well as an emulator
+that has detached it. A command that knows better speaks for it: give --is-closed, or --guest for a running system.
 
 What cannot be noted is refused: shared mappings for writing, asynchronous input and output (aio, io_uring), cloning,
 handing a descriptor on. Programs that do not load the monitor are refused: static ones, those with privileges of their

@@ -25,7 +25,7 @@ use trackmirror::volume::intent::NoJournal;
 use trackmirror::volume::{self, Access, Volume, VolumeExt};
 use trackmirror::vtoc::manager::VtocSpaceManager;
 use trackmirror::vtoc::space::Identity;
-use trackmirror::vtoc::{DataSetDscbs, FreeSpace, NewDataSet, SpaceManager, Vtoc};
+use trackmirror::vtoc::{DataSetDscbs, NewDataSet, SpaceManager, Vtoc};
 
 const LRECL: usize = 80;
 const BLKSIZE: usize = 3120;
@@ -214,19 +214,6 @@ impl World {
         let volsers: Vec<&str> = parts.iter().map(|(volser, _)| *volser).collect();
         self.catalog(Access::Exclusive).add(&entry(name, &volsers), &NoJournal).unwrap();
         blocks.records
-    }
-
-    /// Leaves only these runs of tracks free on a volume.
-    fn fill(&self, volser: &str, holes: &[Extent]) {
-        let volume = self.open(volser, Access::Exclusive);
-        let space = VtocSpaceManager::new(volume);
-        let mut free = FreeSpace::of(&space.read().unwrap()).unwrap();
-        holes.iter().for_each(|hole| free.take(*hole).unwrap());
-        for (number, filler) in free.runs().iter().enumerate() {
-            let format1 = sequential(&format!("FILLER.NUMBER{number}"), volser, 1);
-            let new = NewDataSet { format1, extents: vec![*filler] };
-            space.allocate(&new, &NoJournal).unwrap();
-        }
     }
 }
 
@@ -503,7 +490,10 @@ fn world_of_small_targets() -> (World, &'static str) {
     );
     for volser in ["TGT001", "TGT002", "TGT003"] {
         world.init(volser, 20);
-        world.fill(volser, &[Extent::new(Track(95), 25)]);
+        support::space::leave_free(
+            world.open(volser, Access::Exclusive),
+            &[Extent::new(Track(95), 25)],
+        );
     }
     (world, name)
 }
@@ -555,7 +545,10 @@ fn parts_on_two_volumes_are_split_over_two_others() {
     world.make(name, &[(LOADED, apart(100, 4)), ("SRC002", apart(90, 5))]);
     for volser in ["TGT001", "TGT002"] {
         world.init(volser, 20);
-        world.fill(volser, &[Extent::new(Track(100), 7), Extent::new(Track(150), 8)]);
+        support::space::leave_free(
+            world.open(volser, Access::Exclusive),
+            &[Extent::new(Track(100), 7), Extent::new(Track(150), 8)],
+        );
     }
     let before = world.digests(&volsers(&[LOADED, "SRC002"]), name);
 

@@ -7,8 +7,6 @@ mod amount;
 mod attributes;
 #[path = "mirror/coverage.rs"]
 mod coverage;
-#[path = "mirror/desk.rs"]
-mod desk;
 #[path = "mirror/giving_up.rs"]
 mod giving_up;
 #[path = "mirror/late.rs"]
@@ -29,6 +27,7 @@ mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
+use support::desk;
 use trackmirror::event::{Event, EventLog};
 use trackmirror::migrate::{Goal, MoveOptions};
 use trackmirror::state::State;

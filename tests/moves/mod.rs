@@ -103,6 +103,12 @@ impl Unloaded {
         self
     }
 
+    /// The one file, where it is one.
+    pub fn only(&self) -> &[u8] {
+        assert_eq!(self.files.len(), 1, "{:?}", self.files.keys());
+        self.files.values().next().unwrap()
+    }
+
     /// All bytes together.
     pub fn byte_count(&self) -> usize {
         self.files.values().map(Vec::len).sum()

@@ -132,6 +132,12 @@ pub enum Event {
         /// What changed.
         what: String,
     },
+    /// After the final resynchronization catalogs and VTOCs were compared with what is stored of sources and targets, and
+    /// nothing differs.
+    Compared {
+        /// The data sets that were compared.
+        data_set_count: u32,
+    },
     /// The window was given up.
     Postponed {
         /// Why.
@@ -231,6 +237,7 @@ impl Event {
             Event::WindowOpened => "window-opened",
             Event::FinallyResynchronized { .. } => "finally-resynchronized",
             Event::Accommodated { .. } => "accommodated",
+            Event::Compared { .. } => "nothing-differs",
             Event::Postponed { .. } => "postponed",
             Event::Cataloged { .. } => "cataloged",
             Event::Looked => "looked",
@@ -317,6 +324,10 @@ impl fmt::Display for Event {
                 count(*copied_tracks, "track")
             ),
             Event::Accommodated { what, .. } => write!(f, "the target follows its source: {what}"),
+            Event::Compared { data_set_count } => {
+                let what = count(*data_set_count, "data set");
+                write!(f, "{what} compared with catalogs and VTOCs: nothing differs")
+            }
             Event::WindowOpened => write!(f, "the window began"),
             Event::Postponed { why } => write!(f, "the window was given up: {why}"),
             Event::Cataloged { data_set, catalog, volsers } => {

@@ -14,6 +14,7 @@ use crate::registry;
 use crate::state::{State, Verb};
 use crate::switch::{self, Glance, Ports};
 use crate::track::{NullFormat, digest_of_run};
+use crate::translate::Entry;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,6 +129,18 @@ impl Migration {
                 window.is_some_and(|window| window.likely <= Duration::from_millis(most))
             }
         }
+    }
+
+    /// The entries of the translate table, each with how many of its tracks are still to be copied: an entry with any is
+    /// flagged as changed. Before the first step of a process they are said to be all.
+    pub fn entries(&self) -> Result<Vec<(Entry, u64)>> {
+        let Some(copier) = &self.copier else {
+            let all = |entry: &Entry| (entry.clone(), u64::from(entry.source.track_count));
+            return Ok(self.plan.table()?.entries().iter().map(all).collect());
+        };
+        let left =
+            |entry: &Entry| Ok((entry.clone(), copier.left_in(entry.source_volser, entry.source)?));
+        copier.table().entries().iter().map(left).collect()
     }
 
     /// What this migration did so far.

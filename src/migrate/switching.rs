@@ -60,7 +60,11 @@ impl Migration {
         for volser in self.plan.table()?.target_volsers() {
             self.ports().volume(volser)?.flush()?;
         }
-        self.check_before_switch()
+        self.check_before_switch()?;
+        if self.monitors.is_some() {
+            self.host.tell(&Event::Compared { data_set_count: self.plan.data_sets.len() as u32 });
+        }
+        Ok(())
     }
 
     /// That nothing is left to be copied, and nothing in flight.

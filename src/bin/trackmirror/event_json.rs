@@ -72,6 +72,7 @@ fn fields(event: &Event) -> Value {
         }
         Event::StillOpen { openers } => json!({ "openers": openers }),
         Event::Closed { waited_ms } => json!({ "waited_ms": waited_ms }),
+        Event::Compared { data_set_count } => json!({ "data_set_count": data_set_count }),
         Event::FinallyResynchronized { copied_tracks } => json!({ "copied_tracks": copied_tracks }),
         Event::Accommodated { data_set, what } => {
             json!({ "data_set": data_set.to_string(), "what": what })
@@ -145,6 +146,7 @@ mod tests {
             (Event::Closed { waited_ms: 3 }, "waited_ms"),
             (Event::WindowOpened, ""),
             (Event::FinallyResynchronized { copied_tracks: 3 }, "copied_tracks"),
+            (Event::Compared { data_set_count: 2 }, "data_set_count"),
             (Event::Accommodated { data_set, what: text() }, "data_set what"),
             (Event::Postponed { why: text() }, "why"),
             (

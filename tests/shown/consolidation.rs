@@ -18,8 +18,8 @@ use trackmirror::state::State;
 use trackmirror::volume::Volume;
 use trackmirror::vtoc::Vtoc;
 
-/// The whole method, in the order in which the event log has to have it.
-const ORDER: &[&str] = &[
+/// The whole method: what the event log says, but for each step's progress and each state.
+const LOG: &[&str] = &[
     "assessed",
     "allocated",
     "monitors-started",
@@ -31,10 +31,13 @@ const ORDER: &[&str] = &[
     "resynchronized",
     "close-requested",
     "still-open",
+    "pass",
+    "still-open",
     "closed",
     "window-opened",
+    "pass",
     "finally-resynchronized",
-    "compared",
+    "nothing-differs",
     "cataloged",
     "looked",
     "released",
@@ -187,7 +190,9 @@ fn many_extents_on_several_volumes_become_one_while_they_are_written() {
     to(&mut migration, State::Complete);
     drop(migration);
 
-    world.assert_order(ORDER);
+    let words = world.events().into_iter();
+    let words: Vec<&str> = words.filter(|word| !["moved", "copied"].contains(word)).collect();
+    assert_eq!(words, LOG);
     let events = world.log.events();
     let of_window = |event: &Event| match event {
         Event::FinallyResynchronized { copied_tracks } => Some(*copied_tracks),

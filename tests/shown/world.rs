@@ -621,16 +621,6 @@ impl World {
     pub fn events(&self) -> Vec<&'static str> {
         self.log.events().iter().map(Event::name).collect()
     }
-
-    /// That these events happened in this order, with others between them.
-    #[track_caller]
-    pub fn assert_order(&self, order: &[&str]) {
-        let words = self.events();
-        let mut left = words.iter();
-        for word in order {
-            assert!(left.any(|other| other == word), "{word} is not in its place: {words:?}");
-        }
-    }
 }
 
 /// So many blocks of records that follow from a number.

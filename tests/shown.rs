@@ -9,9 +9,27 @@
 mod catalog_name;
 #[path = "shown/consolidation.rs"]
 mod consolidation;
+#[path = "shown/deleted.rs"]
+mod deleted;
+#[path = "shown/extended.rs"]
+mod extended;
+#[path = "shown/judge.rs"]
+mod judge;
+#[path = "shown/metadata.rs"]
+mod metadata;
 mod moves;
+#[path = "shown/moving.rs"]
+mod moving;
+#[path = "shown/new.rs"]
+mod new;
 #[path = "shown/persistent.rs"]
 mod persistent;
+#[path = "shown/recreated.rs"]
+mod recreated;
+#[path = "shown/released.rs"]
+mod released;
+#[path = "shown/renamed.rs"]
+mod renamed;
 #[path = "shown/same_name.rs"]
 mod same_name;
 mod support;

@@ -1,7 +1,8 @@
 //! From a name to its tracks: the catalog tells the volumes, and each volume's VTOC the extents there.
 
+use crate::moving::Request;
 use crate::support::volser;
-use crate::world::{Extents, Request, World, name};
+use crate::world::{Extents, World, name};
 use trackmirror::assess::{Assessment, Options, assess};
 use trackmirror::catalog::Catalog;
 use trackmirror::volume::intent::NoJournal;

@@ -1,9 +1,10 @@
 //! A data set in many extents on several volumes becomes one extent on one volume, while it is written to.
 
+use crate::moving::Request;
 use crate::support::between::Between;
 use crate::support::lead::to;
 use crate::support::{assert_refused, volser};
-use crate::world::{Deed, Request, World, name};
+use crate::world::{Deed, World, name};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::fs;

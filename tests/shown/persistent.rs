@@ -1,15 +1,10 @@
 //! A data set whose identity did not change is not copied again, whatever else happens on its volume.
 
-use crate::support::between::Between;
+use crate::moving::{Copies, Request};
 use crate::support::lead::to;
-use crate::support::unflushed::Unflushed;
-use crate::world::{Request, SYSA, World, extent, name};
-use parking_lot::Mutex;
-use std::sync::Arc;
+use crate::world::{SYSA, World, name};
 use trackmirror::event::Event;
-use trackmirror::geometry::{Extent, Track};
 use trackmirror::state::State;
-use trackmirror::volume::Volume;
 
 #[test]
 fn what_has_the_same_identity_is_not_copied_again() {
@@ -17,27 +12,11 @@ fn what_has_the_same_identity_is_not_copied_again() {
     let (ledger, neighbour) = (name("TEST.LEDGER"), name("OTHER.NEXTDOOR"));
     world.make(ledger, &[("OLD001", &[(100, 12), (130, 9)])]);
     world.make(neighbour, &[("OLD001", &[(200, 10)])]);
-    // Every track that is written to the target.
-    let written: Arc<Mutex<Vec<Extent>>> = Arc::default();
-    let seen = written.clone();
-    let wrap = move |volume: Arc<dyn Volume>| -> Arc<dyn Volume> {
-        let seen = seen.clone();
-        Between::writes(Arc::new(Unflushed(volume)), move |first: Track, count| {
-            seen.lock().push(Extent::new(first, count));
-            Ok(())
-        })
-    };
+    let copies = Copies::default();
+    let wrap = |volume| copies.watch(volume);
     let mut migration = world.begin(&Request { wrap: &wrap, ..Request::default() });
-    let [target] = migration.plan().data_sets[0].parts[0].new.extents[..] else {
-        panic!("one extent")
-    };
-    let copied = || -> Vec<Extent> {
-        let written = std::mem::take(&mut *written.lock());
-        written.into_iter().filter(|run| run.overlaps(target)).collect()
-    };
     to(&mut migration, State::Mirrored);
-    let track_count: u32 = copied().iter().map(|run| run.track_count).sum();
-    assert_eq!(track_count, 21, "each track once");
+    assert_eq!(copies.count(), 21, "each track once");
 
     // The VTOC changes in many places, and what it says of the data set itself.
     world.extend(neighbour, "OLD001", (230, 5));
@@ -50,14 +29,14 @@ fn what_has_the_same_identity_is_not_copied_again() {
     for _ in 0..3 {
         migration.step(20).unwrap();
     }
-    assert_eq!(copied(), [], "nothing of it was written, and nothing is copied");
+    assert_eq!(copies.take(), [], "nothing of it was written, and nothing is copied");
 
     // One track that was written is one track that is copied.
     world.write(SYSA, ledger, 15);
     to(&mut migration, State::Complete);
     drop(migration);
-    let expected = extent((target.first.0 + 15, 1));
-    assert_eq!(copied(), [expected]);
+    let [(first, 21)] = world.extents("NEW001", ledger)[..] else { panic!("one extent") };
+    assert_eq!(copies.take(), [("NEW001".to_string(), first + 15, 1)]);
     let noted = world.find("NEW001", ledger).unwrap().format1;
     assert_eq!(noted.expiration_date(), [199, 1, 109], "what is not tracks followed");
     let followed = |event: &Event| matches!(event, Event::Accommodated { .. });

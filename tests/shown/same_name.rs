@@ -1,7 +1,8 @@
 //! Source and target have the same name all the time, and only one of them is found by it.
 
+use crate::moving::Request;
 use crate::support::volser;
-use crate::world::{Request, SYSA, World, name};
+use crate::world::{SYSA, World, name};
 use trackmirror::catalog::Catalog;
 use trackmirror::state::{State, Verb};
 

@@ -1,10 +1,11 @@
 //! The translate table: where each source extent goes, and which entries hold changes.
 
+use crate::moving::Request;
 use crate::support::between::Between;
 use crate::support::lead::to;
 use crate::support::unflushed::Unflushed;
 use crate::support::{assert_refused, volser};
-use crate::world::{Request, SYSA, World, extent, name};
+use crate::world::{SYSA, World, extent, name};
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -6,6 +6,7 @@
 //! here looks at a migration. In the end the emulator's tools read what the catalog leads to.
 
 use crate::support::desk::{Desk, Watch};
+use crate::support::library::write_members;
 use crate::support::unflushed::Unflushed;
 use crate::support::{self, volser};
 use std::cell::{Cell, RefCell};
@@ -13,42 +14,33 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 use tempfile::TempDir;
-use trackmirror::Host;
 use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
-use trackmirror::checkpoint::FileStore;
-use trackmirror::copy::CopyOptions;
 use trackmirror::dscb::Format1;
-use trackmirror::enqueue::Enqueue;
-use trackmirror::event::{Event, EventLog, EventSink};
+use trackmirror::event::EventLog;
 use trackmirror::geometry::{Extent, Track};
-use trackmirror::host::Live;
-use trackmirror::migrate::{Goal, Migration, MoveOptions, Selection, propose};
 use trackmirror::monitor::{Area, Identity, MonitoredVolume};
-use trackmirror::plan::{Mode, Plan};
 use trackmirror::track;
 use trackmirror::volume::ckd::CkdVolume;
 use trackmirror::volume::intent::NoJournal;
 use trackmirror::volume::{self, Access, Volume, VolumeExt};
-use trackmirror::vtoc::check::{Severity, Tracks, check};
 use trackmirror::vtoc::init::initialize;
 use trackmirror::vtoc::manager::VtocSpaceManager;
 use trackmirror::vtoc::{
-    DataSetDscbs, Expiration, FreeSpace, Identity as DscbIdentity, NewDataSet, SpaceManager, Vtoc,
+    DataSetDscbs, Expiration, Identity as DscbIdentity, NewDataSet, SpaceManager,
 };
-use trackmirror::{DsMask, DsName, Volser};
+use trackmirror::{DsName, Volser};
 
 pub const DEVICE: &str = "3350";
 pub const CYLINDERS: u32 = 20;
 const LRECL: usize = 80;
 const BLKSIZE: usize = 3120;
 /// Blocks on a full track, and on the last one, where an end-of-file record follows them.
-const BLOCKS: usize = 5;
-const LAST_BLOCKS: usize = 2;
+pub const BLOCKS: usize = 5;
+pub const LAST_BLOCKS: usize = 2;
 /// The volume with the catalog.
-const SYSTEM: &str = "SYS001";
+pub const SYSTEM: &str = "SYS001";
 /// Who makes allocation changes.
 pub const SYSA: &str = "SYSA";
 
@@ -65,46 +57,18 @@ pub fn extent((first, count): (u32, u32)) -> Extent {
 
 /// What an application knows of its data set: its volumes, and what it wrote last on each used track.
 #[derive(Clone, Debug)]
-struct Ledger {
-    volsers: Vec<Volser>,
-    is_cataloged: bool,
-    numbers: Vec<u64>,
+pub struct Ledger {
+    pub volsers: Vec<Volser>,
+    pub is_cataloged: bool,
+    pub numbers: Vec<u64>,
 }
 
 /// Something that somebody does later.
 pub type Deed = Box<dyn FnOnce() -> trackmirror::Result<()> + Send>;
 
-/// What is asked of a migration.
-pub struct Request<'a> {
-    pub masks: &'a [&'a str],
-    pub mode: Mode,
-    pub uncataloged: bool,
-    /// The images that must be covered on every source volume.
-    pub images: &'a [&'a str],
-    pub options: MoveOptions,
-    /// Stands in for the desk, if it is there.
-    pub enqueue: Option<Arc<dyn Enqueue>>,
-    /// What is put around a target volume.
-    pub wrap: &'a dyn Fn(Arc<dyn Volume>) -> Arc<dyn Volume>,
-}
-
-impl Default for Request<'_> {
-    fn default() -> Self {
-        Request {
-            masks: &["TEST.**"],
-            mode: Mode::OnePrimary,
-            uncataloged: false,
-            images: &[SYSA],
-            options: MoveOptions::default(),
-            enqueue: None,
-            wrap: &|volume| Arc::new(Unflushed(volume)),
-        }
-    }
-}
-
 /// See the [module](self).
 pub struct World {
-    folder: TempDir,
+    pub folder: TempDir,
     pub sources: Vec<Volser>,
     pub targets: Vec<Volser>,
     pub areas: BTreeMap<Volser, Area>,
@@ -113,9 +77,11 @@ pub struct World {
     pub log: Arc<EventLog>,
     attached: RefCell<BTreeMap<(String, Volser), Arc<dyn Volume>>>,
     /// Targets that a migration has for itself.
-    opened: RefCell<BTreeMap<Volser, Weak<dyn Volume>>>,
+    pub opened: RefCell<BTreeMap<Volser, Weak<dyn Volume>>>,
     ledgers: RefCell<BTreeMap<DsName, Ledger>>,
     last_number: Cell<u64>,
+    /// The day of the year 2026 on which data sets are created.
+    pub day: Cell<u8>,
 }
 
 impl World {
@@ -132,6 +98,7 @@ impl World {
             opened: RefCell::default(),
             ledgers: RefCell::default(),
             last_number: Cell::default(),
+            day: Cell::new(1),
         };
         world.load(SYSTEM, "sysctlg cvol trk 4 0 0");
         sources.iter().for_each(|serial| world.load(serial, ""));
@@ -182,12 +149,12 @@ impl World {
         }
     }
 
-    fn monitored(&self, image: &str, serial: Volser) -> Arc<dyn Volume> {
+    pub fn monitored(&self, image: &str, serial: Volser) -> Arc<dyn Volume> {
         let volume = self.sharing(&serial.to_string());
         Arc::new(MonitoredVolume::attach_in(volume, &self.areas[&serial], image).unwrap())
     }
 
-    fn sharing(&self, serial: &str) -> Arc<dyn Volume> {
+    pub fn sharing(&self, serial: &str) -> Arc<dyn Volume> {
         let volume = volume::open(&self.image(serial), Access::MonitoredWrite).unwrap();
         Arc::new(Unflushed(volume))
     }
@@ -203,6 +170,14 @@ impl World {
         support::space::leave_free(volume, &[extent(hole)]);
     }
 
+    /// Allocates space on a target that a migration has for itself: its free space is nobody's.
+    pub fn take_space(&self, on: &str, name: &str, space: (u32, u32)) {
+        let mut format1 = Format1::new(self::name(name));
+        format1.set_scal1(0x80);
+        let new = NewDataSet { format1, extents: vec![extent(space)] };
+        VtocSpaceManager::new(self.reading(on)).allocate(&new, &NoJournal).unwrap();
+    }
+
     // What the system does.
 
     pub fn space(&self, on: &str) -> VtocSpaceManager {
@@ -215,11 +190,10 @@ impl World {
 
     /// A sequential data set with these parts, full of records, and cataloged.
     pub fn make(&self, name: DsName, parts: &[(&str, Extents<'_>)]) {
-        self.make_uncataloged(name, parts);
-        self.add_entry(name);
+        self.make_as(true, name, parts);
     }
 
-    pub fn make_uncataloged(&self, name: DsName, parts: &[(&str, Extents<'_>)]) {
+    pub fn make_as(&self, is_cataloged: bool, name: DsName, parts: &[(&str, Extents<'_>)]) {
         let volsers: Vec<Volser> = parts.iter().map(|(on, _)| volser(on)).collect();
         let ledger = Ledger { volsers: volsers.clone(), is_cataloged: false, numbers: Vec::new() };
         self.ledgers.borrow_mut().insert(name, ledger);
@@ -227,6 +201,9 @@ impl World {
             self.allocate(name, on, volsers[0], number, extents);
         }
         self.fill_from(name, 0);
+        if is_cataloged {
+            self.add_entry(name);
+        }
     }
 
     /// Space under a name of which no catalog and no application knows.
@@ -238,7 +215,7 @@ impl World {
         let mut format1 = Format1::new(name);
         format1.set_first_volser(first);
         format1.set_volume_sequence(number as u16 + 1);
-        format1.set_creation_date([126, 0, 1]);
+        format1.set_creation_date([126, 0, self.day.get()]);
         format1.set_dsorg(Format1::DSORG_PS);
         format1.set_recfm(0x90);
         format1.set_blksize(BLKSIZE as u16);
@@ -249,7 +226,7 @@ impl World {
         self.space(on).allocate(&NewDataSet { format1, extents }, &NoJournal).unwrap();
     }
 
-    fn ledger(&self, name: DsName) -> Ledger {
+    pub fn ledger(&self, name: DsName) -> Ledger {
         self.ledgers.borrow()[&name].clone()
     }
 
@@ -331,20 +308,19 @@ impl World {
         self.close(name);
     }
 
-    /// What a system notes in the F1s when a data set is closed behind its last place.
+    /// What a system notes in the F1s when a data set is closed behind what was written last.
     fn close(&self, name: DsName) {
-        let parts = self.parts(name);
+        let (parts, mut used) = (self.parts(name), self.ledger(name).numbers.len() as u32);
         for (number, (on, found)) in parts.iter().enumerate() {
             let is_last = number + 1 == parts.len();
-            let track_count = found.track_count();
             self.note(name, on, |format1| {
-                let last_used = (track_count - 1, LAST_BLOCKS as u8);
                 let blocks = [(0, BLKSIZE as u16)].repeat(LAST_BLOCKS);
                 let balance = support::geometry(DEVICE, CYLINDERS).device.balance(blocks);
-                format1.set_last_used(is_last.then_some(last_used));
+                format1.set_last_used(is_last.then_some((used - 1, LAST_BLOCKS as u8)));
                 format1.set_balance(if is_last { balance as u16 } else { 0 });
                 format1.set_indicators(if is_last { Format1::DSIND_LAST_VOLUME } else { 0 });
             });
+            used = used.saturating_sub(found.track_count());
         }
     }
 
@@ -382,9 +358,9 @@ impl World {
         let kept = self.ledger(name).numbers.len() - lost;
         self.ledgers.borrow_mut().get_mut(&name).unwrap().numbers.truncate(kept);
         self.write(SYSA, name, kept - 1);
+        self.close(name);
         let identity = DscbIdentity::of(&found);
         self.space(&on).release(&identity, track_count, &NoJournal).unwrap();
-        self.close(name);
     }
 
     /// Scratches its last part, and says so in the catalog.
@@ -430,201 +406,20 @@ impl World {
         self.ledgers.borrow_mut().insert(to, ledger);
     }
 
-    // What is seen.
-
-    pub fn vtoc(&self, on: &str) -> Vtoc {
-        Vtoc::read(&*self.reading(on)).unwrap()
-    }
-
-    pub fn find(&self, on: &str, name: DsName) -> Option<DataSetDscbs> {
-        self.vtoc(on).find(&name).unwrap()
-    }
-
-    /// The extents of a data set on a volume.
-    pub fn extents(&self, on: &str, name: DsName) -> Vec<(u32, u32)> {
-        let found = self.find(on, name).unwrap_or_else(|| panic!("{name} on {on}"));
-        found.extents.iter().map(|extent| (extent.first.0, extent.track_count)).collect()
-    }
-
-    /// The volumes to which the catalog leads from a name; none if it is not cataloged.
-    pub fn looked_up(&self, name: DsName) -> Vec<String> {
-        let entry = self.catalog().locate(&name).unwrap();
-        let volumes = entry.map(|entry| entry.volumes).unwrap_or_default();
-        volumes.iter().map(|volume| volume.volser.to_string()).collect()
-    }
-
-    /// Free tracks of a volume.
-    pub fn free(&self, on: &str) -> u32 {
-        FreeSpace::of(&self.vtoc(on)).unwrap().track_count()
-    }
-
-    /// The data sets of a volume with their tracks and extents, as the emulator's tool lists them.
-    pub fn listed(&self, on: &str) -> BTreeMap<String, (u32, u32)> {
-        let image = self.image(on);
-        let text = support::tool("dasdls", ["-info".as_ref(), image.as_os_str()]);
-        let listed = |line: &str| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let number = |from_end: usize| -> Option<u32> {
-                words.get(words.len().checked_sub(from_end)?)?.parse().ok()
-            };
-            // The tail of a line: tracks, percent used, extents, unit and number of the secondary request.
-            Some((words.first()?.to_string(), (number(5)?, number(3)?)))
-        };
-        text.lines().filter_map(listed).collect()
-    }
-
-    /// What is listed of one data set.
-    pub fn listed_one(&self, on: &str, name: DsName) -> Option<(u32, u32)> {
-        self.listed(on).get(&name.to_string()).copied()
-    }
-
-    /// What every track of a volume holds: to see which ones somebody wrote.
-    pub fn tracks(&self, on: &str) -> Vec<Vec<u8>> {
-        let volume = self.reading(on);
-        let track = |track| {
-            let mut slot = vec![0; volume.slot_size()];
-            volume.read(Track(track), &mut slot).unwrap();
-            slot
-        };
-        (0..volume.geometry().track_count()).map(track).collect()
-    }
-
-    /// Everything that its applications wrote into it, in order.
-    pub fn written(&self, name: DsName) -> Vec<u8> {
-        let numbers = self.ledger(name).numbers;
-        let (last, full) = numbers.split_last().unwrap();
-        let mut bytes: Vec<u8> = full.iter().flat_map(|number| records(*number, BLOCKS)).collect();
-        bytes.extend(records(*last, LAST_BLOCKS));
-        bytes
-    }
-
-    /// What the emulator's tool reads of a data set on these volumes.
-    pub fn read_by_tool(&self, name: DsName, on: &[&str]) -> Vec<u8> {
-        let read = |serial: &&str| {
-            let found = self.find(serial, name).unwrap_or_else(|| panic!("{name} on {serial}"));
-            let unloaded = crate::moves::unload(&self.image(serial), &found.format1, name);
-            unloaded.expect("the tool reads it").only().to_vec()
-        };
-        on.iter().flat_map(read).collect()
-    }
-
-    /// That a name leads to these volumes, and that the emulator's tools find and read there everything that was ever
-    /// written into it.
-    #[track_caller]
-    pub fn assert_moved(&self, name: DsName, on: &[&str]) {
-        if self.ledger(name).is_cataloged {
-            assert_eq!(self.looked_up(name), on, "{name} is cataloged elsewhere");
-        }
-        for serial in on {
-            assert!(self.listed(serial).contains_key(&name.to_string()), "{name} on {serial}");
-        }
-        for serial in self.sources.iter().map(Volser::to_string) {
-            assert_eq!(self.listed_one(&serial, name), None, "{name} is still on {serial}");
-        }
-        assert!(self.read_by_tool(name, on) == self.written(name), "{name} reads otherwise");
-    }
-
-    /// That every volume is sound, each track of it belongs to what the emulator's tool lists or is free, and nothing
-    /// of a migration is left.
-    #[track_caller]
-    pub fn assert_clean(&self) {
-        let volsers = self.sources.iter().chain(&self.targets);
-        for serial in volsers.map(Volser::to_string) {
-            let findings = check(&*self.reading(&serial), Tracks::All).unwrap();
-            let errors: Vec<_> =
-                findings.iter().filter(|f| f.severity == Severity::Error).collect();
-            assert!(errors.is_empty(), "{serial}: {errors:?}");
-            let vtoc = self.vtoc(&serial);
-            let listed: u32 = self.listed(&serial).values().map(|(tracks, _)| tracks).sum();
-            let system = 1 + vtoc.extent.track_count;
-            assert_eq!(listed + self.free(&serial) + system, vtoc.usable_track_count(), "{serial}");
-        }
-        assert_eq!(self.catalog().check().unwrap().damage, []);
-        assert!(self.desk.is_free(), "somebody is held");
-        for (serial, area) in &self.areas {
-            assert!(area.subscriptions().is_empty(), "a subscription is left on {serial}");
-        }
-        let files = fs::read_dir(self.folder.path()).unwrap().flatten();
-        let names: Vec<String> =
-            files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
-        assert!(!names.iter().any(|name| name.contains("unfinished")), "a note is left: {names:?}");
-    }
-
-    // The migration.
-
-    /// Everything outside, for a process that migrates.
-    pub fn host(&self, request: &Request<'_>) -> Host {
-        let mut volumes: Vec<Arc<dyn Volume>> = vec![self.sharing(SYSTEM)];
-        let process = format!("MIGRATOR-{}", self.watch_time());
-        volumes.extend(self.sources.iter().map(|serial| self.monitored(&process, *serial)));
-        for serial in &self.targets {
-            let image = self.image(&serial.to_string());
-            let volume = volume::open(&image, Access::Exclusive).unwrap();
-            self.opened.borrow_mut().insert(*serial, Arc::downgrade(&volume));
-            volumes.push((request.wrap)(volume));
-        }
-        let names: Vec<String> = request.images.iter().map(ToString::to_string).collect();
-        let live = Live {
-            areas: self.areas.clone(),
-            images: self.sources.iter().map(|serial| (*serial, names.clone())).collect(),
-            enqueue: request.enqueue.clone().unwrap_or_else(|| self.desk.clone()),
-        };
-        let log = self.log.clone();
-        let told = move |time: Duration, event: &Event| log.event(time, event);
-        let mut host = Host::of_volumes(volumes).unwrap().told_to(told).monitored_by(live);
-        host.clock = self.watch.clone();
-        host
-    }
-
-    fn watch_time(&self) -> u128 {
-        trackmirror::clock::Clock::now(&*self.watch).as_millis()
-    }
-
-    /// What would be moved where.
-    pub fn plan(&self, host: &Host, request: &Request<'_>) -> Plan {
-        let masks: Vec<DsMask> = request.masks.iter().map(|mask| mask.parse().unwrap()).collect();
-        let selection = Selection {
-            masks: &masks,
-            sources: &self.sources,
-            targets: &self.targets,
-            mode: request.mode,
-            uncataloged: request.uncataloged,
-        };
-        let (plan, refusals) = propose(host, &selection).unwrap();
-        assert!(refusals.is_empty(), "{refusals:?}");
-        plan
-    }
-
-    /// A new migration.
-    pub fn begin(&self, request: &Request<'_>) -> Migration {
-        let host = self.host(request);
-        let plan = self.plan(&host, request);
-        let state = self.path("state");
-        let store = FileStore::open(&state).unwrap();
-        let options = request.options.clone();
-        let mut migration = Migration::new(host, plan, options, store, Some(state)).unwrap();
-        migration.set_goal(Goal::Tracks(0));
-        migration
-    }
-
-    /// The next process takes it up.
-    pub fn resume(&self, request: &Request<'_>) -> Migration {
-        let state = self.path("state");
-        let store = FileStore::open(&state).unwrap();
-        let (host, options) = (self.host(request), CopyOptions::default());
-        let mut migration = Migration::resume(host, store, Some(state), options).unwrap();
-        migration.set_goal(Goal::Tracks(0));
-        migration
-    }
-
-    /// The words of what happened so far.
-    pub fn events(&self) -> Vec<&'static str> {
-        self.log.events().iter().map(Event::name).collect()
+    /// A library with members, cataloged; the characters are those of [`write_members`].
+    pub fn make_library(&self, name: DsName, on: &str, space: (u32, u32), characters: [u8; 3]) {
+        self.make_stray(name, on, space);
+        self.note(name, on, |format1| format1.set_dsorg(Format1::DSORG_PO));
+        write_members(&self.volume(SYSA, on), &name, characters);
+        let numbers = Vec::new();
+        let ledger = Ledger { volsers: vec![volser(on)], is_cataloged: false, numbers };
+        self.ledgers.borrow_mut().insert(name, ledger);
+        self.add_entry(name);
     }
 }
 
 /// So many blocks of records that follow from a number.
-fn records(number: u64, blocks: usize) -> Vec<u8> {
+pub fn records(number: u64, blocks: usize) -> Vec<u8> {
     let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(blocks * BLKSIZE);
     while bytes.len() < blocks * BLKSIZE {

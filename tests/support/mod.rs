@@ -10,6 +10,7 @@
 pub mod between;
 pub mod desk;
 pub mod lead;
+pub mod library;
 pub mod player;
 pub mod space;
 pub mod unflushed;

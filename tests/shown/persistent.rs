@@ -44,3 +44,27 @@ fn what_has_the_same_identity_is_not_copied_again() {
     world.assert_moved(ledger, &["NEW001"]);
     world.assert_clean();
 }
+
+#[test]
+fn nor_by_the_next_process() {
+    let world = World::new(&["OLD001"], &["NEW001"]);
+    let (ledger, neighbour) = (name("TEST.LEDGER"), name("OTHER.NEXTDOOR"));
+    world.make(ledger, &[("OLD001", &[(100, 12), (130, 9)])]);
+    world.make(neighbour, &[("OLD001", &[(200, 10)])]);
+    let copies = Copies::default();
+    let wrap = |volume| copies.watch(volume);
+    let request = Request { wrap: &wrap, ..Request::default() };
+    let mut migration = world.begin(&request);
+    to(&mut migration, State::Mirrored);
+    drop(migration);
+    copies.take();
+    world.delete(neighbour);
+    world.write(SYSA, ledger, 2);
+    let mut migration = world.resume(&request);
+    to(&mut migration, State::Complete);
+    drop(migration);
+    let [(first, 21)] = world.extents("NEW001", ledger)[..] else { panic!("one extent") };
+    assert_eq!(copies.take(), [("NEW001".to_string(), first + 2, 1)]);
+    world.assert_moved(ledger, &["NEW001"]);
+    world.assert_clean();
+}

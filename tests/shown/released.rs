@@ -17,7 +17,9 @@ fn released(parts: &[(&str, Extents<'_>)], to_count: u32, slack: u32, in_closing
     let allocated = count + count * slack / 100;
     let [(first, got)] = world.extents("NEW001", ledger)[..] else { panic!("one extent") };
     assert_eq!(got, allocated);
+    assert_eq!(world.listed_one("NEW001", ledger), Some((allocated, 1)));
     let free = world.free("NEW001");
+    assert_eq!(free, world.free_by_tool("NEW001"));
     if in_closing {
         world.desk.open("SYSA");
         assert_eq!(migration.quiesce().unwrap().len(), 1);
@@ -36,6 +38,7 @@ fn released(parts: &[(&str, Extents<'_>)], to_count: u32, slack: u32, in_closing
     assert_eq!(world.extents("NEW001", ledger), [(first, left)]);
     assert_eq!(world.listed_one("NEW001", ledger), Some((left, 1)));
     assert_eq!(world.free("NEW001"), free + allocated - left);
+    assert_eq!(world.free("NEW001"), world.free_by_tool("NEW001"));
     to(&mut migration, State::Complete);
     drop(migration);
     assert_eq!(world.free("NEW001"), free + allocated - left);

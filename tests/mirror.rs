@@ -7,8 +7,12 @@ mod amount;
 mod attributes;
 #[path = "mirror/coverage.rs"]
 mod coverage;
+#[path = "mirror/following.rs"]
+mod following;
 #[path = "mirror/giving_up.rs"]
 mod giving_up;
+#[path = "mirror/guest.rs"]
+mod guest;
 #[path = "mirror/late.rs"]
 mod late;
 #[path = "mirror/many.rs"]

@@ -1,6 +1,6 @@
 //! A source that loses an extent, a volume, or everything while it is mirrored: the target loses as much.
 
-use crate::moving::Request;
+use crate::moving::{Request, When};
 use crate::support::lead::to;
 use crate::world::{World, name};
 use trackmirror::state::State;
@@ -15,14 +15,11 @@ fn one_extent() {
     let free = world.free("NEW001");
     world.release(ledger, 12);
     assert_eq!(world.listed_one("OLD001", ledger), Some((12, 1)));
-    while migration.step(100).unwrap().left_tracks > 0 {}
+    world.catch_up(&mut migration);
     assert_eq!(world.listed_one("NEW001", ledger), Some((12, 1)));
     assert_eq!(world.free("NEW001"), free + 9);
     assert_eq!(migration.plan().table().unwrap().entries().len(), 1);
-    to(&mut migration, State::Complete);
-    drop(migration);
-    world.assert_moved(ledger, &["NEW001"]);
-    world.assert_clean();
+    world.complete(migration, &[ledger]);
 }
 
 #[test]
@@ -35,18 +32,15 @@ fn the_extents_of_one_volume() {
     let free = world.free("NEW001");
     world.drop_last_part(ledger);
     assert_eq!(world.looked_up(ledger), ["OLD001"]);
-    while migration.step(100).unwrap().left_tracks > 0 {}
+    world.catch_up(&mut migration);
     assert_eq!(world.listed_one("NEW001", ledger), Some((12, 1)));
     assert_eq!(world.free("NEW001"), free + 9);
-    to(&mut migration, State::Complete);
-    drop(migration);
-    world.assert_moved(ledger, &["NEW001"]);
-    world.assert_clean();
+    world.complete(migration, &[ledger]);
 }
 
 #[test]
 fn the_whole_data_set() {
-    for in_closing in [false, true] {
+    for when in When::ALL {
         let world = World::new(&["OLD001"], &["NEW001"]);
         let (ledger, gone) = (name("TEST.LEDGER"), name("TEST.GONE"));
         world.make(ledger, &[("OLD001", &[(100, 12)])]);
@@ -56,17 +50,7 @@ fn the_whole_data_set() {
         to(&mut migration, State::Mirrored);
         assert_eq!(world.free("NEW001"), empty - 29);
         assert_eq!(world.listed_one("NEW001", gone), Some((17, 1)));
-        if in_closing {
-            world.desk.open("SYSA");
-            assert_eq!(migration.quiesce().unwrap().len(), 1);
-        }
-        world.delete(gone);
-        if in_closing {
-            world.desk.close("SYSA");
-            to(&mut migration, State::Switched);
-        } else {
-            while migration.step(100).unwrap().left_tracks > 0 {}
-        }
+        world.during(&mut migration, when, || world.delete(gone));
         // All of its target is released, and nothing is cataloged for it.
         assert_eq!(world.listed_one("NEW001", gone), None);
         assert_eq!(world.free("NEW001"), empty - 12);
@@ -78,4 +62,22 @@ fn the_whole_data_set() {
         world.assert_moved(ledger, &["NEW001"]);
         world.assert_clean();
     }
+}
+
+#[test]
+fn the_only_data_set_which_ends_the_migration() {
+    let world = World::new(&["OLD001"], &["NEW001"]);
+    let gone = name("TEST.GONE");
+    world.make(gone, &[("OLD001", &[(130, 9), (150, 8)])]);
+    let empty = world.free("NEW001");
+    let mut migration = world.begin(&Request::default());
+    to(&mut migration, State::Mirrored);
+    world.delete(gone);
+    world.catch_up(&mut migration);
+    assert_eq!(migration.next_verb(), None, "{}", migration.state());
+    drop(migration);
+    assert_eq!(world.listed("NEW001").len(), 0);
+    assert_eq!(world.free("NEW001"), empty);
+    assert_eq!(world.looked_up(gone), [] as [&str; 0]);
+    world.assert_clean();
 }

@@ -1,14 +1,15 @@
 //! A source that gets more space while it is mirrored: the target gets more only if it needs it.
 
 use crate::moving::{Copies, Request};
+use crate::support::assert_refused;
 use crate::support::lead::to;
 use crate::world::{Extents, SYSA, World, name};
-use trackmirror::DsName;
 use trackmirror::event::Event;
 use trackmirror::migrate::Migration;
 use trackmirror::state::State;
 use trackmirror::volume::intent::NoJournal;
 use trackmirror::vtoc::{Identity, SpaceManager};
+use trackmirror::{DsName, Reason};
 
 /// A world with a data set of twenty tracks that is mirrored; the extent of its target, and how much is free there.
 struct Mirrored {
@@ -26,12 +27,9 @@ impl Mirrored {
         let ledger = name("TEST.LEDGER");
         world.make(ledger, &[("OLD001", &[(100, 20)])]);
         let copies = Copies::default();
-        let wrap = |volume| copies.watch(volume);
-        let mut migration = world.begin(&Request { slack, wrap: &wrap, ..Request::default() });
-        to(&mut migration, State::Mirrored);
+        let migration = world.mirrored_with(&copies, slack);
         let [target] = world.extents("NEW001", ledger)[..] else { panic!("one extent") };
         let free = world.free("NEW001");
-        copies.take();
         Mirrored { world, ledger, copies, migration, target, free }
     }
 
@@ -48,10 +46,10 @@ impl Mirrored {
 
     /// Steps until nothing is left.
     fn catch_up(&mut self) {
-        while self.migration.step(100).unwrap().left_tracks > 0 {}
+        self.world.catch_up(&mut self.migration);
     }
 
-    /// The source places that the translate table leads elsewhere than to the same place of the target.
+    /// That the translate table leads each place of the source to the same place of the target, in one extent.
     #[track_caller]
     fn assert_table(&self) {
         let table = self.migration.plan().table().unwrap();
@@ -178,6 +176,22 @@ fn onto_a_new_volume_with_slack() {
 }
 
 #[test]
+fn before_its_last_volume_whose_tracks_get_other_places() {
+    let world = World::new(&["OLD001", "OLD002"], &["NEW001"]);
+    let ledger = name("TEST.LEDGER");
+    world.make(ledger, &[("OLD001", &[(100, 8)]), ("OLD002", &[(90, 7)])]);
+    let copies = Copies::default();
+    let mut migration = world.mirrored(&copies);
+    let [(first, 15)] = world.extents("NEW001", ledger)[..] else { panic!("one extent") };
+    world.extend_inside(ledger, "OLD001", (120, 3));
+    world.catch_up(&mut migration);
+    assert_eq!(world.listed_one("NEW001", ledger), Some((18, 1)));
+    // Those of the second volume, which nobody wrote to, lie three tracks further now.
+    assert_eq!(copies.take(), [("NEW001".to_string(), first + 8, 10)]);
+    world.complete(migration, &[ledger]);
+}
+
+#[test]
 fn while_the_close_is_waited_for() {
     for on in ["OLD001", "OLD002"] {
         let mut mirrored = Mirrored::new(&["OLD001", "OLD002"], 0);
@@ -205,4 +219,32 @@ fn inside_the_window() {
     to(&mut mirrored.migration, State::Switched);
     mirrored.assert_target(&[(mirrored.target.0, 26)]);
     mirrored.finish();
+}
+
+#[test]
+fn where_the_target_is_full_the_window_is_given_up_until_there_is_room() {
+    let world = World::new(&["OLD001"], &["NEW001"]);
+    let ledger = name("TEST.LEDGER");
+    world.make(ledger, &[("OLD001", &[(100, 20)])]);
+    world.leave_free("NEW001", (300, 23));
+    let mut migration = world.begin(&Request::default());
+    to(&mut migration, State::Mirrored);
+    world.extend(ledger, "OLD001", (150, 6));
+    world.catch_up(&mut migration);
+    let told = |event: &Event| match event {
+        Event::Remark { text } => text.contains("given up") && text.contains("TEST.LEDGER"),
+        _ => false,
+    };
+    assert!(world.log.events().iter().any(told), "it is told before the window");
+    assert_refused(migration.quiesce(), Reason::NoSpace, &["TEST.LEDGER", "NEW001"]);
+    assert_eq!(migration.state(), State::Mirrored);
+    assert!(world.desk.is_free(), "the users are let in again");
+    assert_eq!(world.extents("NEW001", ledger), [(300, 20)], "and nothing is half done");
+    world.write(SYSA, ledger, 24);
+    world.release(ledger, 23);
+    to(&mut migration, State::Complete);
+    drop(migration);
+    assert_eq!(world.extents("NEW001", ledger), [(300, 23)]);
+    world.assert_moved(ledger, &["NEW001"]);
+    world.assert_clean();
 }

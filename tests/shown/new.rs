@@ -1,6 +1,6 @@
 //! A data set that appears while others of the selection are mirrored: it moves with them.
 
-use crate::moving::Request;
+use crate::moving::{Copies, Request, When};
 use crate::support::lead::to;
 use crate::world::{SYSA, World, name};
 use trackmirror::event::Event;
@@ -20,7 +20,7 @@ fn what_is_new_in_the_selection_is_allocated_copied_and_cataloged() {
     world.make(fresh, &[("OLD001", &[(130, 9), (150, 3)])]);
     world.make(wide, &[("OLD002", &[(90, 6)]), ("OLD001", &[(200, 5)])]);
     world.make(other, &[("OLD001", &[(300, 7)])]);
-    while migration.step(100).unwrap().left_tracks > 0 {}
+    world.catch_up(&mut migration);
     for (name, tracks) in [(ledger, 12), (fresh, 12), (wide, 11)] {
         assert_eq!(world.listed_one("NEW001", name), Some((tracks, 1)), "{name} is allocated");
     }
@@ -53,18 +53,28 @@ fn cataloged(event: Event) -> Option<trackmirror::DsName> {
 }
 
 #[test]
-fn what_comes_while_the_close_is_waited_for_moves_too() {
+fn what_comes_while_the_close_is_waited_for_or_in_the_window_moves_too() {
+    for when in [When::Closing, When::Window] {
+        let world = World::new(&["OLD001"], &["NEW001"]);
+        let (ledger, fresh) = (name("TEST.LEDGER"), name("TEST.FRESH"));
+        world.make(ledger, &[("OLD001", &[(100, 12)])]);
+        let mut migration = world.mirrored(&Copies::default());
+        world.during(&mut migration, when, || world.make(fresh, &[("OLD001", &[(130, 9)])]));
+        world.complete(migration, &[ledger, fresh]);
+    }
+}
+
+#[test]
+fn what_was_written_before_and_gets_a_name_of_the_selection_is_copied_whole() {
     let world = World::new(&["OLD001"], &["NEW001"]);
-    let (ledger, fresh) = (name("TEST.LEDGER"), name("TEST.FRESH"));
+    let (ledger, outside, inside) = (name("TEST.LEDGER"), name("OTHER.OLD"), name("TEST.OLD"));
     world.make(ledger, &[("OLD001", &[(100, 12)])]);
-    let mut migration = world.begin(&Request::default());
-    to(&mut migration, State::Mirrored);
-    world.desk.open("SYSA");
-    assert_eq!(migration.quiesce().unwrap().len(), 1);
-    world.make(fresh, &[("OLD001", &[(130, 9)])]);
-    world.desk.close("SYSA");
-    to(&mut migration, State::Complete);
-    drop(migration);
-    [ledger, fresh].iter().for_each(|name| world.assert_moved(*name, &["NEW001"]));
-    world.assert_clean();
+    world.make(outside, &[("OLD001", &[(130, 9), (150, 3)])]);
+    let copies = Copies::default();
+    let mut migration = world.mirrored(&copies);
+    // No monitor has ever noted one of its tracks.
+    world.rename(outside, inside);
+    world.catch_up(&mut migration);
+    assert_eq!(copies.count(), 12);
+    world.complete(migration, &[ledger, inside]);
 }

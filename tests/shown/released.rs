@@ -1,12 +1,12 @@
 //! A source that gives space back while it is mirrored: the target gives back as much.
 
-use crate::moving::Request;
+use crate::moving::{Request, When};
 use crate::support::lead::to;
 use crate::world::{Extents, SYSA, World, name};
 use trackmirror::state::State;
 
 /// Leads a data set from one space to another by releases, and sees what is free on its target.
-fn released(parts: &[(&str, Extents<'_>)], to_count: u32, slack: u32, in_closing: bool) {
+fn released(parts: &[(&str, Extents<'_>)], to_count: u32, slack: u32, when: When) {
     let sources: Vec<&str> = parts.iter().map(|(on, _)| *on).collect();
     let world = World::new(&sources, &["NEW001"]);
     let ledger = name("TEST.LEDGER");
@@ -20,20 +20,12 @@ fn released(parts: &[(&str, Extents<'_>)], to_count: u32, slack: u32, in_closing
     assert_eq!(world.listed_one("NEW001", ledger), Some((allocated, 1)));
     let free = world.free("NEW001");
     assert_eq!(free, world.free_by_tool("NEW001"));
-    if in_closing {
-        world.desk.open("SYSA");
-        assert_eq!(migration.quiesce().unwrap().len(), 1);
-    }
     let last_count = world.listed_one(sources[sources.len() - 1], ledger).unwrap().0;
-    world.release(ledger, to_count);
     let left = count - (last_count - to_count);
-    world.write(SYSA, ledger, 1);
-    if in_closing {
-        world.desk.close("SYSA");
-        to(&mut migration, State::Switched);
-    } else {
-        while migration.step(100).unwrap().left_tracks > 0 {}
-    }
+    world.during(&mut migration, when, || {
+        world.release(ledger, to_count);
+        world.write(SYSA, ledger, 1);
+    });
     // Given back to the track, slack included, and what stays lies where it was.
     assert_eq!(world.extents("NEW001", ledger), [(first, left)]);
     assert_eq!(world.listed_one("NEW001", ledger), Some((left, 1)));
@@ -48,25 +40,25 @@ fn released(parts: &[(&str, Extents<'_>)], to_count: u32, slack: u32, in_closing
 
 #[test]
 fn the_target_is_released_and_its_volume_has_exactly_that_more() {
-    released(&[("OLD001", &[(100, 20)])], 13, 0, false);
+    released(&[("OLD001", &[(100, 20)])], 13, 0, When::Mirrored);
 }
 
 #[test]
 fn slack_is_released_too() {
-    released(&[("OLD001", &[(100, 20)])], 13, 25, false);
+    released(&[("OLD001", &[(100, 20)])], 13, 25, When::Mirrored);
 }
 
 #[test]
 fn of_many_extents_the_last_ones() {
-    released(&[("OLD001", &[(100, 8), (120, 7), (140, 5)])], 10, 0, false);
+    released(&[("OLD001", &[(100, 8), (120, 7), (140, 5)])], 10, 0, When::Mirrored);
 }
 
 #[test]
 fn of_two_volumes_on_the_last_one() {
-    released(&[("OLD001", &[(100, 8)]), ("OLD002", &[(90, 9), (120, 4)])], 2, 0, false);
+    released(&[("OLD001", &[(100, 8)]), ("OLD002", &[(90, 9), (120, 4)])], 2, 0, When::Mirrored);
 }
 
 #[test]
 fn while_the_close_is_waited_for() {
-    released(&[("OLD001", &[(100, 8), (120, 12)])], 5, 0, true);
+    released(&[("OLD001", &[(100, 8), (120, 12)])], 5, 0, When::Closing);
 }

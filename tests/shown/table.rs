@@ -26,6 +26,9 @@ fn of_five_extents(world: &World) -> DsName {
     ledger
 }
 
+/// No entry.
+const NONE: [usize; 0] = [];
+
 /// The flagged entries, by their numbers.
 fn flagged(migration: &Migration) -> Vec<usize> {
     let entries = migration.entries().unwrap().into_iter().enumerate();
@@ -116,7 +119,7 @@ fn a_write_flags_its_entry_which_is_copied_again_before_and_in_the_window() {
     migration.step(1).unwrap();
     assert_eq!(flagged(&migration), [0, 1, 2, 3, 4], "at the start everything is to be copied");
     to(&mut migration, State::Mirrored);
-    assert_eq!(flagged(&migration), []);
+    assert_eq!(flagged(&migration), NONE);
     // Each entry by a write of one of its tracks: the first, the last, one in the middle.
     for (entry, place) in [(0, 0), (1, 20), (2, 22), (3, 25), (4, 39)] {
         world.write(SYSA, ledger, place);
@@ -125,7 +128,7 @@ fn a_write_flags_its_entry_which_is_copied_again_before_and_in_the_window() {
         let copied = migration.receipt().copied_tracks;
         while migration.step(20).unwrap().left_tracks > 0 {}
         assert_eq!(migration.receipt().copied_tracks, copied + 1, "one track, and no other");
-        assert_eq!(flagged(&migration), []);
+        assert_eq!(flagged(&migration), NONE);
         assert_eq!(differing(&world, &table), []);
     }
     // What is written last is copied in the window.
@@ -140,12 +143,9 @@ fn a_write_flags_its_entry_which_is_copied_again_before_and_in_the_window() {
     assert_refused(world.try_write(SYSA, ledger, 11), Reason::VolumeSealed, &[]);
     while migration.step(20).unwrap().left_tracks > 0 {}
     assert_eq!(migration.state(), State::Quiesced);
-    assert_eq!(flagged(&migration), []);
+    assert_eq!(flagged(&migration), NONE);
     assert_eq!(differing(&world, &table), []);
-    to(&mut migration, State::Complete);
-    drop(migration);
-    world.assert_moved(ledger, &["NEW001"]);
-    world.assert_clean();
+    world.complete(migration, &[ledger]);
 }
 
 /// What becomes of a flush of the target.
@@ -183,7 +183,7 @@ fn a_flag_is_cleared_only_after_a_durable_copy() {
     // Everything, then one track, then one track in the window.
     for (turn, entries) in [vec![0, 1], vec![1], vec![1]].into_iter().enumerate() {
         if turn > 0 {
-            assert_eq!(flagged(&migration), [], "turn {turn}");
+            assert_eq!(flagged(&migration), NONE, "turn {turn}");
         }
         if turn == 2 {
             world.desk.open("SYSA");
@@ -216,10 +216,7 @@ fn a_flag_is_cleared_only_after_a_durable_copy() {
         assert_eq!(world.looked_up(ledger), ["OLD001"]);
         // It succeeds: that clears them.
         while migration.step(100).unwrap().left_tracks > 0 {}
-        assert_eq!(flagged(&migration), []);
+        assert_eq!(flagged(&migration), NONE);
     }
-    to(&mut migration, State::Complete);
-    drop(migration);
-    world.assert_moved(ledger, &["NEW001"]);
-    world.assert_clean();
+    world.complete(migration, &[ledger]);
 }

@@ -351,6 +351,22 @@ impl World {
         self.fill_from(name, before.numbers.len() - 1);
     }
 
+    /// Extends a part that is not the last one, and writes what came: everything behind has other places then.
+    pub fn extend_inside(&self, name: DsName, on: &str, by: (u32, u32)) {
+        let found = self.find(on, name).unwrap();
+        let (identity, space) = (DscbIdentity::of(&found), [extent(by)]);
+        self.space(on).extend(&identity, &space, &NoJournal).unwrap();
+        let places = self.places(name);
+        let came: Vec<usize> = (0..places.len())
+            .filter(|place| places[*place].0 == on && space[0].contains(places[*place].1))
+            .collect();
+        let mut ledgers = self.ledgers.borrow_mut();
+        let numbers = &mut ledgers.get_mut(&name).unwrap().numbers;
+        came.iter().for_each(|place| numbers.insert(*place, 0));
+        drop(ledgers);
+        came.into_iter().for_each(|place| self.write(SYSA, name, place));
+    }
+
     /// Gives back everything behind so many tracks of its last part, which it keeps one of at least.
     pub fn release(&self, name: DsName, track_count: u32) {
         let (on, found) = self.parts(name).pop().unwrap();

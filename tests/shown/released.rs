@@ -3,6 +3,7 @@
 use crate::moving::{Request, When};
 use crate::support::lead::to;
 use crate::world::{Extents, SYSA, World, name};
+use trackmirror::event::Event;
 use trackmirror::state::State;
 
 /// Leads a data set from one space to another by releases, and sees what is free on its target.
@@ -31,11 +32,21 @@ fn released(parts: &[(&str, Extents<'_>)], to_count: u32, slack: u32, when: When
     assert_eq!(world.listed_one("NEW001", ledger), Some((left, 1)));
     assert_eq!(world.free("NEW001"), free + allocated - left);
     assert_eq!(world.free("NEW001"), world.free_by_tool("NEW001"));
+    let told: u32 = world.log.events().iter().map(given_back).sum();
+    assert_eq!(told, allocated - left, "it is told");
     to(&mut migration, State::Complete);
     drop(migration);
     assert_eq!(world.free("NEW001"), free + allocated - left);
     world.assert_moved(ledger, &["NEW001"]);
     world.assert_clean();
+}
+
+/// How many tracks a target gave back.
+fn given_back(event: &Event) -> u32 {
+    match event {
+        Event::TargetReleased { extents, .. } => extents.iter().map(|run| run.track_count).sum(),
+        _ => 0,
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::support::library::write_members;
 use crate::world::{SYSA, World, name};
 use std::process::Command;
 use trackmirror::DsName;
+use trackmirror::event::Event;
 use trackmirror::state::State;
 
 #[test]
@@ -22,6 +23,11 @@ fn the_target_is_renamed_and_cataloged_under_the_new_name() {
             assert_eq!(world.looked_up(journal), ["OLD001", "OLD002"], "not yet");
         }
         assert_eq!(copies.take(), [], "nothing is copied for a name");
+        let renamed = |event: &Event| match event {
+            Event::TargetRenamed { data_set, to, .. } => (*data_set, *to) == (ledger, journal),
+            _ => false,
+        };
+        assert!(world.log.events().iter().any(renamed), "it is told");
         assert_eq!(world.listed_one("NEW001", ledger), None);
         assert_eq!(world.listed_one("NEW001", journal), Some((21, 1)));
         assert_eq!(world.extents("NEW001", journal), target, "the same space");

@@ -201,6 +201,9 @@ fn while_the_close_is_waited_for() {
         mirrored.world.write(SYSA, mirrored.ledger, 24);
         mirrored.world.desk.close("SYSA");
         assert_eq!(mirrored.migration.quiesce().unwrap(), [], "{on}");
+        // What came is taken away from its users like the rest.
+        let late = mirrored.world.try_write(SYSA, mirrored.ledger, 24);
+        assert_refused(late, Reason::VolumeSealed, &[on]);
         to(&mut mirrored.migration, State::Switched);
         mirrored.assert_target(&[(mirrored.target.0, 26)]);
         mirrored.finish();

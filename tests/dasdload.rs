@@ -24,8 +24,7 @@ use trackmirror::track;
 use trackmirror::volume::intent::NoJournal;
 use trackmirror::volume::{self, Access, Volume, VolumeExt};
 use trackmirror::vtoc::manager::VtocSpaceManager;
-use trackmirror::vtoc::space::Identity;
-use trackmirror::vtoc::{DataSetDscbs, FreeSpace, NewDataSet, SpaceManager, Vtoc};
+use trackmirror::vtoc::{DataSetDscbs, NewDataSet, SpaceManager, Vtoc};
 
 const LRECL: usize = 80;
 const BLKSIZE: usize = 3120;
@@ -215,19 +214,6 @@ impl World {
         self.catalog(Access::Exclusive).add(&entry(name, &volsers), &NoJournal).unwrap();
         blocks.records
     }
-
-    /// Leaves only these runs of tracks free on a volume.
-    fn fill(&self, volser: &str, holes: &[Extent]) {
-        let volume = self.open(volser, Access::Exclusive);
-        let space = VtocSpaceManager::new(volume);
-        let mut free = FreeSpace::of(&space.read().unwrap()).unwrap();
-        holes.iter().for_each(|hole| free.take(*hole).unwrap());
-        for (number, filler) in free.runs().iter().enumerate() {
-            let format1 = sequential(&format!("FILLER.NUMBER{number}"), volser, 1);
-            let new = NewDataSet { format1, extents: vec![*filler] };
-            space.allocate(&new, &NoJournal).unwrap();
-        }
-    }
 }
 
 /// The blocks of a sequential data set that fills its tracks, the last one but partly.
@@ -342,7 +328,10 @@ fn what_dasdload_cataloged_is_found_moved_and_found_again() {
 fn members_of_a_library_are_the_same_for_dasdpdsu() {
     let world = World::load(&["sys1.samplib empty trk 10 1 5 po fb 80 3120 0"]);
     world.init("TGT001", 40);
-    write_members(&world, "SYS1.SAMPLIB");
+    let volume = world.open(LOADED, Access::Exclusive);
+    let characters = [0xC1, 0xC2, 0xC7];
+    support::library::write_members(&volume, &ds_name("SYS1.SAMPLIB"), characters);
+    drop(volume);
     let before = world.dasdpdsu(LOADED, "SYS1.SAMPLIB");
     assert_eq!(before.len(), 3);
 
@@ -350,51 +339,6 @@ fn members_of_a_library_are_the_same_for_dasdpdsu() {
 
     assert_eq!(world.cataloged("SYS1.SAMPLIB"), ["TGT001"]);
     assert_eq!(world.dasdpdsu("TGT001", "SYS1.SAMPLIB"), before);
-}
-
-/// Writes a directory with three members over the empty library that `dasdload` made.
-fn write_members(world: &World, name: &str) {
-    let volume = world.open(LOADED, Access::Exclusive);
-    let library = tracks_of(&*volume, name);
-    let mut directory = vec![0; 256];
-    let mut used = 2;
-    for (member, record) in [
-        (b"\xC1\xD3\xD7\xC8\xC1\x40\x40\x40", 1),
-        (b"\xC2\xC5\xE3\xC1\x40\x40\x40\x40", 3),
-        (b"\xC7\xC1\xD4\xD4\xC1\x40\x40\x40", 5),
-    ] {
-        directory[used..used + 8].copy_from_slice(member);
-        directory[used + 8..used + 12].copy_from_slice(&[0, 1, record, 0]);
-        used += 12;
-    }
-    directory[used..used + 8].fill(0xFF);
-    used += 12;
-    directory[..2].copy_from_slice(&(used as u16).to_be_bytes());
-    let last_key = [0xFF; 8];
-    let mut slot = vec![0; volume.slot_size()];
-    let first = [(&last_key[..], &directory[..]), (&[], &[])];
-    track::build(&mut slot, volume.place(library[0]), &first).unwrap();
-    volume.write(library[0], &slot).unwrap();
-    let text = |character: u8| vec![character; LRECL * 7];
-    let (alpha, beta, gamma) = (text(0xC1), text(0xC2), text(0xC7));
-    let members: Vec<(&[u8], &[u8])> = [&alpha[..], &[], &beta, &[], &gamma, &[]]
-        .into_iter()
-        .map(|data| (&[][..], data))
-        .collect();
-    track::build(&mut slot, volume.place(library[1]), &members).unwrap();
-    volume.write(library[1], &slot).unwrap();
-    let space = VtocSpaceManager::new(volume.clone());
-    let found = space.find(&ds_name(name)).unwrap().unwrap();
-    let mut format1 = found.format1;
-    format1.set_last_used(Some((1, 6)));
-    let identity = Identity::of(&found);
-    space.update(&identity, &format1, &NoJournal).unwrap();
-    volume.flush().unwrap();
-}
-
-fn tracks_of(volume: &dyn Volume, name: &str) -> Vec<Track> {
-    let found = Vtoc::read(volume).unwrap().find(&ds_name(name)).unwrap().unwrap();
-    tracks(&found.extents).collect()
 }
 
 /// LOAD01 with four data sets of 1, 3, 4 and 16 extents, and an empty TGT001: names, extents, records.
@@ -503,7 +447,10 @@ fn world_of_small_targets() -> (World, &'static str) {
     );
     for volser in ["TGT001", "TGT002", "TGT003"] {
         world.init(volser, 20);
-        world.fill(volser, &[Extent::new(Track(95), 25)]);
+        support::space::leave_free(
+            world.open(volser, Access::Exclusive),
+            &[Extent::new(Track(95), 25)],
+        );
     }
     (world, name)
 }
@@ -555,7 +502,10 @@ fn parts_on_two_volumes_are_split_over_two_others() {
     world.make(name, &[(LOADED, apart(100, 4)), ("SRC002", apart(90, 5))]);
     for volser in ["TGT001", "TGT002"] {
         world.init(volser, 20);
-        world.fill(volser, &[Extent::new(Track(100), 7), Extent::new(Track(150), 8)]);
+        support::space::leave_free(
+            world.open(volser, Access::Exclusive),
+            &[Extent::new(Track(100), 7), Extent::new(Track(150), 8)],
+        );
     }
     let before = world.digests(&volsers(&[LOADED, "SRC002"]), name);
 

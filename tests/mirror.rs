@@ -7,10 +7,12 @@ mod amount;
 mod attributes;
 #[path = "mirror/coverage.rs"]
 mod coverage;
-#[path = "mirror/desk.rs"]
-mod desk;
+#[path = "mirror/following.rs"]
+mod following;
 #[path = "mirror/giving_up.rs"]
 mod giving_up;
+#[path = "mirror/guest.rs"]
+mod guest;
 #[path = "mirror/late.rs"]
 mod late;
 #[path = "mirror/many.rs"]
@@ -29,6 +31,7 @@ mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
+use support::desk;
 use trackmirror::event::{Event, EventLog};
 use trackmirror::migrate::{Goal, MoveOptions};
 use trackmirror::state::State;

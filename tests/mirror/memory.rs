@@ -1,6 +1,8 @@
 //! A world in memory, with as many volumes as a test wants, for what does not depend on files.
 
 use crate::desk::{Desk, Watch};
+pub use crate::support::between::Between;
+pub use crate::support::lead::to;
 use crate::world::{PAYLOAD, fill, name, number_on, volser};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +18,14 @@ use trackmirror::host::{Host, Live};
 use trackmirror::migrate::{Goal, Migration, MoveOptions, Selection, propose};
 use trackmirror::monitor::{Area, Identity, MonitoredVolume};
 use trackmirror::plan::Mode;
-use trackmirror::state::State;
 use trackmirror::volume::intent::NoJournal;
 use trackmirror::volume::memory::MemoryVolume;
-use trackmirror::volume::{Held, Lock, Volume, VolumeExt};
+use trackmirror::volume::{Volume, VolumeExt};
 use trackmirror::vtoc::init::initialize;
 use trackmirror::vtoc::manager::VtocSpaceManager;
-use trackmirror::vtoc::{DataSetDscbs, Identity as DscbIdentity, NewDataSet, SpaceManager};
+use trackmirror::vtoc::{
+    DataSetDscbs, Expiration, Identity as DscbIdentity, NewDataSet, SpaceManager,
+};
 use trackmirror::{DsName, Result, Volser};
 
 pub type Extents<'a> = &'a [(u32, u32)];
@@ -125,9 +128,20 @@ impl Memory {
         self.space(on).update(&DscbIdentity::of(&found), &format1, &NoJournal).unwrap();
     }
 
-    pub fn extend(&self, name: DsName, on: &str, by: Extent) {
+    /// Scratches and uncatalogs a data set, behind every monitor.
+    pub fn delete(&self, name: DsName, on: &str) {
         let found = self.find(name, on).unwrap();
-        self.space(on).extend(&DscbIdentity::of(&found), &[by], &NoJournal).unwrap();
+        let identity = DscbIdentity::of(&found);
+        self.space(on).scratch(&identity, Expiration::Ignore, &NoJournal).unwrap();
+        self.catalog.delete(&name, &NoJournal).unwrap();
+    }
+
+    /// The machine was started again: the areas are gone.
+    pub fn new_areas(&mut self) {
+        for (serial, area) in &mut self.areas {
+            let identity = Identity::of(&*self.volumes[serial]).unwrap();
+            *area = Area::in_process(identity).unwrap();
+        }
     }
 
     pub fn find(&self, name: DsName, on: &str) -> Option<DataSetDscbs> {
@@ -166,12 +180,29 @@ impl Memory {
         self.begin_on(self.host(|volume| volume), masks, mode, options)
     }
 
+    /// One whose targets get so many percent more space.
+    pub fn begin_with_slack(&self, masks: &[&str], slack: u32) -> Migration {
+        let (host, options) = (self.host(|volume| volume), MoveOptions::default());
+        self.begin_as(host, masks, Mode::OnePrimary, options, slack)
+    }
+
     pub fn begin_on(
         &self,
         host: Host,
         masks: &[&str],
         mode: Mode,
         options: MoveOptions,
+    ) -> Migration {
+        self.begin_as(host, masks, mode, options, 0)
+    }
+
+    fn begin_as(
+        &self,
+        host: Host,
+        masks: &[&str],
+        mode: Mode,
+        options: MoveOptions,
+        slack: u32,
     ) -> Migration {
         let masks: Vec<_> = masks.iter().map(|mask| mask.parse().unwrap()).collect();
         let selection = Selection {
@@ -180,6 +211,7 @@ impl Memory {
             targets: &self.targets,
             mode,
             uncataloged: false,
+            slack,
         };
         let (plan, refusals) = propose(&host, &selection).unwrap();
         assert!(refusals.is_empty(), "{refusals:?}");
@@ -225,85 +257,4 @@ pub fn numbered(count: u64, changes: &[(usize, u64)]) -> Vec<Option<u64>> {
     let mut numbers: Vec<Option<u64>> = (1..=count).map(Some).collect();
     changes.iter().for_each(|(place, number)| numbers[*place] = Some(*number));
     numbers
-}
-
-/// Leads a migration to a state.
-#[track_caller]
-pub fn to(migration: &mut Migration, state: State) {
-    for _ in 0..5000 {
-        if migration.state() == state {
-            return;
-        }
-        let verb = migration.next_verb().expect("it goes on");
-        migration.perform(verb, 20).unwrap();
-    }
-    panic!("{state} is not reached, but {}", migration.state());
-}
-
-type Told = Box<dyn Fn(Track, u32) -> Result<()> + Send + Sync>;
-
-/// A volume before whose reads and writes something happens, or which refuses them.
-pub struct Between {
-    pub inner: Arc<dyn Volume>,
-    pub read: Told,
-    pub write: Told,
-    pub flush: Told,
-}
-
-impl Between {
-    pub fn reads(
-        inner: Arc<dyn Volume>,
-        read: impl Fn(Track, u32) -> Result<()> + Send + Sync + 'static,
-    ) -> Arc<dyn Volume> {
-        let nothing = || -> Told { Box::new(|_, _| Ok(())) };
-        Arc::new(Between { inner, read: Box::new(read), write: nothing(), flush: nothing() })
-    }
-
-    pub fn writes(
-        inner: Arc<dyn Volume>,
-        write: impl Fn(Track, u32) -> Result<()> + Send + Sync + 'static,
-    ) -> Arc<dyn Volume> {
-        let nothing = || -> Told { Box::new(|_, _| Ok(())) };
-        Arc::new(Between { inner, read: nothing(), write: Box::new(write), flush: nothing() })
-    }
-
-    fn count(&self, bytes: usize) -> u32 {
-        (bytes / self.geometry().slot_size as usize) as u32
-    }
-}
-
-impl std::fmt::Debug for Between {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-impl Volume for Between {
-    fn volser(&self) -> Volser {
-        self.inner.volser()
-    }
-    fn geometry(&self) -> Geometry {
-        self.inner.geometry()
-    }
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-    fn is_writable(&self) -> bool {
-        self.inner.is_writable()
-    }
-    fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
-        (self.read)(first, self.count(buffer.len()))?;
-        self.inner.read(first, buffer)
-    }
-    fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
-        (self.write)(first, self.count(buffer.len()))?;
-        self.inner.write(first, buffer)
-    }
-    fn flush(&self) -> Result<()> {
-        (self.flush)(Track(0), 0)?;
-        self.inner.flush()
-    }
-    fn lock(&self, lock: Lock) -> Result<Held<'_>> {
-        self.inner.lock(lock)
-    }
 }

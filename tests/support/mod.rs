@@ -7,7 +7,12 @@
 
 #![allow(dead_code)] // Each test uses its own part.
 
+pub mod between;
+pub mod desk;
+pub mod lead;
+pub mod library;
 pub mod player;
+pub mod space;
 pub mod unflushed;
 
 use std::ffi::OsStr;

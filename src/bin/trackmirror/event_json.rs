@@ -49,6 +49,13 @@ fn fields(event: &Event) -> Value {
             "data_set": data_set.to_string(), "volser": volser.to_string(),
             "extents": extents.iter().map(extent).collect::<Vec<_>>(),
         }),
+        Event::TargetReleased { data_set, volser, extents } => json!({
+            "data_set": data_set.to_string(), "volser": volser.to_string(),
+            "extents": extents.iter().map(extent).collect::<Vec<_>>(),
+        }),
+        Event::TargetRenamed { data_set, volser, to } => json!({
+            "data_set": data_set.to_string(), "volser": volser.to_string(), "to": to.to_string(),
+        }),
         Event::CopyBegun { track_count } => json!({ "track_count": track_count }),
         Event::MonitorsStarted { volser, images } => {
             json!({ "volser": volser.to_string(), "images": images })
@@ -72,6 +79,7 @@ fn fields(event: &Event) -> Value {
         }
         Event::StillOpen { openers } => json!({ "openers": openers }),
         Event::Closed { waited_ms } => json!({ "waited_ms": waited_ms }),
+        Event::Compared { data_set_count } => json!({ "data_set_count": data_set_count }),
         Event::FinallyResynchronized { copied_tracks } => json!({ "copied_tracks": copied_tracks }),
         Event::Accommodated { data_set, what } => {
             json!({ "data_set": data_set.to_string(), "what": what })
@@ -129,6 +137,15 @@ mod tests {
                 Event::Allocated { data_set, volser, extents: vec![Extent::new(Track(19), 1)] },
                 "data_set volser extents",
             ),
+            (
+                Event::TargetReleased {
+                    data_set,
+                    volser,
+                    extents: vec![Extent::new(Track(19), 1)],
+                },
+                "data_set volser extents",
+            ),
+            (Event::TargetRenamed { data_set, volser, to: data_set }, "data_set volser to"),
             (Event::CopyBegun { track_count: 5 }, "track_count"),
             (Event::MonitorsStarted { volser, images: vec!["SYSA".into()] }, "volser images"),
             (Event::Copied(progress), "copied_tracks left_tracks total_tracks byte_count"),
@@ -145,6 +162,7 @@ mod tests {
             (Event::Closed { waited_ms: 3 }, "waited_ms"),
             (Event::WindowOpened, ""),
             (Event::FinallyResynchronized { copied_tracks: 3 }, "copied_tracks"),
+            (Event::Compared { data_set_count: 2 }, "data_set_count"),
             (Event::Accommodated { data_set, what: text() }, "data_set what"),
             (Event::Postponed { why: text() }, "why"),
             (

@@ -85,6 +85,11 @@ impl Pursuit {
     pub fn begin_anew(&mut self) {
         (self.is_up_to_date, self.compared) = (false, None);
     }
+
+    /// Nothing differed when it was compared last.
+    pub fn is_up_to_date(&self) -> bool {
+        self.is_up_to_date
+    }
 }
 
 impl Migration {

@@ -228,7 +228,7 @@ impl Migration {
         let watched = self.durable.lock().stored.watched.clone().unwrap_or_default();
         let Some(monitors) = &mut self.monitors else { return Ok(()) };
         if monitors.are_alive(&watched.areas)? {
-            self.course.has_missed_nothing = true;
+            self.course.is_surely_unfinished = true;
             return self.check_covered(Images::Known).map(drop);
         }
         self.check_covered(Images::Attached)?;

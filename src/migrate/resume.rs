@@ -38,6 +38,7 @@ impl Migration {
         let durable = Durable::load(checkpoint, sections)?;
         let state = durable.stored.state;
         let mut migration = Migration::over(host, durable, state_folder)?;
+        migration.course.is_surely_unfinished = migration.has_notes()?;
         if state == State::Planned
             && let Some(folder) = &migration.notes
         {
@@ -93,7 +94,7 @@ impl Migration {
                     return carried;
                 }
                 let is_alive = self.has_missed_nothing()?;
-                self.course.has_missed_nothing |= is_alive;
+                self.course.is_surely_unfinished |= is_alive;
                 let checked = carried.and_then(|()| self.check_before_copying());
                 match &checked {
                     // Whatever else became of the sources, their users must not wait for what is done about it.
@@ -214,7 +215,7 @@ impl Migration {
                 return Err(already_switched().of_data_set(data_set.assessment.name));
             }
         }
-        if self.course.has_missed_nothing { Ok(()) } else { self.check_all_spare() }
+        if self.course.is_surely_unfinished { Ok(()) } else { self.check_all_spare() }
     }
 
     fn check_before(

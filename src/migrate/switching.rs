@@ -284,8 +284,9 @@ impl Migration {
         if let Some(monitors) = &mut self.monitors {
             monitors.find_subscriptions()?;
         }
-        // The subscriptions end with a migration: while they are there, no target is anybody's only copy.
-        let is_spare = self.has_missed_nothing()?;
+        // What is there as long as a migration tells that no target is anybody's only copy.
+        let is_spare = self.course.is_surely_unfinished && self.monitors.is_some()
+            || self.has_missed_nothing()?;
         // Durably no window any more, before anybody is let in: if this fails further down, nothing may be switched.
         if self.monitors.is_some() && matches!(self.state(), State::Closing | State::Quiesced) {
             self.give_up("the migration ends")?;

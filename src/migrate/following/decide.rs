@@ -167,7 +167,16 @@ impl Migration {
                         the source, then resume";
             return Err(error(Reason::EntryChanged, what));
         }
-        if self.course.has_missed_nothing || switch::leads_to_source(data_set, &ports)? {
+        let is_kept = |present: &Assessment| {
+            let kept_as = &self.durable.lock().stored.kept_as;
+            kept_as.contains(&Some(present.name))
+        };
+        // Who completes a migration scratches the source, or gives it this name.
+        let is_elsewhere = change.fate == Fate::Renamed && !change.present.is_some_and(is_kept);
+        if self.course.is_surely_unfinished
+            || is_elsewhere
+            || switch::leads_to_source(data_set, &ports)?
+        {
             return Ok(());
         }
         let what = "the source is gone, and nobody has seen what became of it: the target may be the only copy, so that it \

@@ -337,6 +337,13 @@ impl Monitors {
             .try_for_each(|(volser, subscription)| subscription.seal(&on(extents, *volser)))
     }
 
+    /// Lets writes to these tracks happen again: they are about to be somebody else's.
+    pub fn unseal_tracks(&self, extents: &[(Volser, Extent)]) {
+        for (volser, subscription) in &self.subscriptions {
+            subscription.unseal_tracks(&on(extents, *volser));
+        }
+    }
+
     /// Lets writes happen again.
     pub fn unseal(&self) {
         self.subscriptions.values().for_each(Subscription::unseal);

@@ -355,6 +355,14 @@ impl Subscription {
         Ok(())
     }
 
+    /// Opens these tracks, if this migration sealed them: they are about to be somebody else's.
+    pub fn unseal_tracks(&self, extents: &[Extent]) {
+        let flow = self.inner.area.opened.flow();
+        for extent in extents {
+            flow.unseal_run(self.inner.index, extent.first.0, extent.track_count);
+        }
+    }
+
     /// Opens everything that this migration sealed, in this or an earlier life.
     pub fn unseal(&self) {
         self.inner.area.opened.flow().unseal(self.inner.index);

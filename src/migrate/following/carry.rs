@@ -193,6 +193,9 @@ impl Migration {
             return self.end_without_data_sets();
         }
         if self.state() == State::Quiesced {
+            if let Some(monitors) = &self.monitors {
+                monitors.unseal_tracks(&next.leaving);
+            }
             self.seal()?;
         }
         self.renew_copier(&before)?;

@@ -62,6 +62,12 @@ class Operator:
         self.goes_on = False
         self.until('the updating job has ended', lambda: not self.updating, 60)
 
+    def next_update(self):
+        """Waits until an updating job has just begun, and gives it back."""
+        count = self.update_count
+        self.until('the next updating job has begun', lambda: self.update_count > count, 60)
+        return self.updating
+
     def run(self, name, text, seconds=60):
         """Runs a job beside the updating one; every step must end with 0000."""
         before, begun = len(self.guest.printed()), time.time()
@@ -189,7 +195,9 @@ def main(binary, folder, shared, passes):
     try:
         operator.until('it is mirrored as far as it can be', lambda: migration.has_told('not-converging'), 60)
         say('mirrored, and it does not converge')
+        updating = operator.next_update()
         operator.run('FIRST', changes.first('FIRST'))
+        assert operator.updating == updating, 'the second job ran while the first one updated'
         operator.until('the first changes are followed', lambda: migration.has_followed(changes.TOLD_FIRST), 60)
         say('the first changes are followed')
         # Nobody extends what another job has for itself: it comes between two updates.

@@ -53,7 +53,12 @@ impl World {
 
     /// Whether the migration has told of an event.
     pub fn has_happened(&self, event: &str) -> bool {
+        self.events(event) > 0
+    }
+
+    /// How often it has.
+    pub fn events(&self, event: &str) -> u64 {
         let told = std::fs::read_to_string(self.state().join("events.jsonl")).unwrap_or_default();
-        told.contains(&format!("\"event\":\"{event}\""))
+        told.matches(&format!("\"event\":\"{event}\"")).count() as u64
     }
 }

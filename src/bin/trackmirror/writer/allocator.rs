@@ -12,7 +12,7 @@ use super::{LOOK, Over, WAIT_MAX, broken};
 use crate::output::{Answer, count};
 use crate::terminal::tell;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -166,14 +166,13 @@ impl<'a> Allocator<'a> {
         // It is an image from the start, so that nobody waits for it.
         let until = Instant::now() + WAIT_MAX;
         for volser in self.arguments.on.clone() {
-            while let Err(NotNow::Failed(error)) = self.volume(volser) {
-                return Err(error);
-            }
-            while self.volume(volser).is_err() {
-                if Instant::now() >= until {
-                    return Err(broken("a volume is never free"));
+            loop {
+                match self.volume(volser) {
+                    Ok(_) => break,
+                    Err(NotNow::Because(_)) if Instant::now() < until => std::thread::sleep(LOOK),
+                    Err(NotNow::Because(why)) => return Err(broken(&format!("{volser}: {why}"))),
+                    Err(NotNow::Failed(error)) => return Err(error),
                 }
-                std::thread::sleep(LOOK);
             }
         }
         tell(&format!("{}: ready\n", self.arguments.image));
@@ -281,6 +280,13 @@ impl<'a> Allocator<'a> {
                 }
             }
             Change::Delete { .. } | Change::Rename { .. } | Change::Touch { .. } => {}
+        }
+        if let Some(volume) = &ready.volume {
+            let has_part = ready.parts.iter().any(|part| part.volume.volser() == volume.volser());
+            let space = VtocSpaceManager::new(volume.clone());
+            if !has_part && space.find(&name)?.is_some() {
+                return Err(NotNow::Because("a copy that nobody has scratched yet is there"));
+            }
         }
         Ok(ready)
     }
@@ -544,71 +550,85 @@ fn cataloged(volume: &dyn Volume) -> CatalogVolume {
     CatalogVolume { unit_type, volser: volume.volser(), file_sequence: 0 }
 }
 
-/// How the record and the volumes differ. `others_too`: copies that are not cataloged do not count.
-pub fn violations(record: &Record, files: &Files, others_too: bool) -> Result<Vec<String>> {
-    let mut wrong = Vec::new();
-    if let Some(change) = record.unfinished() {
-        wrong.push(format!("'{change}' never ended"));
-    }
-    let (known, gone) = record.outcome();
-    let volumes = files.readable()?;
-    for (name, known) in &known {
-        match files.locate(&[*name]) {
-            Ok(located) => wrong.extend(differences(&located[0], known, &volumes, others_too)?),
-            Err(error) => wrong.push(error.to_string()),
-        }
-    }
-    for name in gone {
-        if others_too {
-            if let Some(located) = files.locate_cataloged(&name)? {
-                wrong.push(format!("{name} is gone, but cataloged at {located}"));
-            }
-            continue;
-        }
-        if let Ok(located) = files.locate(&[name]) {
-            wrong.push(format!("{name} is gone, but found at {}", located[0].place()));
-        }
-        for volume in volumes.values() {
-            if VtocSpaceManager::new(volume.clone()).find(&name)?.is_some() {
-                wrong.push(format!("{name} is gone, but there is one on {}", volume.volser()));
-            }
-        }
-    }
-    Ok(wrong)
+/// What the record of an allocator is compared with.
+pub struct Court<'a> {
+    pub files: &'a Files,
+    /// Copies that are not cataloged do not count.
+    pub others_too: bool,
+    /// Tracks that writers wrote since.
+    pub overwritten: BTreeSet<(DsName, u32)>,
 }
 
-fn differences(
-    located: &Located,
-    known: &Known,
-    volumes: &BTreeMap<Volser, Arc<dyn Volume>>,
-    others_too: bool,
-) -> Result<Vec<String>> {
-    let mut wrong = Vec::new();
-    let (name, has) = (located.name, located.track_count());
-    if has != known.track_count {
-        wrong.push(format!("{name} has {has} tracks and should have {}", known.track_count));
-    }
-    for (&number, filled) in &known.tracks {
-        let Some((volser, at)) = located.track(number) else { continue };
-        let volume = &volumes[&volser];
-        let (mut should, mut is) = (vec![0; volume.slot_size()], vec![0; volume.slot_size()]);
-        let stamp = Stamp { writer: WRITER, write: filled.write, track: number };
-        stamp.put(&mut should, volume.place(at), located.shape, &filled.name)?;
-        volume.read(at, &mut is)?;
-        if !super::proof::same(&is, &should) {
-            wrong.push(format!(
-                "{name} track {number} ({volser} track {}) does not hold what change {} put there",
-                at.0, filled.write
-            ));
+impl Court<'_> {
+    /// How the record and the volumes differ.
+    pub fn violations(&self, record: &Record) -> Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        if let Some(change) = record.unfinished() {
+            wrong.push(format!("'{change}' never ended"));
         }
-    }
-    // One copy only is there.
-    let on: Vec<Volser> = located.extents.iter().map(|(_, volser, _)| *volser).collect();
-    for (volser, volume) in volumes.iter().filter(|(volser, _)| !others_too && !on.contains(volser))
-    {
-        if VtocSpaceManager::new(volume.clone()).find(&name)?.is_some() {
-            wrong.push(format!("{name} is on {volser} too, where it is not cataloged"));
+        let (known, gone) = record.outcome();
+        let volumes = self.files.readable()?;
+        for (name, known) in &known {
+            match self.files.locate(&[*name]) {
+                Ok(located) => wrong.extend(self.differences(&located[0], known, &volumes)?),
+                Err(error) => wrong.push(error.to_string()),
+            }
         }
+        for name in gone {
+            if let Some(volsers) = self.files.locate_cataloged(&name)? {
+                wrong.push(format!("{name} is gone, but cataloged on {volsers}"));
+            }
+            wrong.extend(self.further_copies(&name, &[], &volumes)?);
+        }
+        Ok(wrong)
     }
-    Ok(wrong)
+
+    fn differences(
+        &self,
+        located: &Located,
+        known: &Known,
+        volumes: &BTreeMap<Volser, Arc<dyn Volume>>,
+    ) -> Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        let (name, has) = (located.name, located.track_count());
+        if has != known.track_count {
+            wrong.push(format!("{name} has {has} tracks and should have {}", known.track_count));
+        }
+        for (&number, filled) in &known.tracks {
+            let Some((volser, at)) = located.track(number) else { continue };
+            if self.overwritten.contains(&(name, number)) {
+                continue;
+            }
+            let volume = &volumes[&volser];
+            let (mut should, mut is) = (vec![0; volume.slot_size()], vec![0; volume.slot_size()]);
+            let stamp = Stamp { writer: WRITER, write: filled.write, track: number };
+            stamp.put(&mut should, volume.place(at), located.shape, &filled.name)?;
+            volume.read(at, &mut is)?;
+            if !super::proof::same(&is, &should) {
+                wrong.push(format!(
+                    "{name} track {number} ({volser} track {}) does not hold what change {} put there",
+                    at.0, filled.write
+                ));
+            }
+        }
+        let on: Vec<Volser> = located.extents.iter().map(|(_, volser, _)| *volser).collect();
+        wrong.extend(self.further_copies(&name, &on, volumes)?);
+        Ok(wrong)
+    }
+
+    /// What stands under a name elsewhere.
+    fn further_copies(
+        &self,
+        name: &DsName,
+        on: &[Volser],
+        volumes: &BTreeMap<Volser, Arc<dyn Volume>>,
+    ) -> Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        for (volser, volume) in volumes.iter().filter(|(volser, _)| !on.contains(volser)) {
+            if !self.others_too && VtocSpaceManager::new(volume.clone()).find(name)?.is_some() {
+                wrong.push(format!("{name} is on {volser}, where it is not cataloged"));
+            }
+        }
+        Ok(wrong)
+    }
 }

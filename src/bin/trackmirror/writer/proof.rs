@@ -7,7 +7,7 @@
 
 use super::allocator;
 use super::changes::Record;
-use super::ledger::{Kind, Ledger};
+use super::ledger::{Entry, Kind, Ledger};
 use super::place::{Files, Located, read_place};
 use super::stamp::Stamp;
 use crate::output::{Answer, count};
@@ -48,14 +48,31 @@ pub fn run(arguments: &Arguments) -> Result<Answer> {
     if let Some(path) = &arguments.allocations {
         let record = Record::read(path)?;
         proof.change_count = record.done().count() as u64;
-        proof.violations.extend(allocator::violations(
-            &record,
-            &arguments.files,
-            arguments.others_too,
-        )?);
+        let court = allocator::Court {
+            files: &arguments.files,
+            others_too: arguments.others_too,
+            overwritten: overwritten(&arguments.ledgers)?,
+        };
+        proof.violations.extend(court.violations(&record)?);
     }
     let code = if proof.violations.is_empty() { Code::Done } else { Code::Refused };
     Ok(Answer { code, text: proof.text(), json: proof.value() })
+}
+
+/// The tracks that writers wrote, or may have written.
+fn overwritten(ledgers: &[PathBuf]) -> Result<BTreeSet<(DsName, u32)>> {
+    let mut tracks = BTreeSet::new();
+    for path in ledgers {
+        let ledger = Ledger::read(path)?;
+        let is_refused = |entry: &&Entry| entry.kind == Kind::Refused;
+        let refused: BTreeSet<u64> =
+            ledger.entries.iter().filter(is_refused).map(|entry| entry.write).collect();
+        for entry in ledger.entries.iter().filter(|entry| !refused.contains(&entry.write)) {
+            let (name, _) = ledger.head.data_sets[usize::from(entry.data_set)];
+            tracks.extend((0..u32::from(entry.count)).map(|n| (name, entry.first + n)));
+        }
+    }
+    Ok(tracks)
 }
 
 /// What a check found.
@@ -446,7 +463,7 @@ pub fn same(image: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::writer::ledger::{Entry, Head};
+    use crate::writer::ledger::Head;
 
     fn testimony(entries: &[(Kind, u64)]) -> Testimony {
         let head = Head { image: "W1".into(), share: (0, 1), varies: false, data_sets: vec![] };

@@ -237,11 +237,13 @@ impl Monitors {
         self.subscriptions.get(&volser).is_none_or(left)
     }
 
-    /// Takes tracks from the work that are not of the plan any more.
+    /// Takes tracks from the work that are not of the plan any more, and opens them if they are sealed: they may be
+    /// somebody else's by now.
     pub fn leave_out(&self, extents: &[(Volser, Extent)]) -> Result<()> {
         for (volser, extent) in extents {
             if let Some(subscription) = self.subscriptions.get(volser) {
                 subscription.leave_out(*extent)?;
+                subscription.open_tracks(&[*extent])?;
             }
         }
         Ok(())
@@ -338,10 +340,9 @@ impl Monitors {
     }
 
     /// Lets writes to these tracks happen again: they are about to be somebody else's.
-    pub fn unseal_tracks(&self, extents: &[(Volser, Extent)]) {
-        for (volser, subscription) in &self.subscriptions {
-            subscription.unseal_tracks(&on(extents, *volser));
-        }
+    pub fn open_tracks(&self, extents: &[(Volser, Extent)]) -> Result<()> {
+        let mut subscriptions = self.subscriptions.iter();
+        subscriptions.try_for_each(|(volser, one)| one.open_tracks(&on(extents, *volser)))
     }
 
     /// Lets writes happen again.

@@ -243,7 +243,7 @@ impl Migration {
         if let Some(monitors) = self.monitors.as_ref().filter(|_| is_scratched) {
             let source = &data_set.assessment.parts[part];
             let extents = source.dscbs.extents.iter().map(|&extent| (source.volser, extent));
-            monitors.unseal_tracks(&extents.collect::<Vec<_>>());
+            monitors.open_tracks(&extents.collect::<Vec<_>>())?;
         }
         let released = switch::release(data_set, part, disposal, &self.ports(), begun);
         let volser = data_set.assessment.parts[part].volser;

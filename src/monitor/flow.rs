@@ -470,11 +470,6 @@ impl<'a> Flow<'a> {
         fence(Ordering::SeqCst);
     }
 
-    /// Opens a run that a subscription sealed.
-    pub fn unseal_run(&self, subscription: usize, first: u32, count: u32) {
-        let _ = self.map(subscription, Map::Sealed).clear_range(first, count);
-    }
-
     /// Opens all that a subscription sealed.
     pub fn unseal(&self, subscription: usize) {
         self.header(header::SEALING).fetch_and(!(1u64 << subscription), Ordering::SeqCst);

@@ -355,12 +355,12 @@ impl Subscription {
         Ok(())
     }
 
-    /// Opens these tracks, if this migration sealed them: they are about to be somebody else's.
-    pub fn unseal_tracks(&self, extents: &[Extent]) {
-        let flow = self.inner.area.opened.flow();
-        for extent in extents {
-            flow.unseal_run(self.inner.index, extent.first.0, extent.track_count);
-        }
+    /// Opens these tracks of what is sealed: they belong to nobody who is moved any more.
+    ///
+    /// Error: [`Reason::OutsideVolume`].
+    pub fn open_tracks(&self, extents: &[Extent]) -> Result<()> {
+        let sealed = self.map(Map::Sealed);
+        extents.iter().try_for_each(|extent| sealed.clear(*extent))
     }
 
     /// Opens everything that this migration sealed, in this or an earlier life.

@@ -149,6 +149,7 @@ pub struct Seen {
     on_target: u64,
     changes: u64,
     followed: u64,
+    begun_again: u64,
 }
 
 impl Seen {
@@ -165,6 +166,7 @@ impl Seen {
         self.on_target += other.on_target;
         self.changes += other.changes;
         self.followed += other.followed;
+        self.begun_again += other.begun_again;
     }
 }
 
@@ -174,7 +176,7 @@ impl fmt::Display for Seen {
             f,
             "{} acknowledged writes; {} writers killed, {} of them begun again; {} processes stopped; {} migrations \
              killed; {} unfinished writes, {} tracks half written; {} writes refused by seals; {} writers went on at the \
-             target; {} slept through a window that they should have met; {} changes of allocations, {} of them followed",
+             target; {} slept through a window that they should have met; {} changes of allocations, followed in {} parts; {} times something was half changed when it began",
             self.writes,
             self.killed_writers,
             self.restarted_writers,
@@ -186,7 +188,8 @@ impl fmt::Display for Seen {
             self.on_target,
             self.overslept,
             self.changes,
-            self.followed
+            self.followed,
+            self.begun_again
         )
     }
 }
@@ -220,6 +223,8 @@ struct Play<'a> {
     seen: Seen,
 }
 
+/// How often the command is typed again where it found something half changed.
+const BEGINNINGS_MAX: u64 = 5;
 /// How often the close is ordered where it does not come by itself.
 const CLOSE_AGAIN: Duration = Duration::from_millis(300);
 
@@ -265,6 +270,9 @@ impl<'a> Play<'a> {
         loop {
             assert!(begun.elapsed() < LONG, "it never ends: {self}");
             if let Some(code) = self.migrator.as_mut().and_then(Process::ended) {
+                if code != 0 && self.may_begin_again() {
+                    continue;
+                }
                 assert_eq!(code, 0, "{self}");
                 assert_eq!(self.world.migration_state(), State::Complete, "{self}");
                 break;
@@ -298,6 +306,21 @@ impl<'a> Play<'a> {
             self.do_what_is_due();
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Does what the operator does when nothing was begun because something was just being changed: he begins again.
+    fn may_begin_again(&mut self) -> bool {
+        // What it said last may be on its way.
+        std::thread::sleep(Duration::from_millis(50));
+        let may = self.allocator.is_some()
+            && self.seen.begun_again < BEGINNINGS_MAX
+            && !self.world.has_state();
+        if may {
+            self.seen.begun_again += 1;
+            self.migrator_said.extend(self.migrator.iter().flat_map(Process::said));
+            self.migrator = Some(self.world.migrator(&self.story.orders));
+        }
+        may
     }
 
     /// Does what the operator does when the migration says that an image is missing: he starts it.

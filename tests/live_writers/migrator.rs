@@ -25,9 +25,14 @@ impl World {
         self.path("state")
     }
 
+    /// Whether there is something to be resumed.
+    pub fn has_state(&self) -> bool {
+        FileStore::peek(&self.state()).is_ok()
+    }
+
     /// Starts the migrating process; again, if it died: `resume`, as soon as there is something to be resumed.
     pub fn migrator(&self, orders: &Orders) -> Process {
-        if FileStore::peek(&self.state()).is_ok() {
+        if self.has_state() {
             return Process::start(self.command("resume").arg("--state").arg(self.state()));
         }
         let mut command = self.command("migrate");

@@ -368,7 +368,10 @@ impl Migration {
 
     fn reserve_one(&mut self, data_set: &PlannedDataSet) -> Result<()> {
         let ports = self.ports();
-        self.check_source(data_set, &ports)?;
+        // While others write, what became of it since it was planned is followed before the first track is copied.
+        if self.monitors.is_none() {
+            switch::sources_stand(data_set, &ports)?;
+        }
         let begun = self.host.clock.monotonic();
         for part in &data_set.parts {
             if switch::find_target(part, &ports)?.is_none() {
@@ -386,14 +389,6 @@ impl Migration {
         let taken = self.host.clock.monotonic().saturating_sub(begun);
         self.course.estimator.did(Work::Catalog, taken / data_set.parts.len().max(1) as u32);
         Ok(())
-    }
-
-    /// That the source is what was planned, as far as that can be demanded while others write.
-    fn check_source(&self, data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
-        match &self.monitors {
-            None => switch::sources_stand(data_set, ports),
-            Some(_) => switch::sources_persist(data_set, ports),
-        }
     }
 
     /// Compares source and target, track by track, addresses aside.

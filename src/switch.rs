@@ -26,7 +26,6 @@
 use crate::assess::{Cataloged, Part};
 use crate::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use crate::copy::{Volumes, write_empty};
-use crate::dscb::DscbAddress;
 use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
@@ -170,36 +169,6 @@ pub fn sources_stand(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()>
         }
     }
     Ok(())
-}
-
-/// That every part of the source is the same data set in the same extents, whatever else changed.
-///
-/// Error: [`Reason::SourceChanged`] if it is another one, or lies elsewhere.
-pub fn sources_persist(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
-    let name = data_set.assessment.name;
-    let one = |part: &Part| {
-        let found = ports.find(part.volser, &name)?;
-        let is_same = |found: &DataSetDscbs| {
-            let addresses = |dscbs: &DataSetDscbs| -> Vec<DscbAddress> {
-                dscbs.chain.iter().map(|(address, _)| *address).collect()
-            };
-            Identity::of(found) == part.identity()
-                && found.extents == part.dscbs.extents
-                && found.user_label == part.dscbs.user_label
-                && addresses(found) == addresses(&part.dscbs)
-                && found.format1.volume_sequence() == part.dscbs.format1.volume_sequence()
-        };
-        found.filter(is_same).map(drop).ok_or_else(|| {
-            Error::new(
-                Reason::SourceChanged,
-                "it is not the data set, or not in the extents, that the migration was planned for; terminate the \
-                 migration and begin again",
-            )
-            .on_volume(part.volser)
-            .of_data_set(name)
-        })
-    };
-    data_set.assessment.parts.iter().try_for_each(one)
 }
 
 /// Gives the target the attributes and statistics that are planned, where it has others.

@@ -17,6 +17,7 @@ use trackmirror::volume::intent::{Intent, Journal, NoJournal, Settled};
 use trackmirror::volume::label::Label;
 use trackmirror::volume::memory::MemoryVolume;
 use trackmirror::volume::{self, Access, Held, Lock, Volume, VolumeExt};
+use trackmirror::vtoc::init::initialize;
 use trackmirror::{DsName, Error, Reason, Result, Volser, track};
 
 /// Five tracks of ten blocks, in two extents.
@@ -690,4 +691,18 @@ fn a_catalog_made_by_dasdload_is_read_and_changed() {
     let check = catalog.check().unwrap();
     assert!(check.damage.is_empty() && check.remarks.is_empty(), "{check:?}");
     assert_eq!(check.data_set_count, 9);
+}
+
+#[test]
+fn a_catalog_that_was_only_assumed_names_nothing() {
+    let volume = Arc::new(MemoryVolume::new("CVOL01".parse().unwrap(), geometry()));
+    let catalog = CvolCatalog::assumed_on(volume.clone());
+    let at = name("A.B");
+    assert!(catalog.locate(&at).is_err(), "there is no VTOC that could be read");
+    initialize(&*volume, volume.volser(), None, "TEST").unwrap();
+    assert_eq!(catalog.locate(&at).unwrap(), None);
+    assert_eq!(catalog.list(&"**".parse().unwrap()).unwrap(), []);
+    catalog.check_sound().unwrap();
+    let entry = CatalogEntry { name: at, volumes: Vec::new(), dscb: None };
+    assert_eq!(catalog.add(&entry, &NoJournal).unwrap_err().reason(), Reason::NoCatalog);
 }

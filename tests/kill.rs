@@ -3,16 +3,19 @@
 //! where its state is, no cataloged data set is incomplete, and the same command again, or `resume`, finishes.
 //!
 //! A library that is loaded before the command counts its calls (`kill/kill_at.c`); the command knows nothing of it.
+//! What is killed while allocations change has a file of its own, `kill_live.rs`.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
+#[path = "kill/process.rs"]
+mod process;
 mod support;
 
+use process::{How, kill, run};
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::process::Command;
+use std::sync::Arc;
 use tempfile::TempDir;
 use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
@@ -27,29 +30,12 @@ use trackmirror::vtoc::manager::VtocSpaceManager;
 use trackmirror::vtoc::{NewDataSet, SpaceManager, Vtoc};
 use trackmirror::{DsName, Volser, track};
 
-const SIGKILL: i32 = 9;
 const CATALOGED: &str = "MOVE.CATLGD";
 const UNCATALOGED: &str = "MOVE.FRAGMENT";
 const OTHER: &str = "STAY.HERE";
 
 fn name(text: &str) -> DsName {
     text.parse().unwrap()
-}
-
-/// The library that ends processes.
-fn killer() -> &'static Path {
-    static BUILT: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, library) = BUILT.get_or_init(|| {
-        let folder = support::folder();
-        let library = folder.path().join("kill_at.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kill/kill_at.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]);
-        let built = compiler.arg(&library).arg(source).output().expect("a C compiler");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        (folder, library)
-    });
-    library
 }
 
 /// Two volumes in a folder, with data sets to be moved on the first.
@@ -192,44 +178,6 @@ fn allocate(volume: &Arc<dyn Volume>, text: &str, extents: &[(u32, u32)]) {
     }
 }
 
-/// How a process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
-    Before,
-    After,
-    Torn,
-    TornGarbage,
-}
-
-/// Runs a command until its call `at`; nothing if it came to its end before.
-fn kill(command: &mut Command, world: &World, at: u32, how: How) -> Option<Output> {
-    let (word, garbage) = match how {
-        How::Before => ("before", "0"),
-        How::After => ("after", "0"),
-        How::Torn => ("torn", "0"),
-        How::TornGarbage => ("torn", "1"),
-    };
-    let output = command
-        .env("LD_PRELOAD", killer())
-        .env("KILL_UNDER", world.folder.path())
-        .env("KILL_AT", at.to_string())
-        .env("KILL_HOW", word)
-        .env("KILL_GARBAGE", garbage)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    if output.status.signal() == Some(SIGKILL) {
-        return None;
-    }
-    Some(output)
-}
-
-fn run(command: &mut Command) -> (i32, String) {
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    (output.status.code().unwrap(), text.into_owned())
-}
-
 /// What was in the data sets before.
 struct Before {
     images: Vec<Vec<u8>>,
@@ -296,7 +244,7 @@ fn kill_everywhere(hows: &[How], again: bool) {
         let world = original.copy();
         let what = format!("call {at}, {how:?}");
         let result = std::panic::catch_unwind(|| {
-            if let Some(output) = kill(&mut world.migrate(), &world, at, how) {
+            if let Some(output) = kill(&mut world.migrate(), world.folder.path(), at, how) {
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
                 check_end(&world, &before);
                 return false;
@@ -305,7 +253,12 @@ fn kill_everywhere(hows: &[How], again: bool) {
             if again {
                 let mut command =
                     if at.is_multiple_of(2) { world.migrate() } else { world.resume() };
-                kill(&mut command, &world, 1 + at * 7 % 40, hows[at as usize / 2 % hows.len()]);
+                kill(
+                    &mut command,
+                    world.folder.path(),
+                    1 + at * 7 % 40,
+                    hows[at as usize / 2 % hows.len()],
+                );
                 check_left(&world, &before, How::Torn);
             }
             finish(&world, at);
@@ -351,14 +304,16 @@ fn killed_when_it_is_given_up() {
     let original = World::new();
     for at in 1.. {
         let world = original.copy();
-        assert!(kill(&mut world.migrate(), &world, INTERRUPTED_AT, How::After).is_none());
+        assert!(
+            kill(&mut world.migrate(), world.folder.path(), INTERRUPTED_AT, How::After).is_none()
+        );
         let terminate = || {
             let mut command = support::trackmirror();
             command.args(["terminate", "--yes", "--state"]).arg(world.path("state"));
             command
         };
         let how = [How::TornGarbage, How::Torn, How::Before][at as usize % 3];
-        let ended = kill(&mut terminate(), &world, at, how);
+        let ended = kill(&mut terminate(), world.folder.path(), at, how);
         if let Some(output) = &ended {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }

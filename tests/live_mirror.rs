@@ -1,6 +1,7 @@
 //! The real thing: OS/VS1 under Hercules, with the monitor that is loaded into it, rewrites a data set again and again
-//! while the command mirrors it to another volume; the end of its job is the close; the guest's own utilities recatalog,
-//! rename, compare and read through the catalog. See `tests/live/mirror.py`.
+//! while the command mirrors it and its neighbours to another volume; in a second partition jobs allocate, rename,
+//! scratch, extend and release some of them, and one more appears when the close was asked for. The end of the jobs is the
+//! close; the guest's own utilities recatalog, rename, compare and read through the catalog. See `tests/live/mirror.py`.
 //!
 //! The volumes and the kit that drives the guest are not part of the project: `TRACKMIRROR_SHARED` names their folder.
 
@@ -15,11 +16,11 @@ use trackmirror::geometry::{Extent, Track};
 use trackmirror::monitor::{Area, Identity, Subscription};
 use trackmirror::volume::{self, Access, VolumeExt};
 
-/// How often the guest's job goes through the data set: for some ten seconds.
-const PASSES: &str = "300";
+/// How often each of the guest's jobs goes through the data set: for some seconds.
+const PASSES: &str = "40";
 
 #[test]
-fn what_os_vs1_writes_while_its_data_set_moves_is_in_the_target() {
+fn what_os_vs1_writes_and_allocates_while_its_data_sets_move_is_at_the_target() {
     let Some(shared) = support::shared() else { return };
     let (folder, copies) =
         support::copies(&["vs1-dliba1-ready", "vs1-clna01", "vs1-clna02"]).unwrap();

@@ -61,6 +61,9 @@ fn judge(
     if !sources.is_empty() {
         command.arg("--source").args(sources);
     }
+    if world.record().exists() {
+        command.arg("--allocations").arg(world.record());
+    }
     if by_catalog {
         command.arg("--json").arg("--catalog").arg(&world.system);
     }

@@ -68,6 +68,8 @@ pub struct CvolCatalog {
 enum Extents {
     /// Where the VTOC says, each time anew: its own system may extend it, and it may be moved.
     OfVtoc,
+    /// The same, and it may turn out that there is none.
+    Assumed,
     /// Here.
     Given(Vec<Extent>),
 }
@@ -121,9 +123,14 @@ impl CvolCatalog {
     }
 
     /// The catalog of a volume whose VTOC cannot be read just now, so that nobody knows whether there is one. Until the
-    /// VTOC is repaired every call is an error.
+    /// VTOC is repaired every call is an error. If it has no `SYSCTLG` then, it is a catalog that names nothing.
     pub fn assumed_on(volume: Arc<dyn Volume>) -> CvolCatalog {
-        CvolCatalog { volume, extents: Extents::OfVtoc }
+        CvolCatalog { volume, extents: Extents::Assumed }
+    }
+
+    /// It was assumed, and there is none.
+    fn is_absent(&self) -> Result<bool> {
+        Ok(matches!(self.extents, Extents::Assumed) && self.extents()?.is_none())
     }
 
     /// Checks the whole structure: every block is reachable exactly once or free, keys, order and control entries are
@@ -136,7 +143,7 @@ impl CvolCatalog {
     fn extents(&self) -> Result<Option<Vec<Extent>>> {
         match &self.extents {
             Extents::Given(extents) => Ok(Some(extents.clone())),
-            Extents::OfVtoc => {
+            Extents::OfVtoc | Extents::Assumed => {
                 let data_set = Vtoc::read(&*self.volume)?.find(&DsName::parse(SYSCTLG)?)?;
                 Ok(data_set.map(|data_set| data_set.extents))
             }
@@ -233,6 +240,9 @@ impl Catalog for CvolCatalog {
 
     fn check_sound(&self) -> Result<()> {
         let _held = self.volume.lock(Lock::Catalog)?;
+        if self.is_absent()? {
+            return Ok(());
+        }
         self.read_sound().map(drop)
     }
 
@@ -240,6 +250,9 @@ impl Catalog for CvolCatalog {
     fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>> {
         let locate = || {
             let _held = self.volume.lock(Lock::Catalog)?;
+            if self.is_absent()? {
+                return Ok(None);
+            }
             let tree = self.read()?;
             let found = find(&tree, name)?;
             found.map(|(path, entry)| tree.catalog_entry(path.name, &entry)).transpose()
@@ -255,6 +268,9 @@ impl Catalog for CvolCatalog {
     /// Aliases and names that lie in other catalogs are left out.
     fn list(&self, mask: &DsMask) -> Result<Vec<CatalogEntry>> {
         let _held = self.volume.lock(Lock::Catalog)?;
+        if self.is_absent()? {
+            return Ok(Vec::new());
+        }
         let mut entries = self.read()?.data_sets()?;
         entries.retain(|entry| mask.matches(&entry.name));
         Ok(entries)

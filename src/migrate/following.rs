@@ -120,6 +120,9 @@ impl Migration {
                 decided => decided?,
             };
             if let Some(trouble) = decision.troubles.into_iter().next() {
+                if !is_last && self.is_noted()? {
+                    continue;
+                }
                 return Err(trouble);
             }
             match decision.next {
@@ -137,6 +140,19 @@ impl Migration {
         }
         self.course.pursuit.is_up_to_date = true;
         self.update_targets()
+    }
+
+    /// Before the window, when nobody has the data sets open: the same, if something was noted. Whether data sets joined,
+    /// which somebody may have open.
+    ///
+    /// Errors: as those of [`accommodate`](Migration::accommodate).
+    pub(super) fn catch_up(&mut self) -> Result<bool> {
+        if self.monitors.is_none() || self.course.pursuit.is_up_to_date && !self.is_noted()? {
+            return Ok(false);
+        }
+        let before = super::names(&self.plan);
+        self.accommodate()?;
+        Ok(super::names(&self.plan).iter().any(|name| !before.contains(name)))
     }
 
     /// Outside the window: follows what changed, if something was noted. What cannot be followed is told, and tried again

@@ -339,6 +339,12 @@ impl Monitors {
             .try_for_each(|(volser, subscription)| subscription.seal(&on(extents, *volser)))
     }
 
+    /// Lets writes to these tracks happen again: they are about to be somebody else's.
+    pub fn open_tracks(&self, extents: &[(Volser, Extent)]) -> Result<()> {
+        let mut subscriptions = self.subscriptions.iter();
+        subscriptions.try_for_each(|(volser, one)| one.open_tracks(&on(extents, *volser)))
+    }
+
     /// Lets writes happen again.
     pub fn unseal(&self) {
         self.subscriptions.values().for_each(Subscription::unseal);

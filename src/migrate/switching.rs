@@ -237,11 +237,18 @@ impl Migration {
             let kept_as = stored.kept_as[index];
             (kept_as.map_or(Disposal::Scratch { erase }, |under| Disposal::Keep { under }), erase)
         };
+        let is_scratched = matches!(disposal, Disposal::Scratch { .. });
         let note = |part: usize, current| {
             let released = &mut self.durable.lock().stored.released;
             (released.parts[index], released.current) = (part as u16, current);
         };
         let begun = || note(part + 1, Some(index as u32));
+        // Whoever gets the space may write there at once.
+        if let Some(monitors) = self.monitors.as_ref().filter(|_| is_scratched) {
+            let source = &data_set.assessment.parts[part];
+            let extents = source.dscbs.extents.iter().map(|&extent| (source.volser, extent));
+            monitors.open_tracks(&extents.collect::<Vec<_>>())?;
+        }
         let released = switch::release(data_set, part, disposal, &self.ports(), begun);
         let volser = data_set.assessment.parts[part].volser;
         let name = data_set.assessment.name;

@@ -2,12 +2,13 @@
  *
  * Loaded with LD_PRELOAD. Every call that changes a file or folder below KILL_UNDER is counted; at call number KILL_AT
  * the process kills itself: before it (KILL_HOW=before), behind it (after), or inside it (torn): then a write has
- * written a part, and garbage behind that. Nothing else is changed.
+ * written a part, and garbage behind that. Nothing else is changed. The programs that it starts are left alone.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static long count;
+static atomic_long count;
 
 static void die(void)
 {
@@ -28,6 +29,17 @@ static const char *setting(const char *name)
 {
     const char *value = getenv(name);
     return value ? value : "";
+}
+
+__attribute__((constructor)) static void leave_children_alone(void)
+{
+    unsetenv("LD_PRELOAD");
+}
+
+__attribute__((destructor)) static void tell(void)
+{
+    if (getenv("KILL_TELL"))
+        fprintf(stderr, "calls: %ld\n", atomic_load(&count));
 }
 
 static int is_under(const char *path)
@@ -51,7 +63,7 @@ static int is_ours(int fd)
 /* Whether this call is the one; the process ends here if it is to end before it. */
 static int is_last(int is_counted)
 {
-    if (!is_counted || ++count != atol(setting("KILL_AT")))
+    if (!is_counted || atomic_fetch_add(&count, 1) + 1 != atol(setting("KILL_AT")))
         return 0;
     if (strcmp(setting("KILL_HOW"), "before") == 0)
         die();

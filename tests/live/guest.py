@@ -37,6 +37,23 @@ class Guest:
         self.system.start()
         self.system.ipl()
 
+    def define_partition(self):
+        """A second partition, for jobs of class B, so that two jobs run at a time: one of class A goes before one of
+        class B."""
+        time.sleep(1.5)
+        before = len(self.system.buf)
+        self.system.cmd('/define')
+        asked = self.system.wait(r'\*\d\d IEE802A', 30, frm=before)
+        time.sleep(1.5)
+        self.system.cmd("/r %s,'P0=(C=A),P1=(C=B,512K),END'" % re.search(r'\*(\d\d) IEE802A', asked)[1])
+        self.system.wait(r'PARTITION WAITING FOR WORK\s+P01', 30, frm=before)
+        time.sleep(1.5)
+        # Without initiators they never get a job.
+        for partition in ('P0', 'P1'):
+            self.system.cmd(f'/s init.{partition}')
+            self.system.wait(rf'INIT\s+STARTED .*{partition[0]}0{partition[1]}', 30, frm=before)
+            time.sleep(1)
+
     def mount(self, unit, device, image, volser):
         self.run.mount(self.system, unit, device, os.path.basename(image), volser)
 
@@ -45,27 +62,47 @@ class Guest:
 
     def submit(self, name, text, seconds=180):
         """Runs one job and returns what its steps ended with (see `steps`) and what was printed since it was read."""
-        long = [line for line in text.splitlines() if len(line) > 80 or '@' in line]
-        assert not long, f'{name}: {long}'
         before = len(self.printed())
         self.begin(name, text, seconds)
+        return self.outcome(name, before)
+
+    def outcome(self, name, before):
+        """What became of a job that has ended, and what was printed since then."""
         text = re.sub(r'\s*[\r\n\f]+', '\n', self.settled(before, name))
         return steps(text, name), text
 
     def begin(self, name, text, seconds):
-        """Hands a job over and waits until it has ended; not at all if no time is given."""
+        """Hands a job over and waits until it has ended; not at all if no time is given. Gives back from where on the
+        console tells of it."""
+        long = [line for line in text.splitlines() if len(line) > 80 or '@' in line]
+        assert not long, f'{name}: {long}'
+        since = len(self.system.buf)
         self.count += 1
         path = f'jcl/{self.count:02}-{name.lower()}.jcl'
         with open(os.path.join(self.scratch, path), 'w') as file:
             file.write(text)
-        self.system.submit(path, name, seconds)
+        self.system.submit(path, name, 0)
+        # The next one is read only when the reader has this one.
+        self.system.wait('00C RDR WAITING FOR WORK', 30, frm=since)
+        if seconds:
+            self.system.wait(self.end_of(name), seconds, frm=since)
+        return since
+
+    def has_ended(self, name, since):
+        """Whether the console has told of the end of a job."""
+        return any(re.search(self.end_of(name), line) for line in self.system.buf[since:])
+
+    @staticmethod
+    def end_of(name):
+        """What the console says when a job has ended, or cannot be run."""
+        return rf'{name}\s+(ENDED|JOB FAILED)'
 
     def settled(self, before, name):
         """The output of a job; the writer prints it after the job has ended."""
         deadline = time.time() + 60
         last = ''
         while time.time() < deadline:
-            time.sleep(1)
+            time.sleep(0.7)
             text = self.printed()[before:]
             if text and text == last and name in text:
                 return text
@@ -86,20 +123,20 @@ class Guest:
 
 
 def steps(printed, job):
-    """What the steps of a job ended with, in order: a condition code, or how else it ended."""
+    """What the steps of a job ended with, in order: a condition code, or how else it ended. Of other jobs that were
+    printed too nothing is said."""
     ended = {}
-    step = 'job'
+    of, step = job, 'job'
     for found in re.finditer(
-        r'IEF236I ALLOC\. FOR %s\s+(\S+)|COND CODE (\d{4})|COMPLETION CODE - (?:SYSTEM=|USER=)?(\w+)'
-        r'|(JOB NOT RUN|JCL ERROR|STEP WAS NOT EXECUTED)' % job,
+        r'IEF236I ALLOC\. FOR (\S+)\s+(\S+)|COND CODE (\d{4})|COMPLETION CODE - (?:SYSTEM=|USER=)?(\w+)'
+        r'|(JOB NOT RUN|JCL ERROR|STEP WAS NOT EXECUTED)',
         printed,
     ):
-        begun, code, abend, other = found.groups()
+        begun_of, begun, code, abend, other = found.groups()
         if begun:
-            step = begun
-            ended[step] = 'no end'
-        else:
-            ended[step] = code or abend or other
+            of, step = begun_of, begun
+        if of == job:
+            ended[step] = 'no end' if begun else code or abend or other
     return ended
 
 

@@ -76,6 +76,28 @@ def run_program(step, program, parameter, library, *cards):
     return f"//{step:<8} EXEC PGM={program},PARM='{parameter}'\n//STEPLIB DD DISP=SHR,DSN={library}\n" + ''.join(cards)
 
 
+def fill(step, source, name, volser, space, dcb):
+    """A new data set, cataloged, with the records of another one."""
+    return utility(
+        step, 'IEBGENER', '//SYSIN   DD DUMMY\n', dd('SYSUT1', source),
+        f'//SYSUT2  DD DISP=(,CATLG),UNIT={IMAGES[volser][0]},VOL=SER={volser},\n'
+        f'//             DSN={name},SPACE=({space}),\n'
+        f'//             DCB=({dcb})\n')
+
+
+def append(step, source, name):
+    """The records of a data set behind those of another one, which is extended if its space does not suffice."""
+    return utility(
+        step, 'IEBGENER', '//SYSIN   DD DUMMY\n', dd('SYSUT1', source), dd('SYSUT2', name, disposition='MOD'))
+
+
+def release(step, name, dcb):
+    """Appends nothing, and gives back the space behind the last record."""
+    return utility(
+        step, 'IEBGENER', '//SYSIN   DD DUMMY\n', f'//SYSUT1  DD DUMMY,DCB=({dcb})\n',
+        f'//SYSUT2  DD DISP=MOD,DSN={name},SPACE=(TRK,(1,1),RLSE)\n')
+
+
 def change_catalog(step, *statements, volsers=('DLIBA1', 'CLNA01')):
     return utility(step, 'IEHPROGM', volume_dds(*volsers), control(*statements))
 

@@ -1,40 +1,82 @@
-"""OS/VS1 rewrites a data set while the command moves it to a volume that the guest does not have.
+"""OS/VS1 rewrites a data set, and changes what is allocated, while the command moves everything to a volume that the
+guest does not have.
 
-The emulator runs under the monitor. A job updates every block of TEST.SEQ.FB in place, pass by pass; meanwhile the
-command mirrors it, and says that it does not converge. When the job has ended the data set is closed: the window. The
-guest itself recatalogs and renames, by its IEHPROGM. Then it gets the target, and its own utilities judge.
+The emulator runs under the monitor. One job after another updates every block of TEST.SEQ.FB in place, pass by pass;
+meanwhile the command mirrors it and its neighbours, and says that it does not converge. In a second partition other jobs
+allocate, fill, rename, scratch, extend and release data sets of the selection, which the command follows. When the last
+job has ended the data sets are closed: the window. The guest itself recatalogs and renames, by its IEHPROGM. Then it
+gets the target, and its own utilities judge.
 
 usage: mirror.py BIN SCRATCH SHARED PASSES"""
 import json
 import os
+import re
 import subprocess
 import sys
-import threading
 import time
 
+import changes
 import jobs
-from guest import Guest
+from guest import Guest, allocated
 from image import Image
+from move import copy
 from scenario import IMAGES, Scratch
 
-NAME = 'TEST.SEQ.FB'
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def update(passes):
-    return ('//\n//UPDFB   JOB 1,RUN,CLASS=A,MSGCLASS=A,MSGLEVEL=(1,1)\n'
-            f"//GO      EXEC PGM=UPDLOOP,PARM='{passes}'\n"
-            '//STEPLIB DD  DSN=TEST.LOADLIB,DISP=SHR\n'
-            f'//FILE    DD  DSN={NAME},DISP=OLD\n//\n')
-
-
 class Operator:
-    """Answers what the command asks of the guest: about the job that has the data set, and jobs with statements."""
+    """Has the guest's console: keeps the updating job going, answers what the command asks of the guest, and runs other
+    jobs meanwhile. Everything that is waited for is waited for here, with a limit."""
 
-    def __init__(self, guest, spool):
-        self.guest, self.spool = guest, spool
-        self.job_ended = False
+    def __init__(self, guest, spool, passes):
+        self.guest, self.spool, self.passes = guest, spool, passes
         self.asked = []
+        self.update_count = 0
+        self.updating = None
+        self.goes_on = True
+        self.has_ended = False
+        self.migration = None
+
+    def turn(self):
+        if self.updating and self.guest.has_ended(*self.updating):
+            self.updating = None
+        if self.goes_on and not self.updating:
+            self.update_count += 1
+            name = f'UPDFB{self.update_count}'
+            self.updating = name, self.guest.begin(name, changes.update(name, self.passes), 0)
+        self.answer_all()
+
+    def until(self, what, condition, seconds):
+        """Goes on until a condition holds; the migration must not end before."""
+        deadline = time.time() + seconds
+        while not condition():
+            assert time.time() < deadline, f'after {seconds} s still not: {what}'
+            assert self.migration is None or self.migration.poll() is None, \
+                f'the migration ended with {self.migration.returncode} before: {what}'
+            self.turn()
+            time.sleep(0.02)
+
+    def pause(self):
+        """No further updating job, and the end of the present one."""
+        self.goes_on = False
+        self.until('the updating job has ended', lambda: not self.updating, 60)
+
+    def next_update(self):
+        """Waits until an updating job has just begun, and gives it back."""
+        count = self.update_count
+        self.until('the next updating job has begun', lambda: self.update_count > count, 60)
+        return self.updating
+
+    def run(self, name, text, seconds=60):
+        """Runs a job beside the updating one; every step must end with 0000."""
+        before, begun = len(self.guest.printed()), time.time()
+        since = self.guest.begin(name, text, 0)
+        self.until(f'{name} has ended', lambda: self.guest.has_ended(name, since), seconds)
+        taken = time.time() - begun
+        ended, printed = self.guest.outcome(name, before)
+        print(f'{name} ended after {taken:.1f} s: {ended}')
+        assert ended and set(ended.values()) == {'0000'}, printed
 
     def answer_all(self):
         for name in sorted(os.listdir(self.spool)):
@@ -54,11 +96,11 @@ class Operator:
         verb = request['verb']
         self.asked.append(verb)
         if verb == 'is-closed':
-            return (0, '') if self.job_ended else (4, f'VS1 UPDFB {NAME}')
+            return (0, '') if self.has_ended else (4, f'VS1 UPDFB {changes.UPDATED}')
         if verb in ('ask-to-close', 'hold', 'release'):
             # Only this program starts jobs.
             return 0, ''
-        assert self.job_ended, f'{verb} while the job runs'
+        assert self.has_ended, f'{verb} while the job runs'
         name = f'OPER{len(self.asked)}'
         # A statement goes on in column 16 where the one before ends with a mark in column 72.
         cards = '//SYSIN   DD *\n' + ''.join(f'{card}\n' for card in request['statements']) + '/*\n'
@@ -68,80 +110,176 @@ class Operator:
         return (0, f'{verb}: 0000') if done else (8, f'{verb} ended with {ended}: {printed[-500:]}')
 
 
-def counters(path):
-    """Columns 9 to 16 of each record of the data set, read without the product."""
-    found, count = set(), 0
+class Migration:
+    """The command, and what it tells."""
+
+    def __init__(self, binary, scratch, spool):
+        self.binary, self.state = binary, scratch.path('state')
+        command = f"python3 '{HERE}/hand_over.py' '{spool}'"
+        arguments = [
+            binary, 'migrate', changes.SELECTION, '--volume', scratch.image('CLNA01'),
+            '--target', scratch.image('CLNA02'), '--catalog', scratch.image('DLIBA1'), '--image', 'VS1',
+            '--guest', f'CLNA01={command}', '--guest', f'DLIBA1={command}',
+            '--goal-tracks', '5', '--pace', '100', '--wait-limit', '120', '--window-limit', '120',
+            '--keep', '--state', self.state, '--yes', '--json']
+        self.process = subprocess.Popen(
+            arguments, stdout=open(scratch.path('receipt.json'), 'w'), stderr=open(scratch.path('told'), 'w'), text=True)
+
+    def events(self):
+        try:
+            with open(os.path.join(self.state, 'events.jsonl')) as file:
+                lines = file.read().split('\n')
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in lines[:-1]]
+
+    def has_told(self, word):
+        return any(event['event'] == word for event in self.events())
+
+    def has_followed(self, told):
+        """Whether it told of these changes."""
+        what = [event['text'] for event in self.events() if event['event'] == 'accommodated']
+        return all(any(name in text and word in text for text in what) for name, word in told)
+
+    def order(self, verb):
+        ordered = subprocess.run([self.binary, verb, '--state', self.state], capture_output=True, text=True, timeout=60)
+        assert ordered.returncode == 0, f'{verb}: {ordered.returncode} {ordered.stdout}{ordered.stderr}'
+
+
+def records(path, name):
+    """The records of 100 bytes of a data set, read without the product."""
+    found = []
     with Image(path) as image:
-        _, extents, _ = image.data_sets()[NAME]
-        for track in (track for first, last in extents for track in range(first, last + 1)):
-            for _, _, _, block in image.records(track):
-                found.update(block[at + 8:at + 16].decode('cp037') for at in range(0, len(block), 100))
-                count += 1 if block else 0
-    assert count == 800, f'{count} blocks'
+        _, extents, (last_track, last_record) = image.data_sets()[name]
+        tracks = [track for first, last in extents for track in range(first, last + 1)]
+        for relative, track in enumerate(tracks[:last_track + 1]):
+            for _, number, _, block in image.records(track):
+                if relative < last_track or number <= last_record:
+                    found.extend(block[at:at + 100] for at in range(0, len(block), 100))
     return found
+
+
+def counters(found):
+    """Columns 9 to 16 of records, zoned decimal, from the first to the last: how often each comes in sequence."""
+    runs = []
+    for record in found:
+        counter = int(record[8:16].decode('cp037'))
+        if runs and runs[-1][0] == counter:
+            runs[-1][1] += 1
+        else:
+            runs.append([counter, 1])
+    return runs
 
 
 def main(binary, folder, shared, passes):
     scratch = Scratch(folder)
     spool = scratch.path('spool')
     os.makedirs(spool, exist_ok=True)
+    copy(scratch.image('CLNA01'), scratch.image('ORIG01'), 'ORIG01')
+    with Image(scratch.image('CLNA02')) as image:
+        free_before = free_tracks(image)
+    started = time.time()
+
+    def say(what):
+        print(f'{time.time() - started:6.1f} s  {what}', flush=True)
+
     guest = Guest(shared, folder, wrap=[binary, 'monitored', '--image', 'VS1', '--'])
     guest.mount('151', '3330', IMAGES['CLNA01'][2], 'CLNA01')
-    operator = Operator(guest, spool)
-    started = time.time()
-    guest.begin('UPDFB', update(passes), 0)
-    time.sleep(3)
+    guest.define_partition()
+    say('OS/VS1 is up, with two partitions')
+    operator = Operator(guest, spool, passes)
+    operator.turn()
+    time.sleep(1)
+    migration = Migration(binary, scratch, spool)
+    operator.migration = migration.process
+    try:
+        operator.until('it is mirrored as far as it can be', lambda: migration.has_told('not-converging'), 60)
+        say('mirrored, and it does not converge')
+        updating = operator.next_update()
+        operator.run('FIRST', changes.first('FIRST'))
+        assert operator.updating == updating, 'the second job ran while the first one updated'
+        operator.until('the first changes are followed', lambda: migration.has_followed(changes.TOLD_FIRST), 60)
+        say('the first changes are followed')
+        # Nobody extends what another job has for itself: it comes between two updates.
+        operator.pause()
+        operator.run('THEN', changes.then('THEN'))
+        operator.goes_on = True
+        operator.until('the other changes are followed', lambda: migration.has_followed(changes.TOLD_THEN), 60)
+        say('the other changes are followed')
+        migration.order('close-now')
+        operator.until('it asks to close', lambda: 'ask-to-close' in operator.asked, 60)
+        operator.run('LATE', changes.at_the_close('LATE'))
+        operator.pause()
+        operator.has_ended = True
+        say('the last job has ended')
+        deadline = time.time() + 180
+        while migration.process.poll() is None:
+            assert time.time() < deadline, 'the migration does not end'
+            operator.turn()
+            time.sleep(0.02)
+        say(f'the migration ended with {migration.process.returncode}')
+    finally:
+        if migration.process.poll() is None:
+            migration.process.kill()
+        for name in ('told', 'receipt.json'):
+            with open(scratch.path(name)) as file:
+                print(file.read())
+    assert migration.process.returncode == 0, migration.process.returncode
+    assert migration.has_followed(changes.TOLD_AT_THE_CLOSE), 'what came at the close is followed'
+    with open(scratch.path('receipt.json')) as file:
+        result = json.load(file)['result']
+    names = [data_set['name'] for data_set in result['data_sets']]
+    assert sorted(names) == sorted(changes.MOVED), names
+    kept = dict(zip(names, result['kept_as']))
 
-    command = f"python3 '{HERE}/hand_over.py' '{spool}'"
-    arguments = [
-        binary, 'migrate', NAME, '--volume', scratch.image('CLNA01'), '--target', scratch.image('CLNA02'),
-        '--catalog', scratch.image('DLIBA1'), '--image', 'VS1',
-        '--guest', f'CLNA01={command}', '--guest', f'DLIBA1={command}',
-        '--close-when-mirrored', '--goal-tracks', '5', '--pace', '100', '--wait-limit', '120', '--window-limit', '120',
-        '--keep', '--state', scratch.path('state'), '--yes', '--json']
-    migration = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=open(scratch.path('told'), 'w'), text=True)
-
-    def wait_for_the_job():
-        guest.system.wait(r'UPDFB\s+ENDED', 300, frm=0)
-        operator.job_ended = True
-        print(f'the job ended after {time.time() - started:.1f} s')
-
-    waiting = threading.Thread(target=wait_for_the_job)
-    waiting.start()
-    while migration.poll() is None:
-        operator.answer_all()
-        time.sleep(0.02)
-    waiting.join()
-    printed = migration.stdout.read()
-    with open(scratch.path('told')) as file:
-        told = file.read()
-    print(told, printed)
-    assert migration.returncode == 0, migration.returncode
-    assert operator.job_ended
-    scratch.save('asked.json', operator.asked)
-    with open(scratch.path('receipt.json'), 'w') as file:
-        file.write(printed)
-
-    kept = json.loads(printed)['result']['kept_as'][0]
-    verdict = judge(guest, kept)
-    values = counters(scratch.image('CLNA02'))
+    judge(guest, scratch, kept)
+    say('the guest is content')
+    with Image(scratch.image('CLNA02')) as image:
+        # The last one is the guest's own, of the verdict.
+        moved = [extents for name, (_, extents, _) in image.data_sets().items()
+                 if name in changes.MOVED or name == 'NEW.ON.CLNA02']
+        taken = sum(last - first + 1 for extents in moved for first, last in extents)
+        assert free_before - free_tracks(image) == taken, 'space is conserved to the track'
+        assert len(moved) == len(changes.MOVED) + 1
     guest.stop()
-    print(f'verdict {verdict}; counters {values}')
-    assert len(values) == 1, 'all counters are equal'
-    assert verdict == {'CMP': '0000', 'LST': '0000', 'PRT': '0000'}, verdict
+    content(scratch, operator, passes)
+    say('every record is there')
 
 
-def judge(guest, kept):
-    """The guest compares what it wrote with what was moved, lists the volume, and reads through its catalog."""
+def free_tracks(image):
+    cylinders, tracks = image.free_space()
+    return cylinders * image.heads + tracks
+
+
+def content(scratch, operator, passes):
+    """Each data set has the records that it had, or got; read without the product."""
+    target, before = scratch.image('CLNA02'), scratch.image('ORIG01')
+    for name, from_name in changes.MOVED.items():
+        if from_name:
+            assert records(target, name) == records(before, from_name), name
+    updated = counters(records(target, changes.UPDATED))
+    print(f'counters {updated} after {operator.update_count} jobs of {passes} passes')
+    (all_passes, own), (later_passes, appended) = updated
+    assert (own, appended) == (8000, 8000), updated
+    assert all_passes == operator.update_count * passes and later_passes % passes == 0, updated
+    assert 0 < later_passes < all_passes, updated
+
+
+def judge(guest, scratch, kept):
     guest.mount('153', '3330', IMAGES['CLNA02'][2], 'CLNA02')
-    compare = jobs.utility('CMP', 'IEBCOMPR', jobs.dd('SYSUT1', kept, 'CLNA01'), jobs.dd('SYSUT2', NAME, 'CLNA02'),
-                           '//SYSIN   DD DUMMY\n')
-    listing = jobs.list_vtoc('LST', 'CLNA02')
-    punch = jobs.utility('PRT', 'IEBPTPCH', jobs.dd('SYSUT1', NAME), '//SYSUT2  DD SYSOUT=A\n',
-                         jobs.control('PRINT MAXFLDS=1,STOPAFT=3', 'RECORD FIELD=(60)'))
-    ended, printed = guest.submit('VERIFY', jobs.job('VERIFY', compare, listing, punch))
+    ended, printed = guest.submit('VERIFY', changes.verdict('VERIFY', kept))
     print(printed)
-    return ended
+    print(f'verdict {ended}')
+    assert ended and set(ended.values()) == {'0000'}, ended
+    for number, name in enumerate(changes.MOVED):
+        units = allocated(printed, 'VERIFY', f'CMP{number}')
+        assert units['SYSUT2'] == IMAGES['CLNA02'][1], f'{name} is found on {units}'
+    assert '= 00000000' not in ''.join(re.findall(r'RECORDS COMPARED = \d+', printed)), 'something was compared'
+    for name in changes.GONE:
+        assert not re.search(rf'^{re.escape(name)}\s', printed, re.M), f'{name} is listed'
+        ended, said = guest.submit('LOOKUP', changes.lookup('LOOKUP', name))
+        assert ended.get('LOOKUP') != '0000' and 'IEF212I' in said, f'{name} is found: {said}'
+        print(f'{name} is not found')
 
 
 if __name__ == '__main__':

@@ -19,6 +19,8 @@ enum Deed {
     KillMigrator(u32),
     /// It is stopped, and goes on.
     StopMigrator(u32),
+    /// Who changes what is allocated is stopped, and goes on.
+    StopAllocator(u32),
 }
 
 /// When it is done.
@@ -58,7 +60,12 @@ struct Story {
     is_filled: bool,
     /// A writer that is no opener, so that only the seals stop it.
     late: Option<usize>,
+    /// Somebody changes what is allocated: his random numbers, and at most so many milliseconds between two changes.
+    allocator: Option<(u64, u32)>,
 }
+
+/// Who changes what is allocated.
+const ALLOCATOR: &str = "A1";
 
 impl Story {
     fn new(random: &mut Random) -> Story {
@@ -85,8 +92,10 @@ impl Story {
             let late = &mut habits[late];
             (late.unlisted, late.reopen, late.rate) = (true, false, 0);
         }
+        let allocator = random.one_in(3).then(|| (random.next(), random.pick(&[5, 20, 60])));
+        let images = habits.iter().map(|habits| habits.image.clone());
         let orders = Orders {
-            images: habits.iter().map(|habits| habits.image.clone()).collect(),
+            images: images.chain(allocator.map(|_| ALLOCATOR.into())).collect(),
             goal_tracks: random.pick(&[0, 5, 20, 100]),
             threads: random.between(1, 3),
             pace: random.pick(&[None, None, Some(300), Some(1000)]),
@@ -115,12 +124,13 @@ impl Story {
                     }
                     3 if late != Some(writer) => Deed::StopWriter(writer, random.between(1, 80)),
                     4 => Deed::StopMigrator(random.between(1, 60)),
+                    5 if allocator.is_some() => Deed::StopAllocator(random.between(1, 80)),
                     _ => Deed::KillMigrator(random.below(40)),
                 };
                 (when, deed)
             })
             .collect();
-        Story { habits, orders, deeds, is_filled: !random.one_in(5), late }
+        Story { habits, orders, deeds, is_filled: !random.one_in(5), late, allocator }
     }
 }
 
@@ -137,6 +147,9 @@ pub struct Seen {
     half_written: u64,
     refused: u64,
     on_target: u64,
+    changes: u64,
+    followed: u64,
+    begun_again: u64,
 }
 
 impl Seen {
@@ -151,6 +164,9 @@ impl Seen {
         self.half_written += other.half_written;
         self.refused += other.refused;
         self.on_target += other.on_target;
+        self.changes += other.changes;
+        self.followed += other.followed;
+        self.begun_again += other.begun_again;
     }
 }
 
@@ -160,7 +176,7 @@ impl fmt::Display for Seen {
             f,
             "{} acknowledged writes; {} writers killed, {} of them begun again; {} processes stopped; {} migrations \
              killed; {} unfinished writes, {} tracks half written; {} writes refused by seals; {} writers went on at the \
-             target; {} slept through a window that they should have met",
+             target; {} slept through a window that they should have met; {} changes of allocations, followed in {} parts; {} times something was half changed when it began",
             self.writes,
             self.killed_writers,
             self.restarted_writers,
@@ -170,7 +186,10 @@ impl fmt::Display for Seen {
             self.half_written,
             self.refused,
             self.on_target,
-            self.overslept
+            self.overslept,
+            self.changes,
+            self.followed,
+            self.begun_again
         )
     }
 }
@@ -189,6 +208,7 @@ enum Due {
     Continue(usize),
     Resume,
     ContinueMigrator,
+    ContinueAllocator,
 }
 
 /// The play of a story.
@@ -196,12 +216,15 @@ struct Play<'a> {
     world: &'a World,
     story: &'a Story,
     actors: Vec<Actor<'a>>,
+    allocator: Option<Process>,
     migrator: Option<Process>,
     migrator_said: Vec<String>,
     due: Vec<(Instant, Due)>,
     seen: Seen,
 }
 
+/// How often the command is typed again where it found something half changed.
+const BEGINNINGS_MAX: u64 = 5;
 /// How often the close is ordered where it does not come by itself.
 const CLOSE_AGAIN: Duration = Duration::from_millis(300);
 
@@ -230,9 +253,12 @@ impl<'a> Play<'a> {
         let mut actors: Vec<Actor<'a>> = story.habits.iter().map(start).collect();
         let word = if story.is_filled { "filled" } else { "opened" };
         actors.iter_mut().for_each(|actor| actor.process.hear(word));
+        let start = |(seed, pause)| world.allocator(ALLOCATOR, seed, pause);
+        let mut allocator = story.allocator.map(start);
+        allocator.iter_mut().for_each(|allocator| allocator.hear("ready"));
         let migrator = Some(world.migrator(&story.orders));
         let (migrator_said, due, seen) = (Vec::new(), Vec::new(), Seen::default());
-        Play { world, story, actors, migrator, migrator_said, due, seen }
+        Play { world, story, actors, allocator, migrator, migrator_said, due, seen }
     }
 
     /// Until the migration has ended.
@@ -244,6 +270,9 @@ impl<'a> Play<'a> {
         loop {
             assert!(begun.elapsed() < LONG, "it never ends: {self}");
             if let Some(code) = self.migrator.as_mut().and_then(Process::ended) {
+                if code != 0 && self.may_begin_again() {
+                    continue;
+                }
                 assert_eq!(code, 0, "{self}");
                 assert_eq!(self.world.migration_state(), State::Complete, "{self}");
                 break;
@@ -277,6 +306,21 @@ impl<'a> Play<'a> {
             self.do_what_is_due();
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Does what the operator does when nothing was begun because something was just being changed: he begins again.
+    fn may_begin_again(&mut self) -> bool {
+        // What it said last may be on its way.
+        std::thread::sleep(Duration::from_millis(50));
+        let may = self.allocator.is_some()
+            && self.seen.begun_again < BEGINNINGS_MAX
+            && !self.world.has_state();
+        if may {
+            self.seen.begun_again += 1;
+            self.migrator_said.extend(self.migrator.iter().flat_map(Process::said));
+            self.migrator = Some(self.world.migrator(&self.story.orders));
+        }
+        may
     }
 
     /// Does what the operator does when the migration says that an image is missing: he starts it.
@@ -334,6 +378,13 @@ impl<'a> Play<'a> {
                     self.due.push((at(ms), Due::ContinueMigrator));
                 }
             }
+            Deed::StopAllocator(ms) => {
+                if let Some(allocator) = &mut self.allocator {
+                    allocator.signal("STOP");
+                    self.seen.stopped += 1;
+                    self.due.push((at(ms), Due::ContinueAllocator));
+                }
+            }
         }
         true
     }
@@ -358,6 +409,9 @@ impl<'a> Play<'a> {
                     if actor.process.ended().is_none() {
                         actor.process.signal("CONT");
                     }
+                }
+                Due::ContinueAllocator => {
+                    self.allocator.iter().for_each(|allocator| allocator.signal("CONT"));
                 }
                 Due::Resume => self.migrator = Some(self.world.migrator(&self.story.orders)),
                 Due::ContinueMigrator => {
@@ -388,6 +442,11 @@ impl<'a> Play<'a> {
             let expected = if actor.is_killed { -1 } else { 0 };
             assert_eq!(code, expected, "{}: {:#?}", actor.habits.image, actor.process.said());
         }
+        if let Some(allocator) = &mut self.allocator {
+            allocator.end_input();
+            let code = allocator.wait();
+            assert_eq!(code, 0, "{self}");
+        }
         let on_target = |actor: &&Actor<'_>| {
             let said = actor.process.said();
             said.iter().any(|line| line.contains("writing on NEW"))
@@ -397,7 +456,9 @@ impl<'a> Play<'a> {
 
     fn assert_all_there(mut self) -> Seen {
         let volumes = [&self.world.sources[..], &self.world.targets[..]].concat();
-        let is_erased = self.story.orders.options.contains(&"--erase");
+        // What lies there now may be another one's.
+        let is_erased =
+            self.story.orders.options.contains(&"--erase") || self.story.allocator.is_some();
         let sources = if is_erased { &[][..] } else { &self.world.sources };
         let (code, said) = judge(self.world, &self.story.habits, &volumes, sources, true);
         let count = |word: &str| -> u64 {
@@ -409,6 +470,8 @@ impl<'a> Play<'a> {
         self.seen.unfinished = count("unfinished_count");
         self.seen.half_written = count("half_written_count");
         self.seen.refused = count("refused_count");
+        self.seen.changes = count("change_count");
+        self.seen.followed = self.world.events("accommodated");
         // Who is no opener, and slept through the whole window, wrote where nothing was any more.
         if let Some(late) = self.story.late
             && code != 0
@@ -443,6 +506,11 @@ impl fmt::Display for Play<'_> {
             for line in actor.said_before.iter().chain(&actor.process.said()) {
                 writeln!(f, "{line}")?;
             }
+        }
+        let record = std::fs::read_to_string(self.world.record()).unwrap_or_default();
+        writeln!(f, "{record}")?;
+        for line in self.allocator.iter().flat_map(Process::said) {
+            writeln!(f, "{line}")?;
         }
         let now = self.migrator.as_ref().map(Process::said).unwrap_or_default();
         self.migrator_said.iter().chain(&now).try_for_each(|line| writeln!(f, "{line}"))

@@ -25,9 +25,14 @@ impl World {
         self.path("state")
     }
 
+    /// Whether there is something to be resumed.
+    pub fn has_state(&self) -> bool {
+        FileStore::peek(&self.state()).is_ok()
+    }
+
     /// Starts the migrating process; again, if it died: `resume`, as soon as there is something to be resumed.
     pub fn migrator(&self, orders: &Orders) -> Process {
-        if FileStore::peek(&self.state()).is_ok() {
+        if self.has_state() {
             return Process::start(self.command("resume").arg("--state").arg(self.state()));
         }
         let mut command = self.command("migrate");
@@ -53,7 +58,12 @@ impl World {
 
     /// Whether the migration has told of an event.
     pub fn has_happened(&self, event: &str) -> bool {
+        self.events(event) > 0
+    }
+
+    /// How often it has.
+    pub fn events(&self, event: &str) -> u64 {
         let told = std::fs::read_to_string(self.state().join("events.jsonl")).unwrap_or_default();
-        told.contains(&format!("\"event\":\"{event}\""))
+        told.matches(&format!("\"event\":\"{event}\"")).count() as u64
     }
 }

@@ -68,6 +68,7 @@ pub struct World {
     pub sources: Vec<PathBuf>,
     pub targets: Vec<PathBuf>,
     pub system: PathBuf,
+    pub blksize: u16,
 }
 
 impl World {
@@ -117,7 +118,7 @@ impl World {
             data_sets.push(name);
         }
         let sources = sources.into_iter().map(|(path, _)| path).collect();
-        World { folder, data_sets, sources, targets, system }
+        World { folder, data_sets, sources, targets, system, blksize }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -134,6 +135,11 @@ impl World {
         let mut command = support::trackmirror();
         command.arg(verb).env(REGISTRY, self.registry()).env_remove("TRACKMIRROR_OPENERS");
         command
+    }
+
+    /// The record of an allocator.
+    pub fn record(&self) -> PathBuf {
+        self.path("record")
     }
 
     /// The record of a writer.

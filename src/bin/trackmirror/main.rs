@@ -82,6 +82,8 @@ enum Verb {
     #[command(hide = true)]
     DemoWriter(writer::Arguments),
     #[command(hide = true)]
+    DemoAllocator(writer::allocator::Arguments),
+    #[command(hide = true)]
     DemoCheck(writer::proof::Arguments),
 }
 
@@ -106,6 +108,7 @@ impl Verb {
             Verb::Image(_) => "image",
             Verb::Demo(_) => "demo",
             Verb::DemoWriter(_) => "demo-writer",
+            Verb::DemoAllocator(_) => "demo-allocator",
             Verb::DemoCheck(_) => "demo-check",
         }
     }
@@ -130,6 +133,7 @@ impl Verb {
             Verb::Image(arguments) => image::run(arguments)?,
             Verb::Demo(arguments) => demo::run(arguments)?,
             Verb::DemoWriter(arguments) => writer::run(arguments)?,
+            Verb::DemoAllocator(arguments) => writer::allocator::run(arguments)?,
             Verb::DemoCheck(arguments) => writer::proof::run(arguments)?,
         })
     }

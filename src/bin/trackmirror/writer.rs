@@ -14,7 +14,11 @@
 //! | `slow` | a volume that writes in halves |
 //! | `work` | the threads that write |
 //! | `proof` | `demo-check`: that every acknowledged write is where it belongs |
+//! | `allocator` | `demo-allocator`: another program, which changes what is allocated |
+//! | `changes` | the allocator's record |
 
+pub mod allocator;
+mod changes;
 mod ledger;
 mod place;
 pub mod proof;

@@ -95,6 +95,19 @@ impl Files {
         names.iter().map(|name| readable.locate(name)).collect()
     }
 
+    /// The volumes that a catalog names for a data set, in words, if one does.
+    pub fn locate_cataloged(&self, name: &DsName) -> Result<Option<String>> {
+        let volsers = self.open()?.cataloged(name)?;
+        let text = |volser: Volser| volser.to_string();
+        Ok(volsers.map(|on| on.into_iter().map(text).collect::<Vec<_>>().join(", ")))
+    }
+
+    /// The volumes that can be read now.
+    pub fn readable(&self) -> Result<BTreeMap<Volser, Arc<dyn Volume>>> {
+        let volumes = self.open()?.volumes.into_iter();
+        Ok(volumes.map(|(volser, (_, volume))| (volser, volume)).collect())
+    }
+
     fn open(&self) -> Result<Readable> {
         let mut readable =
             Readable { volumes: BTreeMap::new(), catalogs: Vec::new(), failure: None };

@@ -5,7 +5,9 @@
 //! never came to an end since its writer died or its volume failed. Only what such a write left half done may be half there,
 //! and then, if the source is given, exactly as it is on the source. A write that was refused must not be there at all.
 
-use super::ledger::{Kind, Ledger};
+use super::allocator;
+use super::changes::Record;
+use super::ledger::{Entry, Kind, Ledger};
 use super::place::{Files, Located, read_place};
 use super::stamp::Stamp;
 use crate::output::{Answer, count};
@@ -25,8 +27,14 @@ const WORDS_MAX: usize = 10;
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The records of all writers
-    #[arg(long = "ledger", required = true, num_args = 1.., value_name = "FILE")]
+    #[arg(long = "ledger", required_unless_present = "allocations", num_args = 1.., value_name = "FILE")]
     ledgers: Vec<PathBuf>,
+    /// The record of an allocator: what it made is there, once, and what it removed is not
+    #[arg(long, value_name = "FILE")]
+    allocations: Option<PathBuf>,
+    /// Copies that are not cataloged may be there too
+    #[arg(long, requires = "allocations")]
+    others_too: bool,
     #[command(flatten)]
     files: Files,
     /// The images of the volumes where the data sets were: what a killed writer left half done must be as it is there
@@ -36,9 +44,35 @@ pub struct Arguments {
 
 /// Checks, and tells what was found.
 pub fn run(arguments: &Arguments) -> Result<Answer> {
-    let proof = prove(&arguments.ledgers, &arguments.files, &arguments.sources)?;
+    let mut proof = prove(&arguments.ledgers, &arguments.files, &arguments.sources)?;
+    if let Some(path) = &arguments.allocations {
+        let record = Record::read(path)?;
+        proof.change_count = record.done().count() as u64;
+        let court = allocator::Court {
+            files: &arguments.files,
+            others_too: arguments.others_too,
+            overwritten: overwritten(&arguments.ledgers)?,
+        };
+        proof.violations.extend(court.violations(&record)?);
+    }
     let code = if proof.violations.is_empty() { Code::Done } else { Code::Refused };
     Ok(Answer { code, text: proof.text(), json: proof.value() })
+}
+
+/// The tracks that writers wrote, or may have written.
+fn overwritten(ledgers: &[PathBuf]) -> Result<BTreeSet<(DsName, u32)>> {
+    let mut tracks = BTreeSet::new();
+    for path in ledgers {
+        let ledger = Ledger::read(path)?;
+        let is_refused = |entry: &&Entry| entry.kind == Kind::Refused;
+        let refused: BTreeSet<u64> =
+            ledger.entries.iter().filter(is_refused).map(|entry| entry.write).collect();
+        for entry in ledger.entries.iter().filter(|entry| !refused.contains(&entry.write)) {
+            let (name, _) = ledger.head.data_sets[usize::from(entry.data_set)];
+            tracks.extend((0..u32::from(entry.count)).map(|n| (name, entry.first + n)));
+        }
+    }
+    Ok(tracks)
 }
 
 /// What a check found.
@@ -56,6 +90,8 @@ pub struct Proof {
     pub half_written_count: u64,
     /// Writes that were refused by a seal.
     pub refused_count: u64,
+    /// Changes of allocations.
+    pub change_count: u64,
     /// What is wrong, in words.
     pub violations: Vec<String>,
 }
@@ -83,6 +119,9 @@ impl Proof {
                 count(self.refused_count, "write")
             );
         }
+        if self.change_count > 0 {
+            text += &format!("{} of what is allocated\n", count(self.change_count, "change"));
+        }
         for words in self.violations.iter().take(WORDS_MAX) {
             text += &format!("LOST: {words}\n");
         }
@@ -105,6 +144,7 @@ impl Proof {
             "unfinished_track_count": self.unfinished_track_count,
             "half_written_count": self.half_written_count,
             "refused_count": self.refused_count,
+            "change_count": self.change_count,
             "violation_count": self.violations.len(),
             "violations": self.violations.iter().take(WORDS_MAX).collect::<Vec<_>>(),
         })
@@ -415,7 +455,7 @@ pub fn length(image: &[u8]) -> usize {
 }
 
 /// Whether two images are the same; what lies behind the end marker belongs to nobody.
-fn same(image: &[u8], other: &[u8]) -> bool {
+pub fn same(image: &[u8], other: &[u8]) -> bool {
     let length = length(other);
     image.get(..length) == other.get(..length)
 }
@@ -423,7 +463,7 @@ fn same(image: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::writer::ledger::{Entry, Head};
+    use crate::writer::ledger::Head;
 
     fn testimony(entries: &[(Kind, u64)]) -> Testimony {
         let head = Head { image: "W1".into(), share: (0, 1), varies: false, data_sets: vec![] };

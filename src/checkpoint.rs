@@ -338,6 +338,11 @@ impl Checkpoint {
         self.saved
     }
 
+    /// The sequence number of what was saved last; of the attempt, if [it failed](Checkpoint::is_saved).
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
     /// Where the state is, for messages.
     pub fn location(&self) -> String {
         self.store.location()

@@ -71,8 +71,10 @@
 mod copying;
 mod durable;
 mod monitors;
+mod newest;
 mod propose;
 mod resume;
+mod stopping;
 mod switching;
 mod window;
 
@@ -153,6 +155,8 @@ struct Course {
     distance_told_at: Option<Duration>,
     /// How often the copy of a track has failed.
     troubles: BTreeMap<(Volser, u32), u32>,
+    /// How often the plan had changed when the notes were marked.
+    marked_plan: u64,
 }
 
 impl Course {
@@ -177,6 +181,7 @@ impl Course {
             is_at_distance: false,
             distance_told_at: None,
             troubles: BTreeMap::new(),
+            marked_plan: 0,
         }
     }
 }
@@ -212,20 +217,23 @@ impl Migration {
         let kept_as = kept_names(&host, &plan, &options)?;
         let released = Released { parts: vec![0; plan.data_sets.len()], current: None };
         Migration::check_volumes(&host, &plan, state_folder.as_deref())?;
+        let [one, two] = monitor::new_migration()?;
+        let id = (one, two);
         let watched = match &host.live {
             None => None,
             Some(live) => {
-                let [one, two] = monitor::new_migration()?;
-                Monitors::new(live.clone(), (one, two), &sources(&plan))?;
-                Some(Watched { migration: (one, two), ..Watched::default() })
+                Monitors::new(live.clone(), id, &sources(&plan))?;
+                Some(Watched { migration: id, ..Watched::default() })
             }
         };
         let (state, intent, leaving) = (State::Planned, None, Vec::new());
-        let stored = Stored { plan, options, kept_as, state, released, intent, watched, leaving };
+        let stored =
+            Stored { id, plan, options, kept_as, state, released, intent, watched, leaving };
         let durable = Durable::new(stored, checkpoint)?;
         let mut migration = Migration::over(host, durable, state_folder)?;
         migration.is_taken_up = true;
         migration.write_notes(registry::claim_shared)?;
+        migration.mark_notes()?;
         Ok(migration)
     }
 

@@ -12,7 +12,7 @@ use crate::pace::Pace;
 use crate::plan::PlannedDataSet;
 use crate::registry;
 use crate::state::{State, Verb};
-use crate::switch::{self, Glance, Ports};
+use crate::switch;
 use crate::track::{NullFormat, digest_of_run};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -174,8 +174,8 @@ impl Migration {
     /// Makes the copier, with all the work before it: the whole, or what monitors still have of it. A target that is not
     /// allocated (any more) is not written to.
     fn begin_copying(&mut self) -> Result<()> {
-        let plan = self.plan();
         self.check_targets()?;
+        let plan = self.plan();
         let volumes = &self.host.volumes;
         let copier = if self.monitors.is_some() {
             self.start_monitors()?;
@@ -197,14 +197,6 @@ impl Migration {
         self.course.passes_told = 0;
         self.copier = Some(copier);
         Ok(())
-    }
-
-    /// That all targets are allocated as they were planned.
-    fn check_targets(&self) -> Result<()> {
-        let glance = Glance::default();
-        let ports = Ports { glance: Some(&glance), ..self.ports() };
-        let mut data_sets = self.plan.data_sets.iter();
-        data_sets.try_for_each(|data_set| switch::targets_stand(data_set, &ports).map(drop))
     }
 
     /// Makes empty tracks of what is not copied, durably: here, where an error makes copying begin anew; after a flush that
@@ -305,6 +297,7 @@ impl Migration {
             }
             return Err(error);
         }
+        self.mark_changed_plan();
         self.course.watched_at = Some(now);
         Ok(())
     }
@@ -539,7 +532,7 @@ impl Migration {
     }
 
     /// Takes a data set out of the migration: the others go on with what they have.
-    fn take_out(&mut self, number: usize, error: &Error) -> Result<()> {
+    pub(super) fn take_out(&mut self, number: usize, error: &Error) -> Result<()> {
         let gone = self.plan.data_sets[number].clone();
         self.durable.lock().change(|stored| {
             stored.plan.data_sets.remove(number);

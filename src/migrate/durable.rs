@@ -2,6 +2,7 @@
 //!
 //! | tag | content |
 //! |---|---|
+//! | `IDEN` | the migration's own number, by which its notes are known |
 //! | `PLAN` | the [`Plan`]: assessments, intended target extents (the translate table is made from them) |
 //! | `OPTS` | the [`MoveOptions`], and the name under which each source is kept |
 //! | `STAT` | the [`State`] |
@@ -19,6 +20,7 @@ use crate::state::State;
 use crate::volume::intent::{Intent, Journal};
 use parking_lot::Mutex;
 
+const IDEN: [u8; 4] = *b"IDEN";
 const PLAN: [u8; 4] = *b"PLAN";
 const OPTS: [u8; 4] = *b"OPTS";
 const STAT: [u8; 4] = *b"STAT";
@@ -98,6 +100,8 @@ impl Encode for Watched {
 /// What a migration is, apart from the work that it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stored {
+    /// The migration's own number.
+    pub id: (u64, u64),
     pub plan: Plan,
     pub options: MoveOptions,
     pub kept_as: Vec<Option<DsName>>,
@@ -122,12 +126,16 @@ pub(super) struct Durable {
     pub stored: Stored,
     checkpoint: Checkpoint,
     sections: Sections,
+    /// How often the plan was changed by this process.
+    plan_count: u64,
 }
 
 impl Durable {
     /// A new migration; it is saved at once.
     pub fn new(stored: Stored, checkpoint: Checkpoint) -> Result<Durable> {
-        let mut durable = Durable { stored, checkpoint, sections: Sections::default() };
+        let mut durable =
+            Durable { stored, checkpoint, sections: Sections::default(), plan_count: 0 };
+        durable.sections.put(IDEN, &durable.stored.id);
         durable.put_plan();
         durable.save()?;
         Ok(durable)
@@ -147,10 +155,26 @@ impl Durable {
         let before = self.stored.clone();
         change(&mut self.stored);
         self.put_plan();
+        self.plan_count += 1;
         self.save().inspect_err(|_| {
             self.stored = before;
             self.put_plan();
         })
+    }
+
+    /// The sequence number of the checkpoint.
+    pub fn sequence(&self) -> u64 {
+        self.checkpoint.sequence()
+    }
+
+    /// Whether the last state is durable.
+    pub fn is_saved(&self) -> bool {
+        self.checkpoint.is_saved()
+    }
+
+    /// How often the plan was changed by this process.
+    pub fn plan_count(&self) -> u64 {
+        self.plan_count
     }
 
     /// The migration that a checkpoint holds.
@@ -161,6 +185,7 @@ impl Durable {
         let Raw(options) = sections.require(OPTS)?;
         let mut from = Decoder::new(&options);
         let stored = Stored {
+            id: sections.require(IDEN)?,
             options: from.get()?,
             kept_as: from.get()?,
             state: sections.require(STAT)?,
@@ -177,7 +202,7 @@ impl Durable {
                 format!("the checkpoint in {} does not fit its own plan", checkpoint.location()),
             ));
         }
-        Ok(Durable { stored, checkpoint, sections })
+        Ok(Durable { stored, checkpoint, sections, plan_count: 0 })
     }
 
     /// Makes the present state durable.

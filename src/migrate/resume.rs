@@ -7,6 +7,7 @@ use crate::copy::CopyOptions;
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::host::Host;
+use crate::name::DsName;
 use crate::plan::PlannedDataSet;
 use crate::registry;
 use crate::state::{State, Verb};
@@ -19,9 +20,9 @@ impl Migration {
     /// Opens a migration that was interrupted: the change inside which it was interrupted is done, and nothing else. It
     /// can be [terminated](Migration::terminate) then, or [taken up](Migration::take_up).
     ///
-    /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`]; [`Reason::UnfinishedMigration`] if nothing was done
-    /// yet, and another one has begun on the same volumes; [`Reason::IntentConflict`] if somebody else changed the same
-    /// blocks: then nothing is touched.
+    /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`]; [`Reason::CheckpointOld`] if the notes beside the
+    /// images tell that more was done since; [`Reason::UnfinishedMigration`] if another one has begun on the same volumes;
+    /// [`Reason::IntentConflict`] if somebody else changed the same blocks: then nothing is touched.
     pub fn open(
         host: Host,
         store: impl CheckpointStore + 'static,
@@ -37,10 +38,11 @@ impl Migration {
         let durable = Durable::load(checkpoint, sections)?;
         let state = durable.stored.state;
         let mut migration = Migration::over(host, durable, state_folder)?;
-        if state == State::Planned
+        migration.check_newest()?;
+        if !state.is_ended()
             && let Some(folder) = &migration.notes
         {
-            // It may have ended before its notes were written, so that another one took the volumes.
+            // It may have ended before its notes were written, or they were removed, so that another one took the volumes.
             let (own, _) = Migration::own_and_shared(&migration.host, &migration.plan);
             own.iter().try_for_each(|path| registry::check_taken(path, folder))?;
             migration.write_notes(registry::claim_taken)?;
@@ -51,9 +53,7 @@ impl Migration {
         if state.is_ended() {
             migration.remove_notes()?;
         } else {
-            migration.write_notes(|paths, folder, what, names| {
-                paths.iter().try_for_each(|path| registry::note_shared(path, folder, what, names))
-            })?;
+            migration.mark_notes()?;
         }
         Ok(migration)
     }
@@ -89,12 +89,16 @@ impl Migration {
                     // What is sealed is found, also if another area is void.
                     monitors.find_subscriptions()?;
                 }
-                let checked = self.check_before_copying();
+                let checked = self.changed_targets().and_then(|changed| {
+                    let stops = |name: &DsName| changed.iter().any(|(other, _)| other == name);
+                    self.check_before(|set, ports| self.check_source(set, ports), stops)?;
+                    Ok(changed)
+                });
                 match &checked {
                     // Whatever else became of the sources, their users must not wait for what is done about it.
                     Err(error) if self.is_held() && error.reason() != Reason::EntryChanged => {}
-                    Err(_) => return checked,
-                    Ok(()) => {}
+                    Err(error) => return Err(error.clone()),
+                    Ok(_) => {}
                 }
                 let is_alive = self.has_missed_nothing()?;
                 if matches!(self.state(), State::Closing | State::Quiesced) {
@@ -105,7 +109,7 @@ impl Migration {
                 }
                 self.copier = None;
                 self.let_in()?;
-                checked?;
+                self.stop_data_sets(&checked?)?;
             }
             State::Switching if self.monitors.is_some() => {
                 if let Some(monitors) = &mut self.monitors {
@@ -185,21 +189,23 @@ impl Migration {
 
     /// That catalogs, sources and targets are what a migration before its switch relies on, to the byte.
     pub(super) fn check_before_switch(&self) -> Result<()> {
-        self.check_before(switch::sources_stand)
+        self.check_before(switch::sources_stand, |_| false)
     }
 
     /// The same, as far as it can be demanded while others write.
     pub(super) fn check_before_copying(&self) -> Result<()> {
-        self.check_before(|data_set, ports| self.check_source(data_set, ports))
+        self.check_before(|data_set, ports| self.check_source(data_set, ports), |_| false)
     }
 
+    /// The same, with a check of each source, apart from the data sets that stop.
     fn check_before(
         &self,
         check_source: impl Fn(&PlannedDataSet, &Ports<'_>) -> Result<()>,
+        stops: impl Fn(&DsName) -> bool,
     ) -> Result<()> {
         let glance = Glance::default();
         let ports = Ports { glance: Some(&glance), ..self.ports() };
-        for data_set in &self.plan().data_sets {
+        for data_set in self.plan().data_sets.iter().filter(|set| !stops(&set.assessment.name)) {
             check_source(data_set, &ports)?;
             switch::targets_stand(data_set, &ports)?;
             if switch::found(data_set, &ports)? != Found::Source {

@@ -103,6 +103,8 @@ impl Migration {
     /// its DSCB leads to the old one until then. The other targets are their users' from now on.
     pub(super) fn end_window(&mut self) -> Result<()> {
         let begun = self.course.window_begun;
+        // Before anybody changes the target: an older state must never copy over it.
+        self.try_to_mark_notes();
         if self.monitors.is_some() {
             self.release_sources(|data_set| data_set.combines)?;
             for volser in targets(&self.plan).difference(&sources(&self.plan)) {

@@ -315,7 +315,7 @@ impl LiveOptions {
             paths.iter().map(|path| volser_of(&files, &volsers, path)).collect()
         };
         let (sources, targets) = (of(&roles.sources), of(&roles.targets));
-        Ok(Opened { host, sources, targets, files })
+        Ok(Opened { host, sources, targets, files, volsers })
     }
 
     /// The serials of the images; that each guest is one of them, and none a target.

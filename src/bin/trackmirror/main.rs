@@ -17,6 +17,7 @@ mod init;
 mod live;
 mod migrate;
 mod monitored;
+mod moved;
 mod output;
 mod plan;
 mod progress;

@@ -4,6 +4,7 @@ use crate::assess::refusals_text;
 use crate::driver::{Driver, End, style};
 use crate::host_space;
 use crate::live::{LiveArguments, LiveOptions, has_expected_images};
+use crate::moved::{self, take_moved};
 use crate::output::{Answer, Failure, Outcome};
 use crate::plan::{Proposal, table, values};
 use crate::progress::Teller;
@@ -94,6 +95,7 @@ const RESUME_EXAMPLES: &str = "\
 Examples:
   trackmirror resume --state ~/.local/state/trackmirror/TEST-0badcafe
   trackmirror resume --state STATE --threads 4
+  trackmirror resume --state STATE --moved /new/disk/OLD001.ckd     (it lies elsewhere now)
 
 It goes on as it was begun, monitors and commands included. What monitors noted meanwhile is copied, and nothing else
 again; without monitors everything is.";
@@ -114,6 +116,9 @@ pub struct ResumeArguments {
     /// Close as soon as the goal is reached, if that was not asked for before (or was postponed)
     #[arg(long)]
     close_when_mirrored: bool,
+    /// Images that lie elsewhere now, each known by its serial
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    moved: Vec<PathBuf>,
     /// Tell what happens as JSON lines on the standard error
     #[arg(long)]
     events: bool,
@@ -133,6 +138,9 @@ pub struct TerminateArguments {
     /// The folder with the state
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
+    /// Images that lie elsewhere now, each known by its serial
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    moved: Vec<PathBuf>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -315,6 +323,7 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     let request = Request {
         identity,
         files: opened.files.clone(),
+        volsers: opened.volsers.clone(),
         roles,
         verify: arguments.verify,
         digests: arguments.digests,
@@ -441,7 +450,11 @@ fn open_again(
         }
     };
     let teller = Teller::new(folder, style(request, events))?;
-    let host = host.map_err(advise)?.told_to(teller.sink());
+    let host = host.map_err(|error| Failure {
+        error,
+        advice: moved::advice(request, folder) + &advice(folder),
+    })?;
+    let host = host.told_to(teller.sink());
     let migration = Migration::open(host.clone(), store, Some(folder.into())).map_err(advise)?;
     Ok((migration, host, teller))
 }
@@ -483,6 +496,7 @@ fn drive(mut driver: Driver, volumes: &Volumes, folder: &Path) -> Outcome<Answer
 pub fn resume(arguments: &ResumeArguments) -> Outcome<Answer> {
     let folder = &arguments.state;
     let mut request = Request::load(folder)?;
+    take_moved(&mut request, &arguments.moved, folder)?;
     request.threads = arguments.threads.unwrap_or(request.threads);
     match &mut request.live {
         Some(live) => {
@@ -516,7 +530,8 @@ fn has_notes(folder: &Path, request: &Request) -> Result<bool> {
 /// Gives an interrupted migration up.
 pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     let folder = &arguments.state;
-    let request = Request::load(folder)?;
+    let mut request = Request::load(folder)?;
+    take_moved(&mut request, &arguments.moved, folder)?;
     let Some((state, plan)) = look(folder)? else {
         return Err(Error::new(
             Reason::NoCheckpoint,

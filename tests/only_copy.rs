@@ -459,7 +459,8 @@ fn a_state_of_before_the_switch_copies_nothing_over_what_users_wrote_since() {
     assert_eq!(target.read_track(track).unwrap(), slot);
     let (host, _) = over_images(&world, folder.path());
     let store = history.at(State::Switched, true);
-    let mut migration = Migration::open(host, store, Some(state_folder)).unwrap();
+    let mut migration =
+        Migration::resume(host, store, Some(state_folder), CopyOptions::default()).unwrap();
     migration.complete().unwrap();
     assert_eq!(target.read_track(track).unwrap(), slot);
     assert_eq!(world.holders(), ["TGT001"]);

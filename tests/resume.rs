@@ -3,12 +3,16 @@
 
 mod support;
 
+#[path = "resume/amount.rs"]
+mod amount;
 #[path = "resume/command.rs"]
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod command;
 #[allow(dead_code)] // It is there for others, too.
 #[path = "mirror/desk.rs"]
 mod desk;
+#[path = "resume/many.rs"]
+mod many;
 #[path = "resume/older.rs"]
 mod older;
 #[allow(dead_code)] // It is there for others, too.

@@ -135,7 +135,7 @@ impl Durable {
     pub fn new(stored: Stored, checkpoint: Checkpoint) -> Result<Durable> {
         let mut durable =
             Durable { stored, checkpoint, sections: Sections::default(), plan_count: 0 };
-        durable.sections.put(IDEN, &durable.stored.id);
+        durable.sections.put_lasting(IDEN, &durable.stored.id);
         durable.put_plan();
         durable.save()?;
         Ok(durable)
@@ -143,11 +143,11 @@ impl Durable {
 
     /// What seldom changes.
     fn put_plan(&mut self) {
-        self.sections.put(PLAN, &self.stored.plan);
+        self.sections.put_lasting(PLAN, &self.stored.plan);
         let mut options = Encoder::new();
         options.put(&self.stored.options);
         options.put(&self.stored.kept_as);
-        self.sections.put(OPTS, &Raw(options.into_bytes()));
+        self.sections.put_lasting(OPTS, &Raw(options.into_bytes()));
     }
 
     /// Changes anything, durably. If it cannot be saved, it stays what it was.

@@ -1,6 +1,7 @@
 //! Taking up a migration that was interrupted.
 
-use super::durable::Durable;
+use super::durable::{Durable, Stored};
+use super::following::Next;
 use super::{Migration, contains};
 use crate::checkpoint::{Checkpoint, CheckpointStore};
 use crate::copy::CopyOptions;
@@ -39,6 +40,7 @@ impl Migration {
         let state = durable.stored.state;
         let mut migration = Migration::over(host, durable, state_folder)?;
         migration.check_newest()?;
+        migration.course.is_surely_unfinished = migration.has_notes()?;
         if !state.is_ended()
             && let Some(folder) = &migration.notes
         {
@@ -89,10 +91,15 @@ impl Migration {
                     // What is sealed is found, also if another area is void.
                     monitors.find_subscriptions()?;
                 }
-                let checked = self.changed_targets().and_then(|changed| {
+                let carried = self.carry_on();
+                if self.state().is_ended() {
+                    return carried;
+                }
+                let is_alive = self.has_missed_nothing()?;
+                self.course.is_surely_unfinished |= is_alive;
+                let checked = carried.and_then(|()| self.changed_targets()).and_then(|changed| {
                     let stops = |name: &DsName| changed.iter().any(|(other, _)| other == name);
-                    self.check_before(|set, ports| self.check_source(set, ports), stops)?;
-                    Ok(changed)
+                    self.check_others_before_copying(stops).map(|()| changed)
                 });
                 match &checked {
                     // Whatever else became of the sources, their users must not wait for what is done about it.
@@ -100,7 +107,6 @@ impl Migration {
                     Err(error) => return Err(error.clone()),
                     Ok(_) => {}
                 }
-                let is_alive = self.has_missed_nothing()?;
                 if matches!(self.state(), State::Closing | State::Quiesced) {
                     self.move_to(State::Mirrored)?;
                 }
@@ -129,7 +135,7 @@ impl Migration {
     /// What every verb begins with: that it is allowed; that the migration is taken up, if it was interrupted, because
     /// nobody has seen who wrote to source and target meanwhile; and that no change is half done, as an error may leave
     /// it.
-    pub(super) fn begin(&self, verb: Verb) -> Result<()> {
+    pub(super) fn begin(&mut self, verb: Verb) -> Result<()> {
         self.state().check(verb)?;
         if !self.is_taken_up && verb != Verb::Terminate {
             return Err(Error::new(
@@ -137,7 +143,13 @@ impl Migration {
                 format!("the migration was interrupted; take it up before {verb}"),
             ));
         }
-        self.settle()
+        self.settle()?;
+        if !matches!(verb, Verb::Terminate | Verb::Postpone) {
+            self.carry_on_or_give_up()?;
+            // Nothing may be left to be moved.
+            self.state().check(verb)?;
+        }
+        Ok(())
     }
 
     /// Does the rest of a change that was interrupted.
@@ -158,7 +170,7 @@ impl Migration {
                 intent.settle(&**volume)
             })
         };
-        let released = &mut durable.stored.released;
+        let Stored { released, next, .. } = &mut durable.stored;
         match settled {
             Err(error) => {
                 durable.stored.intent = Some(intent);
@@ -166,6 +178,7 @@ impl Migration {
             }
             // The source is as it was, so that it is still to be released.
             Ok(Settled::Dropped) => {
+                next.iter_mut().for_each(Next::drop_deed);
                 if let Some(parts) =
                     released.current.and_then(|set| released.parts.get_mut(set as usize))
                 {
@@ -175,11 +188,12 @@ impl Migration {
             Ok(Settled::Done) => {}
         }
         released.current = None;
+        next.iter_mut().for_each(|next| next.is_inside = false);
         durable.save()
     }
 
     /// Whether the monitors marked all the time, and what they marked is still there.
-    fn has_missed_nothing(&mut self) -> Result<bool> {
+    pub(super) fn has_missed_nothing(&mut self) -> Result<bool> {
         let watched = self.durable.lock().stored.watched.clone().unwrap_or_default();
         match &mut self.monitors {
             Some(monitors) => monitors.are_alive(&watched.areas),
@@ -192,9 +206,26 @@ impl Migration {
         self.check_before(switch::sources_stand, |_| false)
     }
 
-    /// The same, as far as it can be demanded while others write.
+    /// That targets and catalogs are what a migration relies on that copies. What became of the sources is followed, while
+    /// others write; unless they are gone, and nobody has seen where.
     pub(super) fn check_before_copying(&self) -> Result<()> {
-        self.check_before(|data_set, ports| self.check_source(data_set, ports), |_| false)
+        self.check_others_before_copying(|_| false)
+    }
+
+    /// The same, apart from the data sets that stop.
+    fn check_others_before_copying(&self, stops: impl Fn(&DsName) -> bool) -> Result<()> {
+        if self.monitors.is_none() {
+            return self.check_before(switch::sources_stand, stops);
+        }
+        let glance = Glance::default();
+        let ports = Ports { glance: Some(&glance), ..self.ports() };
+        for data_set in self.plan().data_sets.iter().filter(|set| !stops(&set.assessment.name)) {
+            switch::targets_stand(data_set, &ports)?;
+            if switch::leads_to_target(data_set, &ports)? {
+                return Err(already_switched().of_data_set(data_set.assessment.name));
+            }
+        }
+        if self.course.is_surely_unfinished { Ok(()) } else { self.check_all_spare() }
     }
 
     /// The same, with a check of each source, apart from the data sets that stop.
@@ -209,11 +240,7 @@ impl Migration {
             check_source(data_set, &ports)?;
             switch::targets_stand(data_set, &ports)?;
             if switch::found(data_set, &ports)? != Found::Source {
-                return Err(Error::new(
-                    Reason::EntryChanged,
-                    "the catalog leads to the target already, though it may be incomplete; correct the entry, then resume",
-                )
-                .of_data_set(data_set.assessment.name));
+                return Err(already_switched().of_data_set(data_set.assessment.name));
             }
         }
         Ok(())
@@ -260,4 +287,11 @@ impl Migration {
         self.undo_switch(&format!("the source was written to meanwhile: {}", first.what))?;
         self.copy_again()
     }
+}
+
+fn already_switched() -> Error {
+    Error::new(
+        Reason::EntryChanged,
+        "the catalog leads to the target already, though it may be incomplete; correct the entry, then resume",
+    )
 }

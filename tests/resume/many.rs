@@ -89,6 +89,7 @@ impl Many {
             targets: &["NEW001".parse().unwrap()],
             mode: Mode::ExtentForExtent,
             uncataloged: false,
+            slack: 0,
         };
         let (plan, refusals) = propose(host, &selection).unwrap();
         assert!(refusals.is_empty(), "{refusals:?}");

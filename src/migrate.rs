@@ -76,6 +76,7 @@ mod leaving;
 mod monitors;
 mod newest;
 mod propose;
+mod rehearsing;
 mod resume;
 mod stopping;
 mod switching;
@@ -84,6 +85,7 @@ mod window;
 pub use copying::{Goal, OnUnreadable, Receipt};
 pub use durable::{MoveOptions, status};
 pub use propose::{Selection, kept_name, propose};
+pub use rehearsing::{Measured, Obstacle, Rehearsal, RehearsalOptions, Stage, rehearse};
 pub use window::Limits;
 
 use crate::checkpoint::{Checkpoint, CheckpointStore};
@@ -292,6 +294,11 @@ impl Migration {
     /// Errors: [`Reason::NoSuchVolume`], [`Reason::ReadOnlyVolume`], [`Reason::UnfinishedMigration`].
     pub fn check_volumes(host: &Host, plan: &Plan, state_folder: Option<&Path>) -> Result<()> {
         check_writable(host, plan)?;
+        Migration::check_notes(host, plan, state_folder)
+    }
+
+    /// That no volume that the plan changes has another unfinished migration.
+    fn check_notes(host: &Host, plan: &Plan, state_folder: Option<&Path>) -> Result<()> {
         let Some(folder) = state_folder else { return Ok(()) };
         let (own, shared) = Migration::own_and_shared(host, plan);
         own.iter().try_for_each(|path| registry::check_unfinished(path, folder))?;

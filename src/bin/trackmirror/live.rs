@@ -11,6 +11,7 @@
 //! monitored`) counts as one that has everything open, as long as it has the volume open and no command speaks for it.
 
 mod closing;
+pub mod looking;
 
 use crate::selection::{Opened, Roles};
 use crate::span::Span;
@@ -25,7 +26,7 @@ use trackmirror::host::{Host, Live};
 use trackmirror::migrate::{Goal, Limits};
 use trackmirror::monitor::{Area, MonitoredVolume};
 use trackmirror::operator::{CommandCatalog, CommandEnqueue, CommandSpaceManager, OperatorCommand};
-use trackmirror::registry::areas::area_folder;
+use trackmirror::registry::areas::existing_folder;
 use trackmirror::registry::expected;
 use trackmirror::registry::openers::Openers;
 use trackmirror::volume::{self, Access, Volume, open_all};
@@ -398,7 +399,8 @@ fn ms(span: Duration) -> u64 {
 
 /// The images that the operator named for the volume of this image.
 fn expected_images(path: &Path) -> Result<Vec<String>> {
-    let folder = area_folder().map_err(|error| Error::io("the registry", &error))?;
+    let folder = existing_folder().map_err(|error| Error::io("the registry", &error))?;
+    let Some(folder) = folder else { return Ok(Vec::new()) };
     let file = std::fs::metadata(path).map_err(|error| Error::io(path.display(), &error))?;
     expected::expected_images(&folder, file.dev(), file.ino())
         .map_err(|error| Error::io(path.display(), &error))

@@ -1,5 +1,7 @@
 //! `trackmirror migrate`, `resume` and `terminate`: the main job, from its plan to its end.
 
+mod rehearsal;
+
 use crate::assess::refusals_text;
 use crate::driver::{Driver, End, style};
 use crate::host_space;
@@ -36,6 +38,7 @@ Examples:
   trackmirror migrate 'TEST.**' --volume OLD001.ckd --target NEW001.ckd
   trackmirror migrate PROD.MASTER --volume A.ckd --target B.ckd --catalog SYSRES.ckd --verify --keep
   trackmirror migrate TEST.FRAG --volume A.ckd --target A.ckd     (combines its extents there)
+  trackmirror migrate PROD.MASTER --volume A.ckd --target B.ckd --live --rehearse     (changes nothing)
   trackmirror migrate PROD.MASTER --volume A.ckd --target B.ckd --live --close-when-mirrored --pace 20MB
   trackmirror migrate TEST.SEQ.FB --volume CLNA01.ckd --target NEW001.ckd --image VS1 --guest CLNA01='./submit'
 
@@ -84,6 +87,9 @@ pub struct Arguments {
     /// Say what would be moved, and move nothing
     #[arg(long)]
     dry_run: bool,
+    /// Say what would be moved, what would stop it, and how long the data sets would be away; change nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    rehearse: bool,
     /// Tell what happens in lines of JSON on the standard error, as in events.jsonl
     #[arg(long)]
     events: bool,
@@ -280,6 +286,9 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         Some(folder) => folder.clone(),
         None => default_folder(&arguments.sources.masks, &identity)?,
     };
+    if arguments.rehearse {
+        return rehearsal::run(arguments, &roles, &identity, live.as_ref(), &folder);
+    }
     let known = look(&folder)?;
     let has_state = known.is_some();
     if let Some((state, plan)) = known

@@ -83,6 +83,11 @@ impl Roles {
         })
     }
 
+    /// Whether an image is a target and no source: a migration has it alone until the switch.
+    pub fn is_target_only(&self, file: &PathBuf) -> bool {
+        self.targets.contains(file) && !self.sources.contains(file)
+    }
+
     /// All images, each once.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = Vec::new();

@@ -69,6 +69,7 @@
 //! # Ok::<(), trackmirror::Error>(())
 //! ```
 
+mod backing_out;
 mod copying;
 mod durable;
 mod following;
@@ -83,7 +84,7 @@ mod switching;
 mod window;
 
 pub use copying::{Goal, OnUnreadable, Receipt};
-pub use durable::{MoveOptions, status};
+pub use durable::{MoveOptions, are_targets_shared, status};
 pub use propose::{Selection, kept_name, propose};
 pub use rehearsing::{Measured, Obstacle, Rehearsal, RehearsalOptions, Stage, rehearse};
 pub use window::Limits;
@@ -94,7 +95,7 @@ use crate::error::{Code, Error, Reason, Result};
 use crate::estimate::{Estimate, Estimator, Work};
 use crate::event::Event;
 use crate::host::Host;
-use crate::monitor;
+use crate::monitor::{self, Subscription};
 use crate::name::{DsName, Volser};
 use crate::pace::{Pace, Pacer};
 use crate::plan::{Plan, PlannedDataSet};
@@ -104,6 +105,7 @@ use crate::switch::{self, Ports};
 use crate::translate::TranslateTable;
 use crate::verify::{Verification, verify};
 use crate::volume::intent::Journal;
+use backing_out::WayBack;
 use durable::{Durable, Released, Stored, Watched};
 use following::Pursuit;
 use monitors::Monitors;
@@ -127,6 +129,8 @@ pub struct Migration {
     notes: Option<PathBuf>,
     /// `None` if nobody else writes.
     monitors: Option<Monitors>,
+    /// What watches the targets, from the switch until the sources are released.
+    targets: BTreeMap<Volser, Subscription>,
     course: Course,
 }
 
@@ -167,6 +171,8 @@ struct Course {
     troubles: BTreeMap<(Volser, u32), u32>,
     /// How often the plan had changed when the notes were marked.
     marked_plan: u64,
+    /// The targets were given to their users: this process writes nothing there any more.
+    are_targets_shared: bool,
 }
 
 impl Course {
@@ -194,6 +200,7 @@ impl Course {
             distance_told_at: None,
             troubles: BTreeMap::new(),
             marked_plan: 0,
+            are_targets_shared: false,
         }
     }
 }
@@ -251,6 +258,7 @@ impl Migration {
             watched,
             leaving,
             next: None,
+            way_back: WayBack::default(),
         };
         let durable = Durable::new(stored, checkpoint)?;
         let mut migration = Migration::over(host, durable, state_folder)?;
@@ -284,6 +292,7 @@ impl Migration {
             copy_options: CopyOptions::default(),
             notes,
             monitors,
+            targets: BTreeMap::new(),
             course: Course::new(),
         })
     }
@@ -338,6 +347,7 @@ impl Migration {
             State::Mirrored if self.monitors.is_some() && self.copier.is_none() => Some(Verb::Step),
             State::Quiesced if !self.is_quiet().unwrap_or(false) => Some(Verb::Step),
             State::Mirrored | State::Closing => Some(Verb::Quiesce),
+            State::Switching if self.is_backing_out() => Some(Verb::BackOut),
             State::Quiesced | State::Switching => Some(Verb::Switch),
             State::Switched => Some(Verb::Complete),
             State::Complete | State::Terminated => None,
@@ -546,6 +556,11 @@ impl std::fmt::Debug for Migration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Migration({} data sets, {})", self.plan().data_sets.len(), self.state())
     }
+}
+
+/// Two words as checkpoints have them.
+fn pair(words: [u64; 2]) -> (u64, u64) {
+    (words[0], words[1])
 }
 
 fn names(plan: &Plan) -> Vec<DsName> {

@@ -5,6 +5,8 @@ mod support;
 
 #[path = "resume/amount.rs"]
 mod amount;
+#[path = "resume/back_out.rs"]
+mod back_out;
 #[path = "resume/command.rs"]
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod command;

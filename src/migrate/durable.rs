@@ -11,8 +11,10 @@
 //! | `MONI` | what is [`Watched`], if others write to the sources meanwhile |
 //! | `NEXT` | the [`Next`] plan while the targets are made what it wants; the one in `PLAN` is what they were |
 //! | `DEED` | how many deeds of the [`Next`] plan are begun, and whether the last of them is not known to be done |
+//! | `BACK` | the [`WayBack`] from the targets, if there is one |
 //! | `GONE` | data sets that were taken out, as long as their targets are not released |
 
+use super::backing_out::WayBack;
 use super::following::Next;
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::checkpoint::{Checkpoint, Sections};
@@ -33,6 +35,7 @@ const MONI: [u8; 4] = *b"MONI";
 const GONE: [u8; 4] = *b"GONE";
 const NEXT: [u8; 4] = *b"NEXT";
 const DEED: [u8; 4] = *b"DEED";
+const BACK: [u8; 4] = *b"BACK";
 
 /// How the data sets of a plan are moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,6 +130,8 @@ pub(super) struct Stored {
     pub leaving: Vec<PlannedDataSet>,
     /// What the plan becomes, while the targets are changed accordingly.
     pub next: Option<Next>,
+    /// From the targets to the sources, behind the switch.
+    pub way_back: WayBack,
 }
 
 /// What a checkpoint says of its migration, for those who only want to know.
@@ -134,6 +139,15 @@ pub(super) struct Stored {
 /// Error: [`Reason::CheckpointDamaged`].
 pub fn status(sections: &Sections) -> Result<(State, Plan)> {
     Ok((sections.require(STAT)?, sections.require(PLAN)?))
+}
+
+/// Whether the targets are their users' own, so that whoever opens the migration does not have them alone.
+///
+/// Error: [`Reason::CheckpointDamaged`].
+pub fn are_targets_shared(sections: &Sections) -> Result<bool> {
+    let way_back: WayBack = sections.get(BACK)?.unwrap_or_default();
+    let state: State = sections.require(STAT)?;
+    Ok(state >= State::Switched || way_back.is_under_way)
 }
 
 /// The stored state together with the checkpoint that it is saved in.
@@ -217,6 +231,7 @@ impl Durable {
             watched: sections.get(MONI)?,
             leaving: sections.get(GONE)?.unwrap_or_default(),
             next,
+            way_back: sections.get(BACK)?.unwrap_or_default(),
             plan,
         };
         let count = stored.plan.data_sets.len();
@@ -251,6 +266,10 @@ impl Durable {
         match &self.stored.next {
             Some(next) => self.sections.put(DEED, &next.progress()),
             None => self.sections.remove(DEED),
+        }
+        match self.stored.way_back == WayBack::default() {
+            false => self.sections.put(BACK, &self.stored.way_back),
+            true => self.sections.remove(BACK),
         }
         self.checkpoint.save(&self.sections)
     }

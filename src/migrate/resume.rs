@@ -91,6 +91,10 @@ impl Migration {
                     // What is sealed is found, also if another area is void.
                     monitors.find_subscriptions()?;
                 }
+                if let Err(error) = self.leave_targets() {
+                    let text = format!("the targets are watched still: {error}");
+                    self.host.tell(&Event::Remark { text });
+                }
                 let carried = self.carry_on();
                 if self.state().is_ended() {
                     return carried;
@@ -117,6 +121,12 @@ impl Migration {
                 self.let_in()?;
                 self.stop_data_sets(&checked?)?;
             }
+            State::Switching if self.is_backing_out() => {
+                if let Some(monitors) = &mut self.monitors {
+                    monitors.find_subscriptions()?;
+                }
+                self.undo_switch("on request")?;
+            }
             State::Switching if self.monitors.is_some() => {
                 if let Some(monitors) = &mut self.monitors {
                     monitors.find_subscriptions()?;
@@ -137,6 +147,14 @@ impl Migration {
     /// it.
     pub(super) fn begin(&mut self, verb: Verb) -> Result<()> {
         self.state().check(verb)?;
+        if self.must_be_opened_again() {
+            return Err(Error::new(
+                Reason::WrongState,
+                format!(
+                    "the targets were given to their users before the switch was undone; resume before {verb}"
+                ),
+            ));
+        }
         if !self.is_taken_up && verb != Verb::Terminate {
             return Err(Error::new(
                 Reason::WrongState,

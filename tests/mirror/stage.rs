@@ -30,6 +30,8 @@ pub struct Setting {
     pub watch: Arc<Watch>,
     pub log: Arc<EventLog>,
     pub images: Vec<&'static str>,
+    /// There is a monitor area for the target, too.
+    pub watches_target: bool,
     pub stranger: Stranger,
     /// OLD001 behind every monitor.
     raw: Arc<dyn Volume>,
@@ -99,6 +101,7 @@ impl Setting {
             watch: Arc::default(),
             log: Arc::default(),
             images: images.to_vec(),
+            watches_target: false,
             stranger,
         }
     }
@@ -107,6 +110,9 @@ impl Setting {
         let enqueue = self.enqueue.clone().unwrap_or_else(|| self.desk.clone());
         let mut host = self.world.host(&self.images, enqueue, &self.log);
         host.clock = self.watch.clone();
+        if let Some(live) = host.live.as_mut().filter(|_| self.watches_target) {
+            live.areas.insert(volser("NEW001"), self.world.area_of("NEW001"));
+        }
         let catalog = Hooked::new(host.catalogs[0].clone());
         host.catalogs[0] = Arc::new(catalog.clone());
         (host, catalog)

@@ -164,3 +164,60 @@ fn after_the_machine_restarted_the_same_command_goes_on_and_lets_everybody_in() 
     assert!(count("copied_tracks") >= count("track_count"), "{receipt}");
     scene.assert_moved();
 }
+
+/// A move whose sources are kept, switched, with a writer that has ended when it was asked to close.
+fn switched(seed: u64) -> (Scene, writer::Process) {
+    let mut scene = Scene::quiet(seed);
+    scene.start_writer(0, 1, 0, false);
+    scene.writers[0].hear("filled");
+    let mut migration = scene.migrate(&["--close-when-mirrored", "--retain", "1h"]);
+    migration.hear("the sources are kept until");
+    (scene, migration)
+}
+
+fn cataloged(scene: &Scene) -> String {
+    let mut command = scene.world.command("catalog");
+    let output = command.arg(&scene.world.system).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn while_the_sources_are_kept_a_switch_is_backed_out_and_done_later() {
+    for killed in [false, true] {
+        let (mut scene, mut migration) = switched(36);
+        assert!(cataloged(&scene).contains("NEW001"));
+        if killed {
+            migration.kill();
+        }
+        let answer = scene.run("back-out", &["--yes"]).expect(0);
+        assert!(answer.out.contains("the sources are the data sets again"), "{}", answer.out);
+        if !killed {
+            assert_eq!(migration.wait(), 4, "{:#?}", migration.said());
+            assert_eq!(scene.answer()["result"]["state"], "mirrored");
+        }
+        assert!(!cataloged(&scene).contains("NEW001"), "{}", cataloged(&scene));
+        assert_eq!(scene.json("status", &[], 4)["result"]["state"], "mirrored");
+        assert!(scene.run("back-out", &["--yes"]).expect(8).err.contains("mirrored"));
+        let mut migration = scene.resume(&["--close-when-mirrored", "--retain", "0"]);
+        assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
+        scene.assert_moved();
+    }
+}
+
+#[test]
+fn a_switch_is_not_backed_out_when_users_work_at_the_target() {
+    let mut scene = Scene::busy(37);
+    let mut migration = scene.migrate(&["--close-when-mirrored", "--retain", "1h"]);
+    migration.hear("the sources are kept until");
+    scene.writers[0].hear("opened again");
+    let refused = scene.run("back-out", &["--yes"]);
+    let why = &refused.err;
+    assert!(why.contains("would lose that") || why.contains("let it be closed"), "{why}");
+    migration.signal("INT");
+    assert_eq!(migration.wait(), 12);
+    let mut migration = scene.resume(&["--retain", "0"]);
+    assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
+    scene.assert_moved();
+    assert!(scene.run("back-out", &["--yes"]).expect(8).err.contains("complete"));
+}

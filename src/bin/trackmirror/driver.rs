@@ -79,6 +79,8 @@ pub enum End {
     Complete,
     /// It was given up on request.
     GivenUp,
+    /// Its switch was undone, after its users could have been let in.
+    BackedOut,
 }
 
 /// Who leads a migration.

@@ -286,7 +286,12 @@ impl LiveOptions {
             let is_target = roles.targets.contains(path);
             if is_target && !is_source {
                 let access = if given_back { Access::Read } else { Access::Exclusive };
-                volumes.push(volume::open(path, access)?);
+                let volume = volume::open(path, access)?;
+                // While the sources are kept, it is seen whether anything is written at the targets.
+                if !self.retain.is_zero() {
+                    areas.insert(*volser, Area::open(&*volume)?);
+                }
+                volumes.push(volume);
             } else if self.guests.contains_key(volser) {
                 let volume = volume::open(path, Access::Read)?;
                 if is_source {

@@ -1,6 +1,9 @@
 //! `trackmirror migrate`, `resume` and `terminate`: the main job, from its plan to its end.
 
+mod backing_out;
 mod rehearsal;
+
+pub use backing_out::{BackOutArguments, back_out};
 
 use crate::assess::refusals_text;
 use crate::driver::{Driver, End, style};
@@ -24,7 +27,7 @@ use trackmirror::checkpoint::FileStore;
 use trackmirror::copy::Volumes;
 use trackmirror::event::{Event, EventLog, EventSink};
 use trackmirror::host::Host;
-use trackmirror::migrate::{Migration, MoveOptions, status};
+use trackmirror::migrate::{Migration, MoveOptions, are_targets_shared, status};
 use trackmirror::pace::Pace;
 use trackmirror::plan::Plan;
 use trackmirror::registry::areas::area_folder;
@@ -436,6 +439,12 @@ fn go_on(folder: &Path, request: Request, events: bool) -> Outcome<Answer> {
     let mut driver =
         Driver::new(migration, &host, request, folder, teller, true).map_err(advise)?;
     driver.migration.take_up().map_err(advise)?;
+    if driver.migration.must_be_opened_again() {
+        // It was interrupted while its switch was undone, which is done now.
+        let request = Request::load(folder)?;
+        drop(driver);
+        return go_on(folder, request, events);
+    }
     if driver.migration.state().is_ended() {
         let state = driver.migration.state();
         let text = format!("the migration is {state}; nothing is left to do\n");
@@ -456,7 +465,7 @@ fn open_again(
         None => reopen(&request.files, Access::Exclusive),
         Some(live) => {
             // Behind the point of no return the targets are their users'.
-            let is_behind = look(folder)?.is_some_and(|(state, _)| state >= State::Switched);
+            let is_behind = are_targets_shared(&FileStore::peek(folder)?)?;
             let owner = owner_name(folder)?;
             live.open(&request.roles, &owner, is_behind).map(|opened| opened.host)
         }
@@ -486,6 +495,11 @@ const GIVEN_UP: &str =
 fn drive(mut driver: Driver, volumes: &Volumes, folder: &Path) -> Outcome<Answer> {
     match driver.lead() {
         Ok(End::Complete) => Ok(summary(&driver, volumes, folder)),
+        Ok(End::BackedOut) => {
+            let json = json!({ "state": driver.migration.state().name() });
+            let text = backing_out::BACKED_OUT.to_string() + &advice(folder);
+            Ok(Answer { code: Code::More, text, json })
+        }
         Ok(End::GivenUp) => {
             let json = json!({ "state": driver.migration.state().name() });
             Ok(Answer { code: Code::Refused, text: GIVEN_UP.into(), json })

@@ -17,6 +17,8 @@ mod application;
 mod backing_out;
 #[path = "crash/errors.rs"]
 mod errors;
+#[path = "crash/following.rs"]
+mod following;
 #[path = "crash/known.rs"]
 mod known;
 #[path = "crash/live.rs"]

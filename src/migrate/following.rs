@@ -85,11 +85,16 @@ impl Pursuit {
     pub fn begin_anew(&mut self) {
         (self.is_up_to_date, self.compared) = (false, None);
     }
+
+    /// Nothing differed when it was compared last.
+    pub fn is_up_to_date(&self) -> bool {
+        self.is_up_to_date
+    }
 }
 
 impl Migration {
-    /// Which records tell that something changed, until the last comparison before the switch: that one looks at the DSCBs
-    /// in any case. The default are both.
+    /// Which records tell that something changed, before the window. In the window everything is looked at. The default are
+    /// both.
     pub fn set_metadata(&mut self, metadata: Metadata) {
         self.course.pursuit.metadata = metadata;
     }
@@ -102,12 +107,8 @@ impl Migration {
         if self.monitors.is_none() {
             return Ok(());
         }
-        let metadata = match self.course.pursuit.metadata {
-            Metadata::Vtoc => Metadata::Vtoc,
-            Metadata::Both | Metadata::Catalog => Metadata::Both,
-        };
         for round in 1.. {
-            let decided = self.decide(metadata);
+            let decided = self.decide(Metadata::Both);
             let is_last = round == ROUNDS_MAX;
             let decision = match decided {
                 // It may have been read while it was changed.
@@ -157,6 +158,11 @@ impl Migration {
         self.course.pursuit.compared = Some((ended, ended.saturating_sub(now)));
         let decision = match decided {
             Ok(decision) => decision,
+            // It was read while somebody wrote it.
+            Err(_) if self.is_noted()? => {
+                self.course.pursuit.is_up_to_date = false;
+                return Ok(());
+            }
             Err(error) => return self.tell_trouble(&error, ended),
         };
         self.course.pursuit.is_up_to_date = decision.next.is_none() && decision.troubles.is_empty();

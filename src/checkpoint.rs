@@ -48,6 +48,20 @@
 //!
 //! A section is a tag of four bytes, the length of its content in four bytes, and the content. In the head and in the tail
 //! the tags ascend, and no tag is in both. Numbers are big-endian. What a section means is known to its owner alone.
+//!
+//! # How later releases read it
+//! From the first release on, what was written stays readable for ever; files of each version are kept, and resumed from in
+//! a test (`tests/golden.rs`).
+//!
+//! * The first 40 bytes, and what they say of head and tail, are the same in every version, so that every release can tell
+//!   a slot of a newer one from a damaged one. A slot with a higher version is refused ([`Reason::CheckpointNewer`]).
+//! * The *version* rises only when the slot's own form changes. A release reads all versions up to its own, and writes its
+//!   own.
+//! * The content of a section never changes its form: it must be filled exactly. Something new gets a new tag, whose first
+//!   letter says what releases do that do not know it ([`Sections::check_known`]): with a capital letter it must be
+//!   understood, and the checkpoint is refused as of a newer release; with a small letter it may be passed over, and is gone
+//!   with the next save.
+//! * Lists of records by tag inside a section, such as what catalogs and VVDS say of a data set, go by the same rule.
 
 mod file;
 mod slot;
@@ -56,7 +70,7 @@ mod tests;
 
 pub use file::FileStore;
 
-use crate::bytes::{Decoder, Encode, Encoder, encoded};
+use crate::bytes::{Decoder, Encode, Encoder, encoded, must_be_known};
 use crate::error::{Error, Reason, Result};
 use parking_lot::Mutex;
 use slot::{Slot, Tail, read_slot};
@@ -200,6 +214,24 @@ impl Sections {
             let tag = tag.escape_ascii();
             Error::new(Reason::CheckpointDamaged, format!("the checkpoint has no section {tag}"))
         })
+    }
+
+    /// That nothing is among the sections that must be understood, and is not known here: see
+    /// [the rule](self#how-later-releases-read-it).
+    ///
+    /// Error: [`Reason::CheckpointNewer`].
+    pub fn check_known(&self, known: &[Tag]) -> Result<()> {
+        match self.tags().find(|tag| !known.contains(tag) && must_be_known(*tag)) {
+            None => Ok(()),
+            Some(tag) => Err(Error::new(
+                Reason::CheckpointNewer,
+                format!(
+                    "the checkpoint has a section {}, which this release does not know; resume with the release that wrote \
+                     it",
+                    tag.escape_ascii()
+                ),
+            )),
+        }
     }
 
     /// Removes a section.

@@ -304,6 +304,26 @@ fn sections_that_do_not_check_are_errors() {
     assert!(Decoder::new(twice).get::<Sections>().is_err());
 }
 
+#[test]
+fn a_section_that_must_be_understood_is_refused_and_another_is_passed_over() {
+    let mut all = sections(1);
+    let known = [*b"FILL", *b"NUMB"];
+    all.check_known(&known).unwrap();
+    all.put(*b"note", &1u8);
+    all.put_lasting(*b"aLSO", &1u8);
+    all.check_known(&known).unwrap();
+    for lasting in [false, true] {
+        let mut newer = all.clone();
+        match lasting {
+            true => newer.put_lasting(*b"MUST", &1u8),
+            false => newer.put(*b"MUST", &1u8),
+        }
+        let error = newer.check_known(&known).unwrap_err();
+        assert_eq!(error.reason(), Reason::CheckpointNewer);
+        assert!(error.sentence().contains("MUST"), "{error}");
+    }
+}
+
 /// Fails its k-th write, after a prefix of the bytes was written.
 struct FailingStore {
     store: MemoryStore,

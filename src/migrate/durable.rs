@@ -13,6 +13,9 @@
 //! | `DEED` | how many deeds of the [`Next`] plan are begun, and whether the last of them is not known to be done |
 //! | `BACK` | the [`WayBack`] from the targets, if there is one |
 //! | `GONE` | data sets that were taken out, as long as their targets are not released |
+//!
+//! `IDEN`, `PLAN`, `OPTS` and `NEXT` are lasting. The form of each is frozen: see [how later releases read
+//! it](crate::checkpoint#how-later-releases-read-it).
 
 use super::backing_out::WayBack;
 use super::following::Next;
@@ -36,6 +39,9 @@ const GONE: [u8; 4] = *b"GONE";
 const NEXT: [u8; 4] = *b"NEXT";
 const DEED: [u8; 4] = *b"DEED";
 const BACK: [u8; 4] = *b"BACK";
+
+/// Every section that this release knows.
+const KNOWN: [[u8; 4]; 11] = [IDEN, PLAN, OPTS, STAT, PROG, INTN, MONI, GONE, NEXT, DEED, BACK];
 
 /// How the data sets of a plan are moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,6 +144,7 @@ pub(super) struct Stored {
 ///
 /// Error: [`Reason::CheckpointDamaged`].
 pub fn status(sections: &Sections) -> Result<(State, Plan)> {
+    sections.check_known(&KNOWN)?;
     Ok((sections.require(STAT)?, sections.require(PLAN)?))
 }
 
@@ -214,6 +221,7 @@ impl Durable {
     ///
     /// Error: [`Reason::CheckpointDamaged`].
     pub fn load(checkpoint: Checkpoint, sections: Sections) -> Result<Durable> {
+        sections.check_known(&KNOWN)?;
         let plan: Plan = sections.require(PLAN)?;
         let Raw(options) = sections.require(OPTS)?;
         let mut from = Decoder::new(&options);

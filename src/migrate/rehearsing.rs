@@ -37,8 +37,8 @@ use std::time::Duration;
 
 /// Tracks that are read at a time.
 const RUN_TRACKS: u32 = 60;
-/// How often a track is read that does not check: somebody may be writing it.
-const READS: u32 = 3;
+/// How often tracks are read that do not check: somebody may be writing them.
+const READS: u32 = 5;
 /// How often a small write is measured.
 const SMALL_WRITES: u32 = 5;
 /// What a save of a state or an intent writes, when the plan does not change.
@@ -433,24 +433,27 @@ fn runs(sources: &[(Volser, Extent)], sample_tracks: u32) -> Vec<(Volser, Extent
     chosen
 }
 
-/// Reads a run of tracks and checks them. One that is being written is read again.
+/// Reads a run of tracks and checks them. One that does not check is damaged only if it stays the same: else somebody is
+/// writing it.
 fn read_run(volume: &dyn Volume, run: Extent) -> Result<Vec<u8>> {
     let slot_size = volume.slot_size();
     let mut bytes = vec![0; slot_size * run.track_count as usize];
-    let mut left = READS;
-    loop {
-        volume.read(run.first, &mut bytes)?;
+    volume.read(run.first, &mut bytes)?;
+    let mut before = bytes.clone();
+    for _ in 0..READS {
         let check = |(number, slot): (usize, &[u8])| -> Result<()> {
             let track = Track(run.first.0 + number as u32);
             let checked = track::check(slot, volume.place(track));
             checked.map(drop).map_err(|error| volume.locate(error, track))
         };
-        left -= 1;
-        match bytes.chunks(slot_size).enumerate().try_for_each(check) {
-            Err(_) if left > 0 => std::thread::sleep(Duration::from_millis(5)),
-            checked => return checked.map(|()| bytes),
+        let Err(error) = bytes.chunks(slot_size).enumerate().try_for_each(check) else { break };
+        volume.read(run.first, &mut bytes)?;
+        if bytes == before {
+            return Err(error);
         }
+        before.copy_from_slice(&bytes);
     }
+    Ok(bytes)
 }
 
 /// A file without a name, which is gone when it is closed, whatever happens.

@@ -31,7 +31,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use crate::bytes::{Decoder, Encode, Encoder};
+use crate::bytes::{Decoder, Encode, Encoder, must_be_known};
 use crate::catalog::{Catalog, CatalogEntry};
 use crate::dscb::Format1;
 use crate::error::{Error, Reason, Result};
@@ -148,14 +148,26 @@ impl Assessment {
     }
 }
 
+/// The place for further records of a data set in its stored form, by tag, such as those of a VVDS. There are none yet;
+/// those of later releases are passed over if they may be.
+type Further = Vec<([u8; 4], Vec<u8>)>;
+
 impl Encode for Assessment {
     fn encode(&self, to: &mut Encoder) {
         to.put(&self.name);
         to.put(&self.parts);
         to.put(&self.cataloged);
+        to.put(&Further::new());
     }
     fn decode(from: &mut Decoder<'_>) -> Result<Assessment> {
         let (name, parts, cataloged) = (from.get()?, from.get::<Vec<Part>>()?, from.get()?);
+        if let Some((tag, _)) = from.get::<Further>()?.iter().find(|one| must_be_known(one.0)) {
+            let what = format!(
+                "a record {} of a data set, which this release does not know; resume with the release that wrote it",
+                tag.escape_ascii()
+            );
+            return Err(Error::new(Reason::EndOfData, what));
+        }
         let track_count: u64 = parts
             .iter()
             .flat_map(|part| &part.dscbs.extents)

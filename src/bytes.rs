@@ -128,6 +128,12 @@ pub trait Encode: Sized {
     fn decode(from: &mut Decoder<'_>) -> Result<Self>;
 }
 
+/// Whether a record of durable state under this tag must be understood by whoever reads it: those that may be passed over
+/// begin with a small letter.
+pub fn must_be_known(tag: [u8; 4]) -> bool {
+    !tag[0].is_ascii_lowercase()
+}
+
 /// Collects encoded values.
 #[derive(Default)]
 pub struct Encoder(Vec<u8>);

@@ -26,33 +26,59 @@
 //! and may; or it is not, and the state is n. A slot that a torn write damaged cannot pass for whole, but for a
 //! collision of CRC-32C. Neither state is older than what the last step relied on.
 //!
+//! # What seldom changes
+//! Most of a checkpoint is the plan, and most saves change little: a state, an intent. So a slot has a *head* and a *tail*
+//! on sectors of its own. The tail has the sections that were [put as lasting](Sections::put_lasting). While they stay the
+//! same, and the slot's last write succeeded in this process, only the head is written
+//! ([`CheckpointStore::write_head`]). The head's checksum covers the length, the place and the checksum of the tail: a torn
+//! write of the head leaves a slot that does not check, and never touches a sector of the tail.
+//!
 //! # The format of a slot
 //! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 8 | `TMRCHKPT` in ASCII |
 //! | 8 | 4 | version of the format: 1 |
 //! | 12 | 8 | sequence number, from 1 on |
-//! | 20 | 4 | length of the sections in bytes |
-//! | 24 | 4 | CRC-32C of bytes 0 to 23 and of the sections |
-//! | 28 | | the sections; what stands behind them belongs to nobody |
+//! | 20 | 4 | length of the head's sections in bytes |
+//! | 24 | 4 | CRC-32C of bytes 0 to 23, of bytes 28 to 39, and of the head's sections |
+//! | 28 | 4 | where the tail begins, a multiple of 4096; 0 if there is none |
+//! | 32 | 4 | length of the tail in bytes |
+//! | 36 | 4 | CRC-32C of the tail |
+//! | 40 | | the sections of the head; what stands between them and the tail, and behind the tail, belongs to nobody |
 //!
-//! A section is a tag of four bytes, the length of its content in four bytes, and the content. Tags ascend. Numbers are
-//! big-endian. What a section means is known to its owner alone.
+//! A section is a tag of four bytes, the length of its content in four bytes, and the content. In the head and in the tail
+//! the tags ascend, and no tag is in both. Numbers are big-endian. What a section means is known to its owner alone.
+//!
+//! # How later releases read it
+//! From the first release on, what was written stays readable for ever; files of each version are kept, and resumed from in
+//! a test (`tests/golden.rs`).
+//!
+//! * The first 40 bytes, and what they say of head and tail, are the same in every version, so that every release can tell
+//!   a slot of a newer one from a damaged one. A slot with a higher version is refused ([`Reason::CheckpointNewer`]).
+//! * The *version* rises only when the slot's own form changes. A release reads all versions up to its own, and writes its
+//!   own.
+//! * The content of a section never changes its form: it must be filled exactly. Something new gets a new tag, whose first
+//!   letter says what releases do that do not know it ([`Sections::check_known`]): with a capital letter it must be
+//!   understood, and the checkpoint is refused as of a newer release; with a small letter it may be passed over, and is gone
+//!   with the next save.
+//! * Lists of records by tag inside a section, such as what catalogs and VVDS say of a data set, go by the same rule.
 
 mod file;
+mod slot;
 #[cfg(test)]
 mod tests;
 
 pub use file::FileStore;
 
-use crate::bytes::{Decoder, Encode, Encoder, array, be32, crc32c, encoded, put32};
+use crate::bytes::{Decoder, Encode, Encoder, encoded, must_be_known};
 use crate::error::{Error, Reason, Result};
 use parking_lot::Mutex;
+use slot::{Slot, Tail, read_slot};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-const MAGIC: [u8; 8] = *b"TMRCHKPT";
-const VERSION: u32 = 1;
-const HEADER_LENGTH: usize = 28;
+/// The version of the format that is written.
+pub const VERSION: u32 = 1;
 
 /// The largest slot: far more than any migration needs, and little enough to be read whole.
 pub const SLOT_LENGTH_MAX: usize = 1 << 28;
@@ -65,6 +91,16 @@ pub trait CheckpointStore: Send + Sync {
     /// Replaces a slot (0 or 1). It is durable when this returns. After an error the slot may hold anything, and the
     /// other slot is as it was.
     fn write(&self, slot: usize, bytes: &[u8]) -> Result<()>;
+
+    /// Replaces the first bytes of a slot that was written, and leaves what is behind them as it is. For the rest it is
+    /// as [`write`](CheckpointStore::write). Whoever can write a part of a slot does better than what is here, which
+    /// writes the whole.
+    fn write_head(&self, slot: usize, bytes: &[u8]) -> Result<()> {
+        let mut whole = self.read(slot)?.unwrap_or_default();
+        whole.resize(whole.len().max(bytes.len()), 0);
+        whole[..bytes.len()].copy_from_slice(bytes);
+        self.write(slot, &whole)
+    }
 
     /// Where the state is, for messages.
     fn location(&self) -> String;
@@ -84,6 +120,13 @@ impl CheckpointStore for MemoryStore {
         self.slots.lock()[slot] = Some(bytes.to_vec());
         Ok(())
     }
+    fn write_head(&self, slot: usize, bytes: &[u8]) -> Result<()> {
+        let mut slots = self.slots.lock();
+        let whole = slots[slot].get_or_insert_default();
+        whole.resize(whole.len().max(bytes.len()), 0);
+        whole[..bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
     fn location(&self) -> String {
         "memory".into()
     }
@@ -95,6 +138,9 @@ impl<S: CheckpointStore + ?Sized> CheckpointStore for std::sync::Arc<S> {
     }
     fn write(&self, slot: usize, bytes: &[u8]) -> Result<()> {
         (**self).write(slot, bytes)
+    }
+    fn write_head(&self, slot: usize, bytes: &[u8]) -> Result<()> {
+        (**self).write_head(slot, bytes)
     }
     fn location(&self) -> String {
         (**self).location()
@@ -115,19 +161,37 @@ pub type Tag = [u8; 4];
 /// # Ok::<(), trackmirror::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sections(BTreeMap<Tag, Vec<u8>>);
+pub struct Sections {
+    head: Map,
+    /// Those that seldom change; the same value as long as they do not.
+    tail: Arc<Map>,
+}
+
+type Map = BTreeMap<Tag, Vec<u8>>;
 
 impl Sections {
     /// Sets a section to a value.
     pub fn put(&mut self, tag: Tag, value: &impl Encode) {
-        self.0.insert(tag, encoded(value));
+        self.remove_from_tail(tag);
+        self.head.insert(tag, encoded(value));
+    }
+
+    /// Sets a section that seldom changes to a value. To set it to the value that it has changes nothing.
+    pub fn put_lasting(&mut self, tag: Tag, value: &impl Encode) {
+        let bytes = encoded(value);
+        self.head.remove(&tag);
+        if self.tail.get(&tag) != Some(&bytes) {
+            Arc::make_mut(&mut self.tail).insert(tag, bytes);
+        }
     }
 
     /// The value of a section, which must fill it exactly; `None` if there is no such section.
     ///
     /// Error: [`Reason::CheckpointDamaged`].
     pub fn get<T: Encode>(&self, tag: Tag) -> Result<Option<T>> {
-        let Some(bytes) = self.0.get(&tag) else { return Ok(None) };
+        let Some(bytes) = self.head.get(&tag).or_else(|| self.tail.get(&tag)) else {
+            return Ok(None);
+        };
         let mut decoder = Decoder::new(bytes);
         let value = decoder.get();
         let why = match value {
@@ -152,92 +216,71 @@ impl Sections {
         })
     }
 
+    /// That nothing is among the sections that must be understood, and is not known here: see
+    /// [the rule](self#how-later-releases-read-it).
+    ///
+    /// Error: [`Reason::CheckpointNewer`].
+    pub fn check_known(&self, known: &[Tag]) -> Result<()> {
+        match self.tags().find(|tag| !known.contains(tag) && must_be_known(*tag)) {
+            None => Ok(()),
+            Some(tag) => Err(Error::new(
+                Reason::CheckpointNewer,
+                format!(
+                    "the checkpoint has a section {}, which this release does not know; resume with the release that wrote \
+                     it",
+                    tag.escape_ascii()
+                ),
+            )),
+        }
+    }
+
     /// Removes a section.
     pub fn remove(&mut self, tag: Tag) {
-        self.0.remove(&tag);
+        self.head.remove(&tag);
+        self.remove_from_tail(tag);
+    }
+
+    fn remove_from_tail(&mut self, tag: Tag) {
+        if self.tail.contains_key(&tag) {
+            Arc::make_mut(&mut self.tail).remove(&tag);
+        }
     }
 
     /// The tags, in ascending order.
     pub fn tags(&self) -> impl Iterator<Item = Tag> {
-        self.0.keys().copied()
+        let all: std::collections::BTreeSet<Tag> =
+            self.head.keys().chain(self.tail.keys()).copied().collect();
+        all.into_iter()
     }
 }
 
+/// All sections as one list, in the order of their tags, as if none were lasting.
 impl Encode for Sections {
     fn encode(&self, to: &mut Encoder) {
-        for (tag, bytes) in &self.0 {
-            to.raw(tag);
-            to.bytes(bytes);
-        }
+        let all: BTreeMap<_, _> = self.head.iter().chain(&*self.tail).collect();
+        all.into_iter().for_each(|(tag, bytes)| put_section(to, *tag, bytes));
     }
     fn decode(from: &mut Decoder<'_>) -> Result<Sections> {
-        let mut sections = BTreeMap::new();
-        while !from.is_empty() {
-            let tag: Tag = from.get()?;
-            if sections.last_key_value().is_some_and(|(last, _)| *last >= tag) {
-                return Err(Error::new(Reason::EndOfData, "the tags do not ascend"));
-            }
-            sections.insert(tag, from.bytes()?.to_vec());
+        Ok(Sections { head: take_sections(from)?, tail: Arc::default() })
+    }
+}
+
+fn put_section(to: &mut Encoder, tag: Tag, bytes: &[u8]) {
+    to.raw(&tag);
+    to.bytes(bytes);
+}
+
+/// Sections up to the end of the bytes.
+fn take_sections(from: &mut Decoder<'_>) -> Result<Map> {
+    let mut sections = Map::new();
+    while !from.is_empty() {
+        let tag: Tag = from.get()?;
+        if sections.last_key_value().is_some_and(|(last, _)| *last >= tag) {
+            return Err(Error::new(Reason::EndOfData, "the tags do not ascend"));
         }
-        Ok(Sections(sections))
+        sections.insert(tag, from.bytes()?.to_vec());
     }
-}
-
-/// What a slot was found to be.
-enum Slot {
-    Absent,
-    Damaged,
-    Newer(u32),
-    Valid(u64, Sections),
-}
-
-/// The bytes of a slot with this content.
-fn slot_bytes(sequence: u64, sections: &Sections) -> Result<Vec<u8>> {
-    let content = encoded(sections);
-    if content.len() > SLOT_LENGTH_MAX - HEADER_LENGTH {
-        return Err(Error::new(
-            Reason::BadRequest,
-            format!("a checkpoint of {} bytes is too large; move fewer data sets", content.len()),
-        ));
-    }
-    let mut bytes = Encoder::new();
-    bytes.raw(&MAGIC);
-    bytes.put(&VERSION);
-    bytes.put(&sequence);
-    bytes.put(&(content.len() as u32));
-    bytes.put(&0u32);
-    bytes.raw(&content);
-    let mut bytes = bytes.into_bytes();
-    let crc = slot_crc(&bytes);
-    put32(&mut bytes, 24, crc);
-    Ok(bytes)
-}
-
-/// The checksum of a slot, which begins with its header and ends with its sections.
-fn slot_crc(bytes: &[u8]) -> u32 {
-    crc32c(crc32c(0, &bytes[..24]), &bytes[HEADER_LENGTH..])
-}
-
-fn read_slot(bytes: Option<Vec<u8>>) -> Slot {
-    let Some(bytes) = bytes else { return Slot::Absent };
-    if bytes.len() < HEADER_LENGTH || bytes[..8] != MAGIC {
-        return Slot::Damaged;
-    }
-    let length = be32(&bytes, 20) as usize;
-    let Some(slot) = bytes.get(..HEADER_LENGTH.saturating_add(length)) else {
-        return Slot::Damaged;
-    };
-    if slot_crc(slot) != be32(slot, 24) {
-        return Slot::Damaged;
-    }
-    let version = be32(slot, 8);
-    if version > VERSION {
-        return Slot::Newer(version);
-    }
-    match Decoder::new(&slot[HEADER_LENGTH..]).get() {
-        Ok(sections) => Slot::Valid(u64::from_be_bytes(array(slot, 12)), sections),
-        Err(_) => Slot::Damaged,
-    }
+    Ok(sections)
 }
 
 /// What two slots hold together: the sequence number, the slot to be written next (`None` if none was ever written),
@@ -298,6 +341,9 @@ pub struct Checkpoint {
     /// The older slot: the next save goes there. `None` before the first save, which fills both.
     next: Option<usize>,
     saved: bool,
+    /// The tail as it was encoded last, and which slots have it for certain.
+    tail: Tail,
+    has_tail: [bool; 2],
 }
 
 impl Checkpoint {
@@ -307,7 +353,14 @@ impl Checkpoint {
     pub fn open(store: impl CheckpointStore + 'static) -> Result<(Checkpoint, Option<Sections>)> {
         let slots = [store.read(0)?, store.read(1)?];
         let (sequence, next, sections) = newest(slots, &store.location())?;
-        let checkpoint = Checkpoint { store: Box::new(store), sequence, next, saved: true };
+        let checkpoint = Checkpoint {
+            store: Box::new(store),
+            sequence,
+            next,
+            saved: true,
+            tail: Tail::default(),
+            has_tail: [false; 2],
+        };
         Ok((checkpoint, sections))
     }
 
@@ -318,24 +371,41 @@ impl Checkpoint {
         self.sequence = self.sequence.checked_add(1).ok_or_else(|| {
             Error::new(Reason::CheckpointDamaged, "the checkpoint has the highest sequence number")
         })?;
-        let bytes = slot_bytes(self.sequence, sections)?;
+        let head = self.tail.head(self.sequence, sections, &mut self.has_tail)?;
         let slot = match self.next {
             Some(slot) => slot,
             None => {
-                self.store.write(0, &bytes)?;
+                self.write(0, &head)?;
                 self.next = Some(1);
                 1
             }
         };
-        self.store.write(slot, &bytes)?;
+        self.write(slot, &head)?;
         self.next = Some(1 - slot);
         self.saved = true;
+        Ok(())
+    }
+
+    /// Writes a slot: the head alone, if it has the tail.
+    fn write(&mut self, slot: usize, head: &[u8]) -> Result<()> {
+        // Until this has succeeded nobody knows what is there.
+        let has_tail = std::mem::replace(&mut self.has_tail[slot], false);
+        match has_tail {
+            true => self.store.write_head(slot, head)?,
+            false => self.store.write(slot, &self.tail.whole(head))?,
+        }
+        self.has_tail[slot] = true;
         Ok(())
     }
 
     /// Whether the last save succeeded, so that a step may follow.
     pub fn is_saved(&self) -> bool {
         self.saved
+    }
+
+    /// The sequence number of what was saved last; of the attempt, if [it failed](Checkpoint::is_saved).
+    pub fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     /// Where the state is, for messages.

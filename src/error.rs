@@ -170,9 +170,11 @@ reasons! {
     NoCheckpoint = 804, Refused, "there is no checkpoint";
     NotFlushed = 805, Environment, "the target could not be flushed";
     CheckpointNewer = 806, Refused, "the checkpoint is of a newer release";
+    CheckpointOld = 807, Refused, "the checkpoint is older than what was done since";
     // Layer 9: the switch.
     TargetChanged = 901, Refused, "the target's DSCBs are not as they were planned";
     SourceChanged = 902, Refused, "the source changed where it must not";
+    TargetWritten = 903, Refused, "the target was written to since its users were let in";
     // Layer 10: migrations.
     PlanDiffers = 1001, Refused, "an unfinished migration has another plan";
     Interrupted = 1002, Environment, "stopped on request";

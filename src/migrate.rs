@@ -70,19 +70,24 @@
 //! # Ok::<(), trackmirror::Error>(())
 //! ```
 
+mod backing_out;
 mod copying;
 mod durable;
 mod following;
 mod leaving;
 mod monitors;
+mod newest;
 mod propose;
+mod rehearsing;
 mod resume;
+mod stopping;
 mod switching;
 mod window;
 
 pub use copying::{Goal, OnUnreadable, Receipt};
-pub use durable::{MoveOptions, status};
+pub use durable::{MoveOptions, are_targets_shared, status};
 pub use propose::{Selection, kept_name, propose};
+pub use rehearsing::{Measured, Obstacle, Rehearsal, RehearsalOptions, Stage, rehearse};
 pub use window::Limits;
 
 use crate::checkpoint::{Checkpoint, CheckpointStore};
@@ -91,7 +96,7 @@ use crate::error::{Code, Error, Reason, Result};
 use crate::estimate::{Estimate, Estimator, Work};
 use crate::event::Event;
 use crate::host::Host;
-use crate::monitor;
+use crate::monitor::{self, Subscription};
 use crate::name::{DsName, Volser};
 use crate::pace::{Pace, Pacer};
 use crate::plan::{Plan, PlannedDataSet};
@@ -101,6 +106,7 @@ use crate::switch::{self, Ports};
 use crate::translate::TranslateTable;
 use crate::verify::{Verification, verify};
 use crate::volume::intent::Journal;
+use backing_out::WayBack;
 use durable::{Durable, Released, Stored, Watched};
 use following::Pursuit;
 use monitors::Monitors;
@@ -124,6 +130,8 @@ pub struct Migration {
     notes: Option<PathBuf>,
     /// `None` if nobody else writes.
     monitors: Option<Monitors>,
+    /// What watches the targets, from the switch until the sources are released.
+    targets: BTreeMap<Volser, Subscription>,
     course: Course,
 }
 
@@ -162,6 +170,10 @@ struct Course {
     distance_told_at: Option<Duration>,
     /// How often the copy of a track has failed.
     troubles: BTreeMap<(Volser, u32), u32>,
+    /// How often the plan had changed when the notes were marked.
+    marked_plan: u64,
+    /// The targets were given to their users: this process writes nothing there any more.
+    are_targets_shared: bool,
 }
 
 impl Course {
@@ -188,6 +200,8 @@ impl Course {
             is_at_distance: false,
             distance_told_at: None,
             troubles: BTreeMap::new(),
+            marked_plan: 0,
+            are_targets_shared: false,
         }
     }
 }
@@ -223,17 +237,19 @@ impl Migration {
         let kept_as = kept_names(&host, &plan, &options)?;
         let released = Released { parts: vec![0; plan.data_sets.len()], current: None };
         Migration::check_volumes(&host, &plan, state_folder.as_deref())?;
+        let [one, two] = monitor::new_migration()?;
+        let id = (one, two);
         let watched = match &host.live {
             None => None,
             Some(live) => {
-                let [one, two] = monitor::new_migration()?;
                 let possible = plan.possible_sources();
-                Monitors::new(live.clone(), (one, two), plan.source_volsers(), &possible)?;
-                Some(Watched { migration: (one, two), ..Watched::default() })
+                Monitors::new(live.clone(), id, plan.source_volsers(), &possible)?;
+                Some(Watched { migration: id, ..Watched::default() })
             }
         };
         let (state, intent, leaving) = (State::Planned, None, Vec::new());
         let stored = Stored {
+            id,
             plan,
             options,
             kept_as,
@@ -243,11 +259,13 @@ impl Migration {
             watched,
             leaving,
             next: None,
+            way_back: WayBack::default(),
         };
         let durable = Durable::new(stored, checkpoint)?;
         let mut migration = Migration::over(host, durable, state_folder)?;
         (migration.is_taken_up, migration.course.is_surely_unfinished) = (true, true);
         migration.write_notes(registry::claim_shared)?;
+        migration.mark_notes()?;
         Ok(migration)
     }
 
@@ -275,6 +293,7 @@ impl Migration {
             copy_options: CopyOptions::default(),
             notes,
             monitors,
+            targets: BTreeMap::new(),
             course: Course::new(),
         })
     }
@@ -285,6 +304,11 @@ impl Migration {
     /// Errors: [`Reason::NoSuchVolume`], [`Reason::ReadOnlyVolume`], [`Reason::UnfinishedMigration`].
     pub fn check_volumes(host: &Host, plan: &Plan, state_folder: Option<&Path>) -> Result<()> {
         check_writable(host, plan)?;
+        Migration::check_notes(host, plan, state_folder)
+    }
+
+    /// That no volume that the plan changes has another unfinished migration.
+    fn check_notes(host: &Host, plan: &Plan, state_folder: Option<&Path>) -> Result<()> {
         let Some(folder) = state_folder else { return Ok(()) };
         let (own, shared) = Migration::own_and_shared(host, plan);
         own.iter().try_for_each(|path| registry::check_unfinished(path, folder))?;
@@ -324,6 +348,7 @@ impl Migration {
             State::Mirrored if self.monitors.is_some() && self.copier.is_none() => Some(Verb::Step),
             State::Quiesced if !self.is_quiet().unwrap_or(false) => Some(Verb::Step),
             State::Mirrored | State::Closing => Some(Verb::Quiesce),
+            State::Switching if self.is_backing_out() => Some(Verb::BackOut),
             State::Quiesced | State::Switching => Some(Verb::Switch),
             State::Switched => Some(Verb::Complete),
             State::Complete | State::Terminated => None,
@@ -527,6 +552,11 @@ impl std::fmt::Debug for Migration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Migration({} data sets, {})", self.plan().data_sets.len(), self.state())
     }
+}
+
+/// Two words as checkpoints have them.
+fn pair(words: [u64; 2]) -> (u64, u64) {
+    (words[0], words[1])
 }
 
 fn names(plan: &Plan) -> Vec<DsName> {

@@ -16,11 +16,13 @@
 //! what=moves TEST.** to VOL002
 //! shares=yes
 //! claims=TEST.SEQ.FB,TEST.SEQ.VB
+//! migration=0123456789abcdef0123456789abcdef
+//! sequence=17
 //! ```
 //!
-//! The last two lines are there together or not at all; a note without them claims the whole volume. Bytes other than
-//! printable ASCII, and `%`, are written as `%` and two hexadecimal digits; in names, everything that no data set name
-//! has.
+//! The lines `shares` and `claims` are there together or not at all; a note without them claims the whole volume. The
+//! last two are the [`Mark`], without which notes of older releases are. Bytes other than printable ASCII, and `%`, are
+//! written as `%` and two hexadecimal digits; in names, everything that no data set name has.
 //!
 //! Two that want the same data set must not both find no note and then both write one. So [`claim_shared`] looks and
 //! writes under the lock of the image's folder. A migration that wants a volume for itself needs none: it has the volume
@@ -51,6 +53,16 @@ const NEW: &str = "-new";
 /// The longest note, with room for more data sets than are ever moved at a time.
 const NOTE_LENGTH_MAX: usize = 1 << 20;
 
+/// Which migration left a note, and how far it had come at least: a state of the same migration with a lower sequence
+/// number is older than what was done to the volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The migration's own number, wherever its state is.
+    pub migration: (u64, u64),
+    /// The sequence number of its checkpoint when it was last marked.
+    pub sequence: u64,
+}
+
 /// A note that a volume has an unfinished migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -63,6 +75,8 @@ pub struct Note {
     /// The data sets that it claims, in their order; `None` if it claims the whole volume, as one does that cannot be
     /// read.
     pub claims: Option<Vec<DsName>>,
+    /// Who left it, and when; `None` if it cannot be read, or was never marked.
+    pub mark: Option<Mark>,
 }
 
 impl Note {
@@ -153,8 +167,11 @@ fn note(image: &Path, state_folder: &Path, what: &str, claims: Option<&[DsName]>
     let (image, state_folder) = (real_path(image)?, absolute(state_folder)?);
     let file = note_file(&image, &state_folder);
     let claims = claims.map(|names| Vec::from_iter(names.iter().copied().collect::<BTreeSet<_>>()));
-    let new = Note { file, state_folder: Some(state_folder), what: what.into(), claims };
-    match read_note(&new.file)? {
+    let mut new =
+        Note { file, state_folder: Some(state_folder), what: what.into(), claims, mark: None };
+    let old = read_note(&new.file)?;
+    new.mark = old.as_ref().and_then(|old| old.mark);
+    match old {
         Some(old) if old == new => return Ok(()),
         Some(old) if old.state_folder.is_some() && old.state_folder != new.state_folder => {
             let why = format!(
@@ -166,6 +183,37 @@ fn note(image: &Path, state_folder: &Path, what: &str, claims: Option<&[DsName]>
         _ => {}
     }
     write_note(&new)
+}
+
+/// Marks the note of this migration, which must be there.
+///
+/// Error: [`Reason::UnfinishedMigration`] if it is not.
+pub fn mark_note(image: &Path, state_folder: &Path, mark: Mark) -> Result<()> {
+    let file = note_file(&real_path(image)?, &absolute(state_folder)?);
+    match read_note(&file)? {
+        Some(note) if note.mark == Some(mark) => Ok(()),
+        Some(note) if note.state_folder.is_some() => write_note(&Note { mark: Some(mark), ..note }),
+        _ => {
+            let why = format!("the note {} was removed, or cannot be read", file.display());
+            Err(Error::new(Reason::UnfinishedMigration, why))
+        }
+    }
+}
+
+/// Takes the note of this migration along to where its image was moved: whether there was one.
+pub fn move_note(image_before: &Path, image: &Path, state_folder: &Path) -> Result<bool> {
+    let folder = absolute(state_folder)?;
+    let (from, to) = (note_file(image_before, &folder), note_file(&real_path(image)?, &folder));
+    let Some(note) = read_note(&from)? else { return Ok(false) };
+    if from == to || note.state_folder.as_ref() != Some(&folder) {
+        return Ok(false);
+    }
+    // In this order: what an interruption leaves is a note too many.
+    write_note(&Note { file: to, ..note })?;
+    remove(&from)
+        .and_then(|_| sync_folder_of(&from))
+        .map_err(|error| Error::io(from.display(), &error))?;
+    Ok(true)
 }
 
 fn write_note(note: &Note) -> Result<()> {
@@ -397,7 +445,7 @@ fn read_note(file: &Path) -> Result<Option<Note>> {
     let opened =
         OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(file);
     let unreadable =
-        |what: String| Note { file: file.into(), state_folder: None, what, claims: None };
+        |what| Note { file: file.into(), state_folder: None, what, claims: None, mark: None };
     let mut text = Vec::new();
     let read = match opened {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -422,6 +470,9 @@ fn note_text(note: &Note) -> String {
         let names: Vec<String> = claims.iter().map(name_text).collect();
         text += &format!("{SHARES}\nclaims={}\n", names.join(","));
     }
+    if let Some(Mark { migration: (high, low), sequence }) = note.mark {
+        text += &format!("migration={high:016x}{low:016x}\nsequence={sequence}\n");
+    }
     text
 }
 
@@ -432,21 +483,36 @@ fn parse(file: &Path, text: &[u8]) -> Option<Note> {
     }
     let state_folder = unescaped(lines.next()?.strip_prefix("state=")?)?;
     let what = unescaped(lines.next()?.strip_prefix("what=")?)?;
-    let claims = match lines.next() {
+    let mut next = lines.next();
+    let claims = match next {
         Some(SHARES) => {
             let names = lines.next()?.strip_prefix("claims=")?;
             let name = |text: &str| name_of(text).filter(|_| !text.is_empty());
             let names = names.split(',').filter(|_| !names.is_empty());
-            Some(names.map(name).collect::<Option<Vec<_>>>()?)
+            let names = names.map(name).collect::<Option<Vec<_>>>()?;
+            next = lines.next();
+            Some(names)
         }
         _ => None,
+    };
+    let mark = match next.and_then(|line| line.strip_prefix("migration=")) {
+        Some(migration) => Some(mark(migration, lines.next()?.strip_prefix("sequence=")?)?),
+        None => None,
     };
     Some(Note {
         file: file.into(),
         state_folder: Some(OsString::from_vec(state_folder).into()),
         what: String::from_utf8_lossy(&what).into_owned(),
         claims,
+        mark,
     })
+}
+
+fn mark(migration: &str, sequence: &str) -> Option<Mark> {
+    let is_hex = migration.len() == 32 && migration.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = is_hex.then(|| u128::from_str_radix(migration, 16).ok()).flatten()?;
+    let migration = ((number >> 64) as u64, number as u64);
+    Some(Mark { migration, sequence: sequence.parse().ok()? })
 }
 
 #[cfg(test)]

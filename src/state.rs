@@ -5,6 +5,7 @@
 //! before switching: terminated
 //! closing, quiesced -> mirrored (the window is given up)
 //! switching -> mirrored (backed out)
+//! switched -> switching (to be backed out, while there is a way back)
 //! ```
 //!
 //! The state is one value of [`State`] and nothing shadows it. Two tables say everything: which verb is allowed in
@@ -51,7 +52,7 @@ named! {
         Quiesced = 5, "quiesced";
         #[doc = "The intent to switch the catalog is durable."]
         Switching = 6, "switching";
-        #[doc = "The target is cataloged, and was looked at once more: there is no way back."]
+        #[doc = "The target is cataloged, and was looked at once more: no interruption leads back."]
         Switched = 7, "switched";
         #[doc = "The source is scratched or kept under another name; nothing is left to do."]
         Complete = 8, "complete";
@@ -75,7 +76,7 @@ named! {
         Postpone = 5, "postpone";
         #[doc = "Make the catalog point to the target."]
         Switch = 6, "switch";
-        #[doc = "Undo a switch that did not reach its point of no return."]
+        #[doc = "Give the window up, or undo the switch as long as there is a way back."]
         BackOut = 7, "back-out";
         #[doc = "Scratch or keep the source."]
         Complete = 8, "complete";
@@ -93,10 +94,11 @@ impl State {
             State::Mirrored => &[Verb::Step, Verb::Verify, Verb::Quiesce, Verb::Terminate],
             State::Closing => &[Verb::Step, Verb::Quiesce, Verb::Postpone, Verb::Terminate],
             State::Quiesced => {
-                &[Verb::Step, Verb::Verify, Verb::Postpone, Verb::Switch, Verb::Terminate]
+                use Verb::*;
+                &[Step, Verify, Postpone, Switch, BackOut, Terminate]
             }
             State::Switching => &[Verb::Switch, Verb::BackOut],
-            State::Switched => &[Verb::Complete],
+            State::Switched => &[Verb::BackOut, Verb::Complete],
             State::Complete | State::Terminated => &[],
         }
     }
@@ -110,7 +112,7 @@ impl State {
             State::Closing => &[State::Mirrored, State::Quiesced, State::Terminated],
             State::Quiesced => &[State::Mirrored, State::Switching, State::Terminated],
             State::Switching => &[State::Mirrored, State::Switched],
-            State::Switched => &[State::Complete],
+            State::Switched => &[State::Switching, State::Complete],
             State::Complete | State::Terminated => &[],
         }
     }
@@ -192,9 +194,9 @@ planned     yes     -    -      -       -        -      -        -        yes
 copying     -       yes  -      -       -        -      -        -        yes
 mirrored    -       yes  yes    yes     -        -      -        -        yes
 closing     -       yes  -      yes     yes      -      -        -        yes
-quiesced    -       yes  yes    -       yes      yes    -        -        yes
+quiesced    -       yes  yes    -       yes      yes    yes      -        yes
 switching   -       -    -      -       -        yes    yes      -        -
-switched    -       -    -      -       -        -      -        yes      -
+switched    -       -    -      -       -        -      yes      yes      -
 complete    -       -    -      -       -        -      -        -        -
 terminated  -       -    -      -       -        -      -        -        -
 ";

@@ -13,6 +13,8 @@
 
 #[path = "crash/application.rs"]
 mod application;
+#[path = "crash/backing_out.rs"]
+mod backing_out;
 #[path = "crash/errors.rs"]
 mod errors;
 #[path = "crash/following.rs"]

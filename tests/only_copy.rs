@@ -118,7 +118,16 @@ impl World {
     }
 
     fn begin(&self, mode: Mode, store: Arc<History>) -> Migration {
-        let host = self.host();
+        self.begin_at(self.host(), mode, store, None)
+    }
+
+    fn begin_at(
+        &self,
+        host: Host,
+        mode: Mode,
+        store: Arc<History>,
+        folder: Option<PathBuf>,
+    ) -> Migration {
         let targets: Vec<_> = self.targets.iter().map(|serial| volser(serial)).collect();
         let selection = Selection {
             masks: &[NAME.parse().unwrap()],
@@ -130,7 +139,7 @@ impl World {
         };
         let (plan, refusals) = propose(&host, &selection).unwrap();
         assert!(refusals.is_empty(), "{refusals:?}");
-        Migration::new(host, plan, MoveOptions::default(), store, None).unwrap()
+        Migration::new(host, plan, MoveOptions::default(), store, folder).unwrap()
     }
 
     /// The volumes that have the data set.
@@ -428,6 +437,40 @@ fn a_plan_whose_volumes_another_migration_took_is_not_taken_up() {
     note_unfinished(&folder.path().join("TGT001"), &other, "another one").unwrap();
     let opened = Migration::open(host, history.at(State::Planned, true), Some(own));
     assert_refused(opened, Reason::UnfinishedMigration, &["another one"]);
+}
+
+#[test]
+fn a_state_of_before_the_switch_copies_nothing_over_what_users_wrote_since() {
+    // No catalog tells that the target is the data set now.
+    let world = World::new(&["TGT001"], VOLUME_SIZE, false);
+    let folder = support::folder();
+    let (host, _) = over_images(&world, folder.path());
+    let state_folder = folder.path().join("state");
+    let history = Arc::new(History::default());
+    let begun = world.begin_at(host, Mode::OnePrimary, history.clone(), Some(state_folder.clone()));
+    lead(&mut { begun }, State::Switched);
+    let target: Arc<dyn Volume> = world.volumes[1].clone();
+    let space = VtocSpaceManager::new(target.clone());
+    let track = space.find(&name()).unwrap().unwrap().extents[0].first;
+    let mut slot = vec![0; target.slot_size()];
+    track::build(&mut slot, target.place(track), &[(&[], b"new")]).unwrap();
+    target.write(track, &slot).unwrap();
+    for state in
+        [State::Planned, State::Copying, State::Mirrored, State::Quiesced, State::Switching]
+    {
+        let (host, _) = over_images(&world, folder.path());
+        let store = history.at(state, false);
+        let opened = Migration::open(host, store, Some(state_folder.clone()));
+        assert_refused(opened, Reason::CheckpointOld, &["older than what was done since"]);
+    }
+    assert_eq!(target.read_track(track).unwrap(), slot);
+    let (host, _) = over_images(&world, folder.path());
+    let store = history.at(State::Switched, true);
+    let mut migration =
+        Migration::resume(host, store, Some(state_folder), CopyOptions::default()).unwrap();
+    migration.complete().unwrap();
+    assert_eq!(target.read_track(track).unwrap(), slot);
+    assert_eq!(world.holders(), ["TGT001"]);
 }
 
 #[test]

@@ -220,6 +220,16 @@ impl CheckpointStore for FileStore {
         read_file(&self.folder.join(slot_name(slot)))
     }
 
+    fn write_head(&self, slot: usize, bytes: &[u8]) -> Result<()> {
+        let path = self.folder.join(slot_name(slot));
+        // It is there, and its name durable, since it was written whole: it is not made anew without its tail.
+        let mut options = OpenOptions::new();
+        let opened = options.write(true).custom_flags(libc::O_NOFOLLOW).open(&path);
+        opened
+            .and_then(|file| file.write_all_at(bytes, 0).and_then(|()| file.sync_data()))
+            .map_err(|error| Error::io(path.display(), &error))
+    }
+
     fn write(&self, slot: usize, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(slot_name(slot));
         let is_new = !path.exists();

@@ -1,4 +1,6 @@
+use super::slot::{HEADER_LENGTH, MAGIC, TAIL_UNIT, head_crc};
 use super::*;
+use crate::bytes::{crc32c, put32};
 use proptest::prelude::*;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::sync::Arc;
@@ -13,6 +15,20 @@ fn sections(number: u32) -> Sections {
 /// A store with these slots.
 fn store(slots: [Option<Vec<u8>>; 2]) -> MemoryStore {
     MemoryStore { slots: Mutex::new(slots) }
+}
+
+/// The bytes of a slot with these sections.
+fn slot_bytes(sequence: u64, sections: &Sections) -> Vec<u8> {
+    let mut tail = Tail::default();
+    let head = tail.head(sequence, sections, &mut [false; 2]).unwrap();
+    tail.whole(&head)
+}
+
+/// Makes the checksum of a slot's head right.
+fn correct(slot: &mut [u8]) {
+    let length = crate::bytes::be32(slot, 20) as usize;
+    let crc = head_crc(&slot[..HEADER_LENGTH + length]);
+    put32(slot, 24, crc);
 }
 
 fn found(slots: [Option<Vec<u8>>; 2]) -> Result<Option<Sections>> {
@@ -84,9 +100,9 @@ fn a_write_torn_at_any_byte_loses_nothing_that_was_saved() {
 
 #[test]
 fn what_no_crash_can_leave_is_refused() {
-    let good = slot_bytes(7, &sections(1)).unwrap();
+    let good = slot_bytes(7, &sections(1));
     let mut bad = good.clone();
-    bad[30] ^= 1;
+    bad[45] ^= 1;
     let reason = |slots| found(slots).unwrap_err().reason();
     assert_eq!(reason([Some(bad.clone()), Some(bad.clone())]), Reason::CheckpointDamaged);
     assert_eq!(reason([None, Some(bad.clone())]), Reason::CheckpointDamaged);
@@ -95,19 +111,154 @@ fn what_no_crash_can_leave_is_refused() {
     // A newer release is not passed over in favour of the past.
     let mut newer = good.clone();
     put32(&mut newer, 8, VERSION + 1);
-    let crc = slot_crc(&newer);
-    put32(&mut newer, 24, crc);
+    correct(&mut newer);
     assert_eq!(reason([Some(good.clone()), Some(newer.clone())]), Reason::CheckpointNewer);
     assert_eq!(reason([Some(newer), Some(bad)]), Reason::CheckpointNewer);
 }
 
 #[test]
 fn every_bit_of_a_slot_counts() {
-    let good = slot_bytes(7, &sections(1)).unwrap();
+    let good = slot_bytes(7, &sections(1));
     for bit in 0..good.len() * 8 {
         let mut bytes = good.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         assert!(!matches!(read_slot(Some(bytes)), Slot::Valid(..)), "bit {bit}");
+    }
+    let mut lasting = sections(1);
+    lasting.put_lasting(*b"LAST", &vec![7u8; 99]);
+    let good = slot_bytes(7, &lasting);
+    let head = HEADER_LENGTH + crate::bytes::be32(&good, 20) as usize;
+    for byte in (0..head).chain(good.len() - 107..good.len()) {
+        let mut bytes = good.clone();
+        bytes[byte] ^= 1;
+        assert!(!matches!(read_slot(Some(bytes)), Slot::Valid(..)), "byte {byte}");
+    }
+    for length in [0, head, good.len() - 1] {
+        let cut = Some(good[..length].to_vec());
+        assert!(!matches!(read_slot(cut), Slot::Valid(..)), "cut at {length}");
+    }
+}
+
+/// A store that knows what was written how.
+#[derive(Default)]
+struct Told {
+    store: MemoryStore,
+    /// Slot, bytes, and whether it was the head alone.
+    writes: Mutex<Vec<(usize, usize, bool)>>,
+    fails: Mutex<bool>,
+}
+
+impl Told {
+    fn took(&self) -> Vec<(usize, usize, bool)> {
+        std::mem::take(&mut self.writes.lock())
+    }
+
+    fn tell(&self, slot: usize, bytes: &[u8], is_head: bool) -> Result<()> {
+        self.writes.lock().push((slot, bytes.len(), is_head));
+        match std::mem::take(&mut *self.fails.lock()) {
+            true => Err(Error::new(Reason::Io, "the disk failed")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl CheckpointStore for Told {
+    fn read(&self, slot: usize) -> Result<Option<Vec<u8>>> {
+        self.store.read(slot)
+    }
+    fn write(&self, slot: usize, bytes: &[u8]) -> Result<()> {
+        self.tell(slot, bytes, false)?;
+        self.store.write(slot, bytes)
+    }
+    fn write_head(&self, slot: usize, bytes: &[u8]) -> Result<()> {
+        self.tell(slot, bytes, true)?;
+        self.store.write_head(slot, bytes)
+    }
+    fn location(&self) -> String {
+        "memory".into()
+    }
+}
+
+#[test]
+fn what_lasts_is_written_when_it_changes_and_where_nobody_knows_what_is_there() {
+    let store = Arc::new(Told::default());
+    let (mut checkpoint, _) = Checkpoint::open(store.clone()).unwrap();
+    let mut all = sections(1);
+    all.put_lasting(*b"LAST", &vec![7u8; 50_000]);
+    let mut save = |all: &Sections, expected: &[(usize, bool)]| {
+        let saved = checkpoint.save(all);
+        let writes = store.took();
+        let hows: Vec<_> = writes.iter().map(|(slot, _, is_head)| (*slot, *is_head)).collect();
+        assert_eq!(hows, expected, "{saved:?}");
+        assert!(writes.iter().all(|(_, length, is_head)| *is_head == (*length < 50_000)));
+        let slots = store.store.slots.lock().clone();
+        if saved.is_ok() {
+            assert_eq!(found(slots).unwrap().as_ref(), Some(all));
+        }
+    };
+    save(&all, &[(0, false), (1, false)]);
+    for (number, slot) in [(2u32, 0), (3, 1), (4, 0)] {
+        all.put(*b"NUMB", &number);
+        // To put what it is already changes nothing.
+        all.put_lasting(*b"LAST", &vec![7u8; 50_000]);
+        save(&all, &[(slot, true)]);
+    }
+    all.put_lasting(*b"LAST", &vec![8u8; 50_000]);
+    save(&all, &[(1, false)]);
+    save(&all, &[(0, false)]);
+    save(&all, &[(1, true)]);
+    // After a write that failed the slot may hold anything.
+    *store.fails.lock() = true;
+    save(&all, &[(0, true)]);
+    save(&all, &[(0, false)]);
+    save(&all, &[(1, true)]);
+    // A head that needs more room.
+    all.put(*b"FILL", &vec![1u8; 49_000]);
+    save(&all, &[(0, true)]);
+    all.put(*b"FILL", &vec![1u8; TAIL_UNIT * 20]);
+    let before = store.store.slots.lock().clone();
+    assert!(checkpoint.save(&all).is_ok());
+    assert_eq!(store.took().iter().map(|w| (w.0, w.2)).collect::<Vec<_>>(), [(1, false)]);
+    assert_eq!(found(before).unwrap().unwrap().get::<u32>(*b"NUMB").unwrap(), Some(4));
+    assert_eq!(found(store.store.slots.lock().clone()).unwrap(), Some(all.clone()));
+    // Another process knows nothing of what is there.
+    let (mut checkpoint, again) = Checkpoint::open(store.clone()).unwrap();
+    assert_eq!(again, Some(all.clone()));
+    for is_head in [false, false, true] {
+        checkpoint.save(&again.clone().unwrap()).unwrap();
+        assert_eq!(store.took()[0].2, is_head);
+    }
+}
+
+#[test]
+fn a_head_torn_at_any_byte_loses_nothing_that_was_saved() {
+    let store = Arc::new(MemoryStore::default());
+    let (mut checkpoint, _) = Checkpoint::open(store.clone()).unwrap();
+    let mut all = sections(1);
+    all.put_lasting(*b"LAST", &vec![7u8; 300]);
+    checkpoint.save(&all).unwrap();
+    for number in [9u32, 8, 30, 2] {
+        let before = store.slots.lock().clone();
+        let last = found(before.clone()).unwrap();
+        all.put(*b"FILL", &vec![number as u8; number as usize]);
+        checkpoint.save(&all).unwrap();
+        let after = store.slots.lock().clone();
+        let slot = usize::from(after[0] == before[0]);
+        let (old, new) = (before[slot].as_deref().unwrap(), after[slot].as_deref().unwrap());
+        let head = HEADER_LENGTH + crate::bytes::be32(new, 20) as usize;
+        assert_eq!(old[head.max(200)..], new[head.max(200)..], "only the head was written");
+        for at in 0..head {
+            // The rest of what was to be written is as it was, or garbage.
+            let kept = [&new[..at], &old[at..]].concat();
+            let garbage = [&new[..at], &vec![0xA5; head - at], &old[head..]].concat();
+            for bytes in [kept, garbage] {
+                let is_done = bytes[..head] == new[..head];
+                let mut slots = before.clone();
+                slots[slot] = Some(bytes);
+                let expected = if is_done { Some(all.clone()) } else { last.clone() };
+                assert_eq!(found(slots).unwrap(), expected, "torn at {at}");
+            }
+        }
     }
 }
 
@@ -115,12 +266,29 @@ fn every_bit_of_a_slot_counts() {
 fn a_slot_has_the_documented_bytes() {
     let mut sections = Sections::default();
     sections.put(*b"NUMB", &7u32);
-    let bytes = slot_bytes(3, &sections).unwrap();
+    let bytes = slot_bytes(3, &sections);
     let mut expected = b"TMRCHKPT\0\0\0\x01\0\0\0\0\0\0\0\x03\0\0\0\x0C".to_vec();
     let content = b"NUMB\0\0\0\x04\0\0\0\x07";
-    expected.extend(crc32c(0, &[&expected[..], content].concat()).to_be_bytes());
+    let no_tail = [0; 12];
+    expected.extend(crc32c(0, &[&expected[..], &no_tail, content].concat()).to_be_bytes());
+    expected.extend(no_tail);
     expected.extend(content);
     assert_eq!(bytes, expected);
+
+    // What lasts stands behind, on a page of its own.
+    sections.put_lasting(*b"LAST", &9u16);
+    let bytes = slot_bytes(3, &sections);
+    let tail = b"LAST\0\0\0\x02\0\x09";
+    let mut expected = b"TMRCHKPT\0\0\0\x01\0\0\0\0\0\0\0\x03\0\0\0\x0C".to_vec();
+    let mut place = 65_536u32.to_be_bytes().to_vec();
+    place.extend((tail.len() as u32).to_be_bytes());
+    place.extend(crc32c(0, tail).to_be_bytes());
+    expected.extend(crc32c(0, &[&expected[..], &place, content].concat()).to_be_bytes());
+    expected.extend(place);
+    expected.extend(content);
+    assert_eq!(bytes[..expected.len()], expected);
+    assert!(bytes[expected.len()..65_536].iter().all(|byte| *byte == 0));
+    assert_eq!(&bytes[65_536..], tail);
 }
 
 #[test]
@@ -134,6 +302,26 @@ fn sections_that_do_not_check_are_errors() {
     assert_eq!(all.get::<u32>(*b"NUMB").unwrap(), None);
     let twice = b"NUMB\0\0\0\0NUMB\0\0\0\0";
     assert!(Decoder::new(twice).get::<Sections>().is_err());
+}
+
+#[test]
+fn a_section_that_must_be_understood_is_refused_and_another_is_passed_over() {
+    let mut all = sections(1);
+    let known = [*b"FILL", *b"NUMB"];
+    all.check_known(&known).unwrap();
+    all.put(*b"note", &1u8);
+    all.put_lasting(*b"aLSO", &1u8);
+    all.check_known(&known).unwrap();
+    for lasting in [false, true] {
+        let mut newer = all.clone();
+        match lasting {
+            true => newer.put_lasting(*b"MUST", &1u8),
+            false => newer.put(*b"MUST", &1u8),
+        }
+        let error = newer.check_known(&known).unwrap_err();
+        assert_eq!(error.reason(), Reason::CheckpointNewer);
+        assert!(error.sentence().contains("MUST"), "{error}");
+    }
 }
 
 /// Fails its k-th write, after a prefix of the bytes was written.
@@ -255,7 +443,7 @@ proptest! {
             put32(&mut bytes, 8, VERSION);
             put32(&mut bytes, 20, length);
             let end = (HEADER_LENGTH + length as usize).min(bytes.len());
-            let crc = slot_crc(&bytes[..end]);
+            let crc = head_crc(&bytes[..end]);
             put32(&mut bytes, 24, crc);
         }
         let _ = found([Some(bytes.clone()), None]);

@@ -11,7 +11,6 @@ use crate::name::{DsName, Volser};
 use crate::pace::Pace;
 use crate::plan::PlannedDataSet;
 use crate::state::{State, Verb};
-use crate::switch::{self, Glance, Ports};
 use crate::track::{NullFormat, digest_of_run};
 use crate::translate::Entry;
 use std::collections::BTreeSet;
@@ -185,8 +184,8 @@ impl Migration {
     /// Makes the copier, with all the work before it: the whole, or what monitors still have of it. A target that is not
     /// allocated (any more) is not written to.
     fn begin_copying(&mut self) -> Result<()> {
-        let plan = self.plan();
         self.check_targets()?;
+        let plan = self.plan();
         let volumes = &self.host.volumes;
         let copier = if self.monitors.is_some() {
             self.start_monitors()?;
@@ -213,14 +212,6 @@ impl Migration {
         self.course.passes_told = 0;
         self.copier = Some(copier);
         Ok(())
-    }
-
-    /// That all targets are allocated as they were planned.
-    fn check_targets(&self) -> Result<()> {
-        let glance = Glance::default();
-        let ports = Ports { glance: Some(&glance), ..self.ports() };
-        let mut data_sets = self.plan.data_sets.iter();
-        data_sets.try_for_each(|data_set| switch::targets_stand(data_set, &ports).map(drop))
     }
 
     /// Makes empty tracks of what is not copied, durably: here, where an error makes copying begin anew; after a flush that
@@ -323,6 +314,7 @@ impl Migration {
             }
             return Err(error);
         }
+        self.mark_changed_plan();
         self.course.watched_at = Some(now);
         Ok(())
     }

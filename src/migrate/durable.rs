@@ -2,6 +2,7 @@
 //!
 //! | tag | content |
 //! |---|---|
+//! | `IDEN` | the migration's own number, by which its notes are known |
 //! | `PLAN` | the [`Plan`]: assessments, intended target extents (the translate table is made from them) |
 //! | `OPTS` | the [`MoveOptions`], and the name under which each source is kept |
 //! | `STAT` | the [`State`] |
@@ -9,8 +10,14 @@
 //! | `INTN` | the [`Intent`] that is being carried out, if one is |
 //! | `MONI` | what is [`Watched`], if others write to the sources meanwhile |
 //! | `NEXT` | the [`Next`] plan while the targets are made what it wants; the one in `PLAN` is what they were |
+//! | `DEED` | how many deeds of the [`Next`] plan are begun, and whether the last of them is not known to be done |
+//! | `BACK` | the [`WayBack`] from the targets, if there is one |
 //! | `GONE` | data sets that were taken out, as long as their targets are not released |
+//!
+//! `IDEN`, `PLAN`, `OPTS` and `NEXT` are lasting. The form of each is frozen: see [how later releases read
+//! it](crate::checkpoint#how-later-releases-read-it).
 
+use super::backing_out::WayBack;
 use super::following::Next;
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::checkpoint::{Checkpoint, Sections};
@@ -21,6 +28,7 @@ use crate::state::State;
 use crate::volume::intent::{Intent, Journal};
 use parking_lot::Mutex;
 
+const IDEN: [u8; 4] = *b"IDEN";
 const PLAN: [u8; 4] = *b"PLAN";
 const OPTS: [u8; 4] = *b"OPTS";
 const STAT: [u8; 4] = *b"STAT";
@@ -29,6 +37,11 @@ const INTN: [u8; 4] = *b"INTN";
 const MONI: [u8; 4] = *b"MONI";
 const GONE: [u8; 4] = *b"GONE";
 const NEXT: [u8; 4] = *b"NEXT";
+const DEED: [u8; 4] = *b"DEED";
+const BACK: [u8; 4] = *b"BACK";
+
+/// Every section that this release knows.
+const KNOWN: [[u8; 4]; 11] = [IDEN, PLAN, OPTS, STAT, PROG, INTN, MONI, GONE, NEXT, DEED, BACK];
 
 /// How the data sets of a plan are moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,6 +122,8 @@ impl Encode for Watched {
 /// What a migration is, apart from the work that it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stored {
+    /// The migration's own number.
+    pub id: (u64, u64),
     pub plan: Plan,
     pub options: MoveOptions,
     pub kept_as: Vec<Option<DsName>>,
@@ -121,13 +136,25 @@ pub(super) struct Stored {
     pub leaving: Vec<PlannedDataSet>,
     /// What the plan becomes, while the targets are changed accordingly.
     pub next: Option<Next>,
+    /// From the targets to the sources, behind the switch.
+    pub way_back: WayBack,
 }
 
 /// What a checkpoint says of its migration, for those who only want to know.
 ///
 /// Error: [`Reason::CheckpointDamaged`].
 pub fn status(sections: &Sections) -> Result<(State, Plan)> {
+    sections.check_known(&KNOWN)?;
     Ok((sections.require(STAT)?, sections.require(PLAN)?))
+}
+
+/// Whether the targets are their users' own, so that whoever opens the migration does not have them alone.
+///
+/// Error: [`Reason::CheckpointDamaged`].
+pub fn are_targets_shared(sections: &Sections) -> Result<bool> {
+    let way_back: WayBack = sections.get(BACK)?.unwrap_or_default();
+    let state: State = sections.require(STAT)?;
+    Ok(state >= State::Switched || way_back.is_under_way)
 }
 
 /// The stored state together with the checkpoint that it is saved in.
@@ -135,12 +162,16 @@ pub(super) struct Durable {
     pub stored: Stored,
     checkpoint: Checkpoint,
     sections: Sections,
+    /// How often the plan was changed by this process.
+    plan_count: u64,
 }
 
 impl Durable {
     /// A new migration; it is saved at once.
     pub fn new(stored: Stored, checkpoint: Checkpoint) -> Result<Durable> {
-        let mut durable = Durable { stored, checkpoint, sections: Sections::default() };
+        let mut durable =
+            Durable { stored, checkpoint, sections: Sections::default(), plan_count: 0 };
+        durable.sections.put_lasting(IDEN, &durable.stored.id);
         durable.put_plan();
         durable.save()?;
         Ok(durable)
@@ -148,11 +179,15 @@ impl Durable {
 
     /// What seldom changes.
     fn put_plan(&mut self) {
-        self.sections.put(PLAN, &self.stored.plan);
+        self.sections.put_lasting(PLAN, &self.stored.plan);
         let mut options = Encoder::new();
         options.put(&self.stored.options);
         options.put(&self.stored.kept_as);
-        self.sections.put(OPTS, &Raw(options.into_bytes()));
+        self.sections.put_lasting(OPTS, &Raw(options.into_bytes()));
+        match &self.stored.next {
+            Some(next) => self.sections.put_lasting(NEXT, next),
+            None => self.sections.remove(NEXT),
+        }
     }
 
     /// Changes anything, durably. If it cannot be saved, it stays what it was.
@@ -160,20 +195,42 @@ impl Durable {
         let before = self.stored.clone();
         change(&mut self.stored);
         self.put_plan();
+        self.plan_count += 1;
         self.save().inspect_err(|_| {
             self.stored = before;
             self.put_plan();
         })
     }
 
+    /// The sequence number of the checkpoint.
+    pub fn sequence(&self) -> u64 {
+        self.checkpoint.sequence()
+    }
+
+    /// Whether the last state is durable.
+    pub fn is_saved(&self) -> bool {
+        self.checkpoint.is_saved()
+    }
+
+    /// How often the plan was changed by this process.
+    pub fn plan_count(&self) -> u64 {
+        self.plan_count
+    }
+
     /// The migration that a checkpoint holds.
     ///
     /// Error: [`Reason::CheckpointDamaged`].
     pub fn load(checkpoint: Checkpoint, sections: Sections) -> Result<Durable> {
+        sections.check_known(&KNOWN)?;
         let plan: Plan = sections.require(PLAN)?;
         let Raw(options) = sections.require(OPTS)?;
         let mut from = Decoder::new(&options);
+        let mut next: Option<Next> = sections.get(NEXT)?;
+        if let Some(next) = &mut next {
+            (next.begun, next.is_inside) = sections.require(DEED)?;
+        }
         let stored = Stored {
+            id: sections.require(IDEN)?,
             options: from.get()?,
             kept_as: from.get()?,
             state: sections.require(STAT)?,
@@ -181,7 +238,8 @@ impl Durable {
             intent: sections.get(INTN)?,
             watched: sections.get(MONI)?,
             leaving: sections.get(GONE)?.unwrap_or_default(),
-            next: sections.get(NEXT)?,
+            next,
+            way_back: sections.get(BACK)?.unwrap_or_default(),
             plan,
         };
         let count = stored.plan.data_sets.len();
@@ -194,7 +252,7 @@ impl Durable {
                 format!("the checkpoint in {} does not fit its own plan", checkpoint.location()),
             ));
         }
-        Ok(Durable { stored, checkpoint, sections })
+        Ok(Durable { stored, checkpoint, sections, plan_count: 0 })
     }
 
     /// Makes the present state durable.
@@ -214,8 +272,12 @@ impl Durable {
             true => self.sections.remove(GONE),
         }
         match &self.stored.next {
-            Some(next) => self.sections.put(NEXT, next),
-            None => self.sections.remove(NEXT),
+            Some(next) => self.sections.put(DEED, &next.progress()),
+            None => self.sections.remove(DEED),
+        }
+        match self.stored.way_back == WayBack::default() {
+            false => self.sections.put(BACK, &self.stored.way_back),
+            true => self.sections.remove(BACK),
         }
         self.checkpoint.save(&self.sections)
     }

@@ -8,6 +8,7 @@ use crate::copy::CopyOptions;
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::host::Host;
+use crate::name::DsName;
 use crate::plan::PlannedDataSet;
 use crate::registry;
 use crate::state::{State, Verb};
@@ -20,9 +21,9 @@ impl Migration {
     /// Opens a migration that was interrupted: the change inside which it was interrupted is done, and nothing else. It
     /// can be [terminated](Migration::terminate) then, or [taken up](Migration::take_up).
     ///
-    /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`]; [`Reason::UnfinishedMigration`] if nothing was done
-    /// yet, and another one has begun on the same volumes; [`Reason::IntentConflict`] if somebody else changed the same
-    /// blocks: then nothing is touched.
+    /// Errors: [`Reason::NoCheckpoint`], [`Reason::CheckpointDamaged`]; [`Reason::CheckpointOld`] if the notes beside the
+    /// images tell that more was done since; [`Reason::UnfinishedMigration`] if another one has begun on the same volumes;
+    /// [`Reason::IntentConflict`] if somebody else changed the same blocks: then nothing is touched.
     pub fn open(
         host: Host,
         store: impl CheckpointStore + 'static,
@@ -38,11 +39,12 @@ impl Migration {
         let durable = Durable::load(checkpoint, sections)?;
         let state = durable.stored.state;
         let mut migration = Migration::over(host, durable, state_folder)?;
+        migration.check_newest()?;
         migration.course.is_surely_unfinished = migration.has_notes()?;
-        if state == State::Planned
+        if !state.is_ended()
             && let Some(folder) = &migration.notes
         {
-            // It may have ended before its notes were written, so that another one took the volumes.
+            // It may have ended before its notes were written, or they were removed, so that another one took the volumes.
             let (own, _) = Migration::own_and_shared(&migration.host, &migration.plan);
             own.iter().try_for_each(|path| registry::check_taken(path, folder))?;
             migration.write_notes(registry::claim_taken)?;
@@ -53,7 +55,7 @@ impl Migration {
         if state.is_ended() {
             migration.remove_notes()?;
         } else {
-            migration.note_shared()?;
+            migration.mark_notes()?;
         }
         Ok(migration)
     }
@@ -89,18 +91,25 @@ impl Migration {
                     // What is sealed is found, also if another area is void.
                     monitors.find_subscriptions()?;
                 }
+                if let Err(error) = self.leave_targets() {
+                    let text = format!("the targets are watched still: {error}");
+                    self.host.tell(&Event::Remark { text });
+                }
                 let carried = self.carry_on();
                 if self.state().is_ended() {
                     return carried;
                 }
                 let is_alive = self.has_missed_nothing()?;
                 self.course.is_surely_unfinished |= is_alive;
-                let checked = carried.and_then(|()| self.check_before_copying());
+                let checked = carried.and_then(|()| self.changed_targets()).and_then(|changed| {
+                    let stops = |name: &DsName| changed.iter().any(|(other, _)| other == name);
+                    self.check_others_before_copying(stops).map(|()| changed)
+                });
                 match &checked {
                     // Whatever else became of the sources, their users must not wait for what is done about it.
                     Err(error) if self.is_held() && error.reason() != Reason::EntryChanged => {}
-                    Err(_) => return checked,
-                    Ok(()) => {}
+                    Err(error) => return Err(error.clone()),
+                    Ok(_) => {}
                 }
                 if matches!(self.state(), State::Closing | State::Quiesced) {
                     self.move_to(State::Mirrored)?;
@@ -110,7 +119,13 @@ impl Migration {
                 }
                 self.copier = None;
                 self.let_in()?;
-                checked?;
+                self.stop_data_sets(&checked?)?;
+            }
+            State::Switching if self.is_backing_out() => {
+                if let Some(monitors) = &mut self.monitors {
+                    monitors.find_subscriptions()?;
+                }
+                self.undo_switch("on request")?;
             }
             State::Switching if self.monitors.is_some() => {
                 if let Some(monitors) = &mut self.monitors {
@@ -132,6 +147,14 @@ impl Migration {
     /// it.
     pub(super) fn begin(&mut self, verb: Verb) -> Result<()> {
         self.state().check(verb)?;
+        if self.must_be_opened_again() {
+            return Err(Error::new(
+                Reason::WrongState,
+                format!(
+                    "the targets were given to their users before the switch was undone; resume before {verb}"
+                ),
+            ));
+        }
         if !self.is_taken_up && verb != Verb::Terminate {
             return Err(Error::new(
                 Reason::WrongState,
@@ -198,18 +221,23 @@ impl Migration {
 
     /// That catalogs, sources and targets are what a migration before its switch relies on, to the byte.
     pub(super) fn check_before_switch(&self) -> Result<()> {
-        self.check_before(switch::sources_stand)
+        self.check_before(switch::sources_stand, |_| false)
     }
 
     /// That targets and catalogs are what a migration relies on that copies. What became of the sources is followed, while
     /// others write; unless they are gone, and nobody has seen where.
     pub(super) fn check_before_copying(&self) -> Result<()> {
+        self.check_others_before_copying(|_| false)
+    }
+
+    /// The same, apart from the data sets that stop.
+    fn check_others_before_copying(&self, stops: impl Fn(&DsName) -> bool) -> Result<()> {
         if self.monitors.is_none() {
-            return self.check_before(switch::sources_stand);
+            return self.check_before(switch::sources_stand, stops);
         }
         let glance = Glance::default();
         let ports = Ports { glance: Some(&glance), ..self.ports() };
-        for data_set in &self.plan().data_sets {
+        for data_set in self.plan().data_sets.iter().filter(|set| !stops(&set.assessment.name)) {
             switch::targets_stand(data_set, &ports)?;
             if switch::leads_to_target(data_set, &ports)? {
                 return Err(already_switched().of_data_set(data_set.assessment.name));
@@ -218,13 +246,15 @@ impl Migration {
         if self.course.is_surely_unfinished { Ok(()) } else { self.check_all_spare() }
     }
 
+    /// The same, with a check of each source, apart from the data sets that stop.
     fn check_before(
         &self,
         check_source: impl Fn(&PlannedDataSet, &Ports<'_>) -> Result<()>,
+        stops: impl Fn(&DsName) -> bool,
     ) -> Result<()> {
         let glance = Glance::default();
         let ports = Ports { glance: Some(&glance), ..self.ports() };
-        for data_set in &self.plan().data_sets {
+        for data_set in self.plan().data_sets.iter().filter(|set| !stops(&set.assessment.name)) {
             check_source(data_set, &ports)?;
             switch::targets_stand(data_set, &ports)?;
             if switch::found(data_set, &ports)? != Found::Source {

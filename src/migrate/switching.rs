@@ -37,7 +37,12 @@ impl Migration {
             if self.state().is_ended() {
                 return Ok(());
             }
+            self.watch_targets();
             self.move_to(State::Switching)?;
+        }
+        if self.is_backing_out() {
+            let why = "the switch is being undone; back out, and nothing else";
+            return Err(Error::new(Reason::WrongState, why));
         }
         let plan = self.plan();
         let switched = self.switch_all(&plan);
@@ -146,7 +151,11 @@ impl Migration {
     /// its DSCB leads to the old one until then. The other targets are their users' from now on.
     pub(super) fn end_window(&mut self) -> Result<()> {
         let begun = self.course.window_begun;
+        // Before anybody changes the target: an older state must never copy over it.
+        self.try_to_mark_notes();
         if self.monitors.is_some() {
+            self.unseal_targets()?;
+            self.course.are_targets_shared = true;
             self.release_sources(|data_set| data_set.combines)?;
             for volser in self.plan.target_volsers().difference(&self.plan.source_volsers()) {
                 self.ports().volume(*volser)?.share()?;
@@ -171,19 +180,24 @@ impl Migration {
             .try_for_each(|v| v.check_alone())
     }
 
-    /// Undoes a switch that did not reach its point of no return.
-    pub fn back_out(&mut self) -> Result<()> {
-        self.begin(Verb::BackOut)?;
-        self.undo_switch("on request")
-    }
-
+    /// Turns every entry back to its source; then nobody is kept out any more.
     pub(super) fn undo_switch(&mut self, why: &str) -> Result<()> {
         self.settle()?;
         let ports = self.ports();
         self.plan().data_sets.iter().try_for_each(|data_set| switch::back_out(data_set, &ports))?;
         self.host.tell(&Event::BackedOut { why: why.to_string() });
-        self.move_to(State::Mirrored)?;
-        self.let_in()
+        let was_under_way = std::mem::take(&mut self.durable.lock().stored.way_back.is_under_way);
+        if let Err(error) = self.move_to(State::Mirrored) {
+            self.durable.lock().stored.way_back.is_under_way = was_under_way;
+            return Err(error);
+        }
+        if was_under_way {
+            self.course.are_targets_shared = true;
+            // Before anybody changes the source: an older state would scratch it.
+            self.try_to_mark_notes();
+        }
+        let left = self.leave_targets();
+        self.let_in().and(left)
     }
 
     /// Releases the sources: the migration is complete.
@@ -203,6 +217,7 @@ impl Migration {
         // Nothing is left to do on the volumes, whatever happens now. In this order, so that a migration which is not
         // complete is found by its state folder, and one that is has left nothing behind.
         self.end_monitors()?;
+        self.leave_targets()?;
         self.remove_notes()?;
         self.move_to(State::Complete)?;
         self.host.tell(&Event::Completed);
@@ -313,6 +328,7 @@ impl Migration {
     /// The end of a migration that moves nothing, when the targets are released.
     pub(super) fn end_terminated(&mut self) -> Result<()> {
         self.end_monitors()?;
+        self.leave_targets()?;
         // The notes keep others away until this state is durable: from an earlier one, a target of exactly these extents
         // would be scratched, though it were another migration's by then.
         self.move_to(State::Terminated)?;

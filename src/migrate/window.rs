@@ -139,7 +139,7 @@ impl Migration {
     }
 
     /// It becomes durable with the next state.
-    fn set_held(&self, is_held: bool) {
+    pub(super) fn set_held(&self, is_held: bool) {
         if let Some(watched) = &mut self.durable.lock().stored.watched {
             watched.is_held = is_held;
             if !is_held {

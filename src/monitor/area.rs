@@ -102,6 +102,18 @@ impl Area {
         Area::open_in(&folder, Identity::of(volume)?)
     }
 
+    /// The area of a volume, if there is one: for those who only look, and leave nothing behind.
+    ///
+    /// Errors: as of [`open`](Area::open).
+    pub fn existing(volume: &dyn Volume) -> Result<Option<Area>> {
+        let io = |e| Error::io("the registry", &e);
+        let Some(folder) = areas::existing_folder().map_err(io)? else { return Ok(None) };
+        let identity = Identity::of(volume)?;
+        let path = areas::area_file(&folder, identity.device, identity.inode);
+        let opened = Opened::existing(&path, &identity).map_err(|t| error_of(t, &identity))?;
+        Ok(opened.map(|opened| Area { opened: Arc::new(opened) }))
+    }
+
     /// Opens (or makes) the area of a volume in a folder.
     pub fn open_in(folder: &Path, identity: Identity) -> Result<Area> {
         let io = |e| Error::io(folder.display(), &e);

@@ -120,6 +120,19 @@ impl Opened {
         Err(Trouble::Busy)
     }
 
+    /// The area of this volume in the file, if it is there and serves; nothing is made or replaced.
+    pub fn existing(path: &Path, identity: &Identity) -> Result<Option<Opened>, Trouble> {
+        let file = match open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(Trouble::Io(format!("the monitor area {}", path.display()), error));
+            }
+            Ok(file) => file,
+        };
+        let opened = Opened::read(map_checked(&file, path)?, Locks::File(file), Some(path.into()))?;
+        Ok(opened.fault(identity).is_none().then_some(opened))
+    }
+
     fn read(memory: Memory, locks: Locks, path: Option<PathBuf>) -> Result<Opened, Trouble> {
         let words = memory.words();
         let named = path.as_ref().map_or_else(

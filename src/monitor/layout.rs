@@ -35,6 +35,16 @@
 //! A slot fills a cache line, so that threads do not disturb each other; of an image record and of the header, what every
 //! write reads and what some writes change lie in different lines. Words that are not named are zero.
 //!
+//! # How later releases read it
+//! Programs of several releases may have monitors in one area at the same time, for as long as the machine runs: an area of
+//! another boot is made anew. So this layout is frozen (`tests/areas/layout-1.txt`), and
+//!
+//! * a release that needs another one gives it a new version, and its areas another name in the registry's folder; it
+//!   attaches to areas of this version too, as long as programs may come that know no other. Who finds a higher version
+//!   than he knows does not attach;
+//! * words that are not named stay zero. A later release may give one a meaning only if whoever does not know it loses
+//!   nothing and breaks nothing.
+//!
 //! Whoever opens an area believes nothing of this but what [`Shape::read`] has checked, and keeps the checked copy: the
 //! header may change behind his back.
 

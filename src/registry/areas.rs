@@ -39,6 +39,19 @@ pub fn area_folder() -> io::Result<PathBuf> {
     }
 }
 
+/// The registry's folder, checked, if it is there: for those who only look, and leave nothing behind.
+pub fn existing_folder() -> io::Result<Option<PathBuf>> {
+    let named = std::env::var_os(VARIABLE).filter(|named| !named.is_empty());
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty());
+    let candidates = match named {
+        Some(named) => vec![PathBuf::from(named)],
+        None => std::iter::once(PathBuf::from(SYSTEM_FOLDER))
+            .chain(runtime.map(|runtime| Path::new(&runtime).join("trackmirror")))
+            .collect(),
+    };
+    candidates.into_iter().find(|folder| folder.exists()).map(checked).transpose()
+}
+
 /// Makes the folder unless it is there, and checks that nobody else can put files into it.
 pub fn checked(folder: PathBuf) -> io::Result<PathBuf> {
     let named = |error: io::Error| {

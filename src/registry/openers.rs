@@ -129,6 +129,24 @@ impl Openers {
             .map_err(|error| Error::io("the registry of openers", &error))
     }
 
+    /// The registry that all programs of this system use, if it is there: for those who only look, and leave nothing
+    /// behind.
+    pub fn existing() -> Result<Option<Openers>> {
+        let named = |variable| std::env::var_os(variable).filter(|value| !value.is_empty());
+        let state = named("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| named("HOME").map(|home| Path::new(&home).join(".local/state")));
+        let candidates = match (named(VARIABLE), named(areas::VARIABLE)) {
+            (Some(folder), _) => vec![PathBuf::from(folder)],
+            (None, Some(registry)) => vec![Path::new(&registry).join("openers")],
+            (None, None) => std::iter::once(PathBuf::from(SYSTEM_FOLDER))
+                .chain(state.map(|state| state.join("trackmirror/openers")))
+                .collect(),
+        };
+        let folder = candidates.into_iter().find(|folder| folder.exists());
+        folder.map(|folder| Openers::at(&folder)).transpose()
+    }
+
     /// The registry in this folder, which is made unless it is there.
     pub fn at(folder: &Path) -> Result<Openers> {
         let checked = areas::checked(folder.into());
@@ -191,14 +209,23 @@ impl Openers {
         }
     }
 
-    /// Everybody who has one of these data sets open.
+    /// Everybody who has one of these data sets open. What openers left behind that have died is removed.
     pub fn openers_of(&self, data_sets: &[DsName]) -> Result<Vec<Opener>> {
+        self.openers(data_sets, true)
+    }
+
+    /// The same, and nothing is removed.
+    pub fn openers_seen(&self, data_sets: &[DsName]) -> Result<Vec<Opener>> {
+        self.openers(data_sets, false)
+    }
+
+    fn openers(&self, data_sets: &[DsName], removes_dead: bool) -> Result<Vec<Opener>> {
         let wanted: BTreeSet<String> = data_sets.iter().map(name_text).collect();
         let mut openers = Vec::new();
         for file_name in self.names("open-")? {
             let Some((name, _)) = file_name["open-".len()..].rsplit_once('-') else { continue };
             if wanted.contains(name)
-                && let Some(opener) = alive(&self.folder.join(&file_name), name)?
+                && let Some(opener) = alive(&self.folder.join(&file_name), name, removes_dead)?
             {
                 openers.push(opener);
             }
@@ -569,7 +596,7 @@ fn value<'a>(lines: &'a [(String, String)], key: &str) -> Option<&'a str> {
 }
 
 /// The opener whose file this is; `None` if he died, or has just closed.
-fn alive(path: &Path, name: &str) -> Result<Option<Opener>> {
+fn alive(path: &Path, name: &str, removes_dead: bool) -> Result<Option<Opener>> {
     let io = |error: io::Error| Error::io(path.display(), &error);
     let unknown = |why: String| Opener {
         image: "?".into(),
@@ -585,7 +612,9 @@ fn alive(path: &Path, name: &str) -> Result<Option<Opener>> {
     };
     match file.try_lock_shared() {
         Ok(()) => {
-            remove(path)?;
+            if removes_dead {
+                remove(path)?;
+            }
             return Ok(None);
         }
         Err(TryLockError::WouldBlock) => {}

@@ -38,6 +38,8 @@ struct State {
     follows_end: bool,
     is_asked: bool,
     is_held: bool,
+    /// It does not want to open, even if it may.
+    stays_away: bool,
     /// So many writes it still does before it closes.
     last_writes: usize,
     writes_left: usize,
@@ -69,6 +71,7 @@ impl Application {
                 follows_end: used_only,
                 is_asked: false,
                 is_held: false,
+                stays_away: false,
                 last_writes: 2,
                 writes_left: 40,
                 write_count: 0,
@@ -99,6 +102,11 @@ impl Application {
                 state.areas.insert(volume.volser(), area);
             }
         }
+    }
+
+    /// From now on it opens nothing, or does again.
+    pub fn stay_away(&self, stays_away: bool) {
+        self.state.lock().stays_away = stays_away;
     }
 
     pub fn areas(&self) -> BTreeMap<Volser, Area> {
@@ -148,7 +156,8 @@ impl Application {
     pub fn go_on(&self, world: &Arc<World>) {
         let mut state = self.state.lock();
         if state.open.is_none() {
-            let may = !state.is_held && !state.is_asked && !has_torn_structure(world);
+            let is_kept_out = state.is_held || state.is_asked || state.stays_away;
+            let may = !is_kept_out && !has_torn_structure(world);
             if may && state.random.below(3) == 0 {
                 state.open(self, world);
             }

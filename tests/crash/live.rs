@@ -32,15 +32,15 @@ impl Clock for Ticks {
 }
 
 /// A run: the world of the present process, and who lives beside all of them.
-struct Run {
-    world: Arc<World>,
-    application: Arc<Application>,
+pub struct Run {
+    pub world: Arc<World>,
+    pub application: Arc<Application>,
     /// Tracks of data sets that were written to the targets, by all processes together.
     copied: usize,
 }
 
 impl Run {
-    fn new(known: &Known, at: Option<At>) -> Run {
+    pub fn new(known: &Known, at: Option<At>) -> Run {
         Run::with(known, at.into_iter().collect())
     }
 
@@ -51,7 +51,7 @@ impl Run {
         Run { world, application, copied: 0 }
     }
 
-    fn host(&self) -> Result<Host> {
+    pub fn host(&self) -> Result<Host> {
         let areas = self.application.areas();
         let mut volumes: Vec<Arc<dyn Volume>> = Vec::new();
         for volume in self.world.volumes() {
@@ -184,7 +184,7 @@ impl Run {
         }
     }
 
-    fn check_end(&self, known: &mut Known) -> Checked {
+    pub fn check_end(&self, known: &mut Known) -> Checked {
         (0..20).for_each(|_| self.application.go_on(&self.world));
         self.application.check(&self.world);
         if let Some(wrong) = self.application.wrongs().first() {

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use trackmirror::Result;
 use trackmirror::checkpoint::FileStore;
-use trackmirror::copy::CopyOptions;
+use trackmirror::copy::{CopyOptions, Volumes};
 use trackmirror::enqueue::Enqueue;
 use trackmirror::event::{Event, EventLog};
 use trackmirror::geometry::{Extent, Track};
@@ -30,6 +30,8 @@ pub struct Setting {
     pub watch: Arc<Watch>,
     pub log: Arc<EventLog>,
     pub images: Vec<&'static str>,
+    /// There is a monitor area for the target, too.
+    pub watches_target: bool,
     pub stranger: Stranger,
     /// OLD001 behind every monitor.
     raw: Arc<dyn Volume>,
@@ -40,6 +42,9 @@ pub struct Stage {
     pub set: Setting,
     pub migration: Migration,
     pub catalog: Hooked,
+    /// The volumes as the migration has them.
+    #[allow(dead_code)] // Not every test writes behind its back.
+    pub volumes: Volumes,
 }
 
 impl std::ops::Deref for Stage {
@@ -96,14 +101,18 @@ impl Setting {
             watch: Arc::default(),
             log: Arc::default(),
             images: images.to_vec(),
+            watches_target: false,
             stranger,
         }
     }
 
-    fn host(&self) -> (Host, Hooked) {
+    pub fn host(&self) -> (Host, Hooked) {
         let enqueue = self.enqueue.clone().unwrap_or_else(|| self.desk.clone());
         let mut host = self.world.host(&self.images, enqueue, &self.log);
         host.clock = self.watch.clone();
+        if let Some(live) = host.live.as_mut().filter(|_| self.watches_target) {
+            live.areas.insert(volser("NEW001"), self.world.area_of("NEW001"));
+        }
         let catalog = Hooked::new(host.catalogs[0].clone());
         host.catalogs[0] = Arc::new(catalog.clone());
         (host, catalog)
@@ -112,19 +121,20 @@ impl Setting {
     /// A new migration of everything.
     pub fn begin(self) -> Stage {
         let (host, catalog) = self.host();
+        let volumes = host.volumes.clone();
         let mut migration = self.world.migration(host, self.options.clone());
         migration.set_goal(Goal::Tracks(0));
-        Stage { set: self, migration, catalog }
+        Stage { set: self, migration, catalog, volumes }
     }
 
     /// Takes it up.
     pub fn resume(self) -> Result<Stage> {
         let (host, catalog) = self.host();
         let (store, folder) = (FileStore::open(&self.world.state())?, self.world.state());
-        let options = CopyOptions::default();
+        let (options, volumes) = (CopyOptions::default(), host.volumes.clone());
         let mut migration = Migration::resume(host, store, Some(folder), options)?;
         migration.set_goal(Goal::Tracks(0));
-        Ok(Stage { set: self, migration, catalog })
+        Ok(Stage { set: self, migration, catalog, volumes })
     }
 
     pub fn writer(&self, image: &str) -> Arc<MonitoredVolume> {

@@ -5,6 +5,7 @@
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,14 +105,29 @@ impl World {
 
     /// The monitor area of OLD001.
     pub fn area(&self) -> Area {
-        let volume = volume::open(&self.image("OLD001"), Access::Read).unwrap();
-        Area::open_in(&self.registry(), Identity::of(&*volume).unwrap()).unwrap()
+        self.area_of("OLD001")
+    }
+
+    /// The monitor area of a volume that nobody has for himself alone, or we do.
+    pub fn area_of(&self, serial: &str) -> Area {
+        let path = self.image(serial);
+        let metadata = std::fs::metadata(&path).unwrap();
+        let like = volume::open(&self.image("OLD001"), Access::Read).unwrap();
+        let (device, inode) = (metadata.dev(), metadata.ino());
+        let identity = Identity::of(&*like).unwrap();
+        let identity = Identity { volser: *volser(serial).as_bytes(), device, inode, ..identity };
+        Area::open_in(&self.registry(), identity).unwrap()
     }
 
     /// OLD001 for a writer under this name.
     pub fn monitored(&self, image: &str) -> Arc<MonitoredVolume> {
-        let volume = volume::open(&self.image("OLD001"), Access::MonitoredWrite).unwrap();
-        Arc::new(MonitoredVolume::attach_in(volume, &self.area(), image).unwrap())
+        self.monitored_on("OLD001", image)
+    }
+
+    /// A volume for a writer under this name.
+    pub fn monitored_on(&self, serial: &str, image: &str) -> Arc<MonitoredVolume> {
+        let volume = volume::open(&self.image(serial), Access::MonitoredWrite).unwrap();
+        Arc::new(MonitoredVolume::attach_in(volume, &self.area_of(serial), image).unwrap())
     }
 
     /// Everything outside, for a migration that needs these images.

@@ -79,6 +79,8 @@ pub enum End {
     Complete,
     /// It was given up on request.
     GivenUp,
+    /// Its switch was undone, after its users could have been let in.
+    BackedOut,
     /// Everything that was to be moved was deleted meanwhile.
     NothingLeft,
 }
@@ -264,6 +266,7 @@ impl Driver {
 
     fn step(&mut self) -> Flow {
         let in_window = self.state() == State::Quiesced;
+        let is_closing = in_window || self.state() == State::Closing;
         let is_large = in_window || self.live().is_none();
         let from = Instant::now();
         let stepped =
@@ -283,7 +286,7 @@ impl Driver {
                 self.went_well()
             }
             Err(error) if self.live().is_none() => Err(self.failure(error)),
-            Err(error) if in_window && self.state() == State::Mirrored => self.given_up(error),
+            Err(error) if is_closing && self.state() == State::Mirrored => self.given_up(error),
             Err(error) if is_of_coverage(&error) => self.wait_for_coverage(error),
             Err(error) => self.bear(error),
         }
@@ -589,7 +592,7 @@ fn can_pass(error: &Error) -> bool {
     error.code() == Code::Environment
         || matches!(
             error.reason(),
-            NotCovered | LateWriter | DataSetHeld | CommandRefused | VolumeInUse
+            NotCovered | LateWriter | DataSetHeld | CommandRefused | VolumeInUse | TargetChanged
         )
         || is_of_changes(error)
 }

@@ -11,6 +11,7 @@
 //! monitored`) counts as one that has everything open, as long as anything of it lives and no command speaks for it.
 
 mod closing;
+pub mod looking;
 
 use crate::selection::{Opened, Roles};
 use crate::span::Span;
@@ -25,7 +26,7 @@ use trackmirror::host::{Host, Live};
 use trackmirror::migrate::{Goal, Limits};
 use trackmirror::monitor::{Area, MonitoredVolume};
 use trackmirror::operator::{CommandCatalog, CommandEnqueue, CommandSpaceManager, OperatorCommand};
-use trackmirror::registry::areas::area_folder;
+use trackmirror::registry::areas::existing_folder;
 use trackmirror::registry::expected;
 use trackmirror::registry::openers::Openers;
 use trackmirror::volume::{self, Access, Volume, open_all};
@@ -285,7 +286,12 @@ impl LiveOptions {
             let is_target = roles.targets.contains(path);
             if is_target && !is_source {
                 let access = if given_back { Access::Read } else { Access::Exclusive };
-                volumes.push(volume::open(path, access)?);
+                let volume = volume::open(path, access)?;
+                // While the sources are kept, it is seen whether anything is written at the targets.
+                if !self.retain.is_zero() {
+                    areas.insert(*volser, Area::open(&*volume)?);
+                }
+                volumes.push(volume);
             } else if self.guests.contains_key(volser) {
                 let volume = volume::open(path, Access::Read)?;
                 if is_source {
@@ -315,7 +321,7 @@ impl LiveOptions {
             paths.iter().map(|path| volser_of(&files, &volsers, path)).collect()
         };
         let (sources, targets) = (of(&roles.sources), of(&roles.targets));
-        Ok(Opened { host, sources, targets, files })
+        Ok(Opened { host, sources, targets, files, volsers })
     }
 
     /// The serials of the images; that each guest is one of them, and none a target.
@@ -398,7 +404,8 @@ fn ms(span: Duration) -> u64 {
 
 /// The images that the operator named for the volume of this image.
 fn expected_images(path: &Path) -> Result<Vec<String>> {
-    let folder = area_folder().map_err(|error| Error::io("the registry", &error))?;
+    let folder = existing_folder().map_err(|error| Error::io("the registry", &error))?;
+    let Some(folder) = folder else { return Ok(Vec::new()) };
     let file = std::fs::metadata(path).map_err(|error| Error::io(path.display(), &error))?;
     expected::expected_images(&folder, file.dev(), file.ino())
         .map_err(|error| Error::io(path.display(), &error))

@@ -17,6 +17,7 @@ mod init;
 mod live;
 mod migrate;
 mod monitored;
+mod moved;
 mod output;
 mod plan;
 mod progress;
@@ -74,6 +75,7 @@ enum Verb {
     Pace(steering::PaceArguments),
     CloseNow(steering::CloseArguments),
     Postpone(steering::PostponeArguments),
+    BackOut(migrate::BackOutArguments),
     Terminate(migrate::TerminateArguments),
     Verify(verify::Arguments),
     Monitored(monitored::Arguments),
@@ -102,6 +104,7 @@ impl Verb {
             Verb::Pace(_) => "pace",
             Verb::CloseNow(_) => "close-now",
             Verb::Postpone(_) => "postpone",
+            Verb::BackOut(_) => "back-out",
             Verb::Terminate(_) => "terminate",
             Verb::Verify(_) => "verify",
             Verb::Monitored(_) => "monitored",
@@ -127,6 +130,7 @@ impl Verb {
             Verb::Pace(arguments) => steering::pace(arguments)?,
             Verb::CloseNow(arguments) => steering::close_now(arguments)?,
             Verb::Postpone(arguments) => steering::postpone(arguments)?,
+            Verb::BackOut(arguments) => migrate::back_out(arguments)?,
             Verb::Terminate(arguments) => migrate::terminate(arguments)?,
             Verb::Verify(arguments) => verify::run(arguments)?,
             Verb::Monitored(arguments) => monitored::run(arguments)?,

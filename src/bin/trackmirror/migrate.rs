@@ -1,9 +1,15 @@
 //! `trackmirror migrate`, `resume` and `terminate`: the main job, from its plan to its end.
 
+mod backing_out;
+mod rehearsal;
+
+pub use backing_out::{BackOutArguments, back_out};
+
 use crate::assess::refusals_text;
 use crate::driver::{Driver, End, style};
 use crate::host_space;
 use crate::live::{LiveArguments, LiveOptions, has_expected_images};
+use crate::moved::{self, take_moved};
 use crate::output::{Answer, Failure, Outcome};
 use crate::plan::{Proposal, table, values};
 use crate::progress::Teller;
@@ -21,7 +27,7 @@ use trackmirror::checkpoint::FileStore;
 use trackmirror::copy::Volumes;
 use trackmirror::event::{Event, EventLog, EventSink};
 use trackmirror::host::Host;
-use trackmirror::migrate::{Migration, MoveOptions, status};
+use trackmirror::migrate::{Migration, MoveOptions, are_targets_shared, status};
 use trackmirror::pace::Pace;
 use trackmirror::plan::Plan;
 use trackmirror::registry::areas::area_folder;
@@ -35,6 +41,7 @@ Examples:
   trackmirror migrate 'TEST.**' --volume OLD001.ckd --target NEW001.ckd
   trackmirror migrate PROD.MASTER --volume A.ckd --target B.ckd --catalog SYSRES.ckd --verify --keep
   trackmirror migrate TEST.FRAG --volume A.ckd --target A.ckd     (combines its extents there)
+  trackmirror migrate PROD.MASTER --volume A.ckd --target B.ckd --live --rehearse     (changes nothing)
   trackmirror migrate PROD.MASTER --volume A.ckd --target B.ckd --live --close-when-mirrored --pace 20MB
   trackmirror migrate TEST.SEQ.FB --volume CLNA01.ckd --target NEW001.ckd --image VS1 --guest CLNA01='./submit'
 
@@ -83,6 +90,9 @@ pub struct Arguments {
     /// Say what would be moved, and move nothing
     #[arg(long)]
     dry_run: bool,
+    /// Say what would be moved, what would stop it, and how long the data sets would be away; change nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    rehearse: bool,
     /// Tell what happens in lines of JSON on the standard error, as in events.jsonl
     #[arg(long)]
     events: bool,
@@ -94,6 +104,7 @@ const RESUME_EXAMPLES: &str = "\
 Examples:
   trackmirror resume --state ~/.local/state/trackmirror/TEST-0badcafe
   trackmirror resume --state STATE --threads 4
+  trackmirror resume --state STATE --moved /new/disk/OLD001.ckd     (it lies elsewhere now)
 
 It goes on as it was begun, monitors and commands included. What monitors noted meanwhile is copied, and nothing else
 again; without monitors everything is.";
@@ -114,6 +125,9 @@ pub struct ResumeArguments {
     /// Close as soon as the goal is reached, if that was not asked for before (or was postponed)
     #[arg(long)]
     close_when_mirrored: bool,
+    /// Images that lie elsewhere now, each known by its serial
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    moved: Vec<PathBuf>,
     /// Tell what happens as JSON lines on the standard error
     #[arg(long)]
     events: bool,
@@ -133,6 +147,9 @@ pub struct TerminateArguments {
     /// The folder with the state
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
+    /// Images that lie elsewhere now, each known by its serial
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    moved: Vec<PathBuf>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -272,6 +289,9 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
         Some(folder) => folder.clone(),
         None => default_folder(&arguments.sources.masks, &identity)?,
     };
+    if arguments.rehearse {
+        return rehearsal::run(arguments, &roles, &identity, live.as_ref(), &folder);
+    }
     let known = look(&folder)?;
     let has_state = known.is_some();
     if let Some((state, plan)) = known
@@ -318,6 +338,7 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     let request = Request {
         identity,
         files: opened.files.clone(),
+        volsers: opened.volsers.clone(),
         roles,
         verify: arguments.verify,
         digests: arguments.digests,
@@ -418,6 +439,12 @@ fn go_on(folder: &Path, request: Request, events: bool) -> Outcome<Answer> {
     let mut driver =
         Driver::new(migration, &host, request, folder, teller, true).map_err(advise)?;
     driver.migration.take_up().map_err(advise)?;
+    if driver.migration.must_be_opened_again() {
+        // It was interrupted while its switch was undone, which is done now.
+        let request = Request::load(folder)?;
+        drop(driver);
+        return go_on(folder, request, events);
+    }
     if driver.migration.state().is_ended() {
         let state = driver.migration.state();
         let text = format!("the migration is {state}; nothing is left to do\n");
@@ -438,13 +465,17 @@ fn open_again(
         None => reopen(&request.files, Access::Exclusive),
         Some(live) => {
             // Behind the point of no return the targets are their users'.
-            let is_behind = look(folder)?.is_some_and(|(state, _)| state >= State::Switched);
+            let is_behind = are_targets_shared(&FileStore::peek(folder)?)?;
             let owner = owner_name(folder)?;
             live.open(&request.roles, &owner, is_behind).map(|opened| opened.host)
         }
     };
     let teller = Teller::new(folder, style(request, events))?;
-    let host = host.map_err(advise)?.told_to(teller.sink());
+    let host = host.map_err(|error| Failure {
+        error,
+        advice: moved::advice(request, folder) + &advice(folder),
+    })?;
+    let host = host.told_to(teller.sink());
     let migration = Migration::open(host.clone(), store, Some(folder.into())).map_err(advise)?;
     Ok((migration, host, teller))
 }
@@ -464,6 +495,11 @@ const GIVEN_UP: &str =
 fn drive(mut driver: Driver, volumes: &Volumes, folder: &Path) -> Outcome<Answer> {
     match driver.lead() {
         Ok(End::Complete) => Ok(summary(&driver, volumes, folder)),
+        Ok(End::BackedOut) => {
+            let json = json!({ "state": driver.migration.state().name() });
+            let text = backing_out::BACKED_OUT.to_string() + &advice(folder);
+            Ok(Answer { code: Code::More, text, json })
+        }
         Ok(End::GivenUp) => {
             let json = json!({ "state": driver.migration.state().name() });
             Ok(Answer { code: Code::Refused, text: GIVEN_UP.into(), json })
@@ -492,6 +528,7 @@ fn drive(mut driver: Driver, volumes: &Volumes, folder: &Path) -> Outcome<Answer
 pub fn resume(arguments: &ResumeArguments) -> Outcome<Answer> {
     let folder = &arguments.state;
     let mut request = Request::load(folder)?;
+    take_moved(&mut request, &arguments.moved, folder)?;
     request.threads = arguments.threads.unwrap_or(request.threads);
     match &mut request.live {
         Some(live) => {
@@ -525,7 +562,8 @@ fn has_notes(folder: &Path, request: &Request) -> Result<bool> {
 /// Gives an interrupted migration up.
 pub fn terminate(arguments: &TerminateArguments) -> Outcome<Answer> {
     let folder = &arguments.state;
-    let request = Request::load(folder)?;
+    let mut request = Request::load(folder)?;
+    take_moved(&mut request, &arguments.moved, folder)?;
     let Some((state, plan)) = look(folder)? else {
         return Err(Error::new(
             Reason::NoCheckpoint,

@@ -58,6 +58,8 @@ pub struct Opened {
     pub targets: Vec<Volser>,
     /// The images, each once, by the names that lead to them from everywhere.
     pub files: Vec<PathBuf>,
+    /// Their serials.
+    pub volsers: Vec<Volser>,
 }
 
 /// Which images are what, each by the name that leads to it from everywhere.
@@ -79,6 +81,11 @@ impl Roles {
             targets: real_paths(targets.map_or(&[], |targets| &targets.targets))?,
             catalogs: real_paths(&sources.catalogs)?,
         })
+    }
+
+    /// Whether an image is a target and no source: a migration has it alone until the switch.
+    pub fn is_target_only(&self, file: &PathBuf) -> bool {
+        self.targets.contains(file) && !self.sources.contains(file)
     }
 
     /// All images, each once.
@@ -119,9 +126,9 @@ pub fn open(sources: &Sources, targets: Option<&Targets>, access: Access) -> Res
 pub fn open_roles(roles: &Roles, access: Access) -> Result<Opened> {
     let files = roles.files();
     let volumes = open_all(&files, access)?;
-    let volser = |path: &PathBuf| {
-        files.iter().position(|file| file == path).map(|index| volumes[index].volser())
-    };
+    let volsers: Vec<Volser> = volumes.iter().map(|volume| volume.volser()).collect();
+    let volser =
+        |path: &PathBuf| files.iter().position(|file| file == path).map(|index| volsers[index]);
     let (source_volsers, target_volsers) = (
         roles.sources.iter().filter_map(volser).collect(),
         roles.targets.iter().filter_map(volser).collect(),
@@ -131,6 +138,7 @@ pub fn open_roles(roles: &Roles, access: Access) -> Result<Opened> {
         sources: source_volsers,
         targets: target_volsers,
         files,
+        volsers,
     })
 }
 

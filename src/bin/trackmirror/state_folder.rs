@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use trackmirror::bytes::crc32c;
 use trackmirror::checkpoint::FileStore;
 use trackmirror::pace::Pace;
-use trackmirror::{DsMask, Error, Reason, Result};
+use trackmirror::{DsMask, Error, Reason, Result, Volser};
 
 const REQUEST: &str = "request.json";
 /// How far it is, written by the process that leads it.
@@ -38,6 +38,8 @@ pub struct Request {
     pub identity: String,
     /// All images.
     pub files: Vec<PathBuf>,
+    /// Their serials, by which they are found again if they were moved; none in the requests of older releases.
+    pub volsers: Vec<Volser>,
     /// Which of them are what.
     pub roles: Roles,
     /// Whether the copies are compared before the switch.
@@ -64,7 +66,7 @@ impl Request {
         };
         let value = json!({
             "version": VERSION, "identity": self.identity, "files": texts(&self.files)?,
-            "sources": texts(&self.roles.sources)?, "targets": texts(&self.roles.targets)?,
+            "volsers": self.volsers.iter().map(Volser::to_string).collect::<Vec<_>>(), "sources": texts(&self.roles.sources)?, "targets": texts(&self.roles.targets)?,
             "catalogs": texts(&self.roles.catalogs)?, "verify": self.verify, "digests": self.digests,
             "threads": self.threads, "pace": self.pace.to_string(),
             "live": self.live.as_ref().map(LiveOptions::value), "switched_ms": self.switched_ms,
@@ -111,6 +113,7 @@ impl Request {
         let before = Request {
             identity: value["identity"].as_str()?.into(),
             files: paths(&value["files"])?,
+            volsers: Vec::new(),
             roles: Roles::default(),
             verify: value["verify"].as_bool()?,
             digests: false,
@@ -129,8 +132,13 @@ impl Request {
             _ => return None,
         }
         let live = &value["live"];
+        let volser = |value: &Value| value.as_str()?.parse::<Volser>().ok();
+        let volsers = value["volsers"].as_array();
+        let volsers: Option<Vec<_>> = volsers.and_then(|all| all.iter().map(volser).collect());
+        let volsers = volsers.filter(|all| all.len() == before.files.len()).unwrap_or_default();
         let pair = |value: &Value| Some((value[0].as_str()?.into(), value[1].as_str()?.into()));
         Some(Request {
+            volsers,
             roles: Roles {
                 sources: paths(&value["sources"])?,
                 targets: paths(&value["targets"])?,
@@ -257,6 +265,7 @@ mod tests {
         Request {
             identity: "A".into(),
             files: vec!["/a b".into(), "/c".into()],
+            volsers: vec!["VOL001".parse().unwrap(), "@$#".parse().unwrap()],
             roles: Roles {
                 sources: vec!["/a b".into()],
                 targets: vec!["/c".into(), "/a b".into()],

@@ -47,7 +47,11 @@ pub struct Arguments {
 
 /// Shows the state.
 pub fn run(arguments: &Arguments) -> Result<Answer> {
-    let folder = &arguments.state;
+    of(&arguments.state)
+}
+
+/// Shows the state in a folder.
+pub fn of(folder: &Path) -> Result<Answer> {
     let Some((state, plan)) = look(folder)? else {
         return Err(Error::new(
             Reason::NoCheckpoint,

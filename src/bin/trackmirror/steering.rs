@@ -95,6 +95,8 @@ pub enum Order {
     Pace(Pace),
     /// Give the migration up.
     Terminate,
+    /// Undo the switch.
+    BackOut,
 }
 
 impl Order {
@@ -104,6 +106,7 @@ impl Order {
             Order::Postpone => "postpone",
             Order::Pace(_) => "pace",
             Order::Terminate => "terminate",
+            Order::BackOut => "back-out",
         }
     }
 
@@ -124,6 +127,7 @@ impl Order {
             "postpone" => Some(Order::Postpone),
             "pace" => Some(Order::Pace(value["pace"].as_str()?.parse().ok()?)),
             "terminate" => Some(Order::Terminate),
+            "back-out" => Some(Order::BackOut),
             _ => None,
         }
     }
@@ -406,6 +410,7 @@ mod tests {
             Order::Pace("20MB".parse().unwrap()),
             Order::Postpone,
             Order::Terminate,
+            Order::BackOut,
         ];
         let inbox = Inbox::open(folder.path());
         let sent: Vec<Sent> =
@@ -417,7 +422,7 @@ mod tests {
         let error = Error::new(Reason::WrongState, "too late");
         inbox.answer(&received[0], &Reply::failed(State::Switched, &error));
         inbox.answer(&received[1], &Reply::done(State::Copying, "noted"));
-        assert_eq!(orders(&inbox), [Some(Order::Postpone), Some(Order::Terminate)]);
+        assert_eq!(orders(&inbox), [Order::Postpone, Order::Terminate, Order::BackOut].map(Some));
         let reply = sent[0].reply().unwrap().unwrap();
         assert_eq!((reply.code, reply.reason), (Code::Refused, Some(106)));
         assert_eq!(sent[1].reply().unwrap().unwrap(), Reply::done(State::Copying, "noted"));

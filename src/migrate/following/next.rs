@@ -47,6 +47,11 @@ impl Next {
         }
     }
 
+    /// How many deeds are begun, and whether the last of them is not known to be done: what the checkpoint has besides.
+    pub fn progress(&self) -> (u32, bool) {
+        (self.begun, self.is_inside)
+    }
+
     /// Whether it fits itself, as it was read.
     pub fn is_sound(&self) -> bool {
         self.begun as usize <= self.deeds.len() && self.kept_as.len() == self.plan.data_sets.len()
@@ -73,13 +78,12 @@ impl Next {
     }
 }
 
+/// Without how many deeds are done, which changes while the rest does not: see [`Next::progress`].
 impl Encode for Next {
     fn encode(&self, to: &mut Encoder) {
         to.put(&self.plan);
         to.put(&self.kept_as);
         to.put(&self.deeds);
-        to.put(&self.begun);
-        to.put(&self.is_inside);
         for runs in [&self.mended, &self.emptied, &self.joining, &self.leaving] {
             to.put(runs);
         }
@@ -90,8 +94,8 @@ impl Encode for Next {
             plan: from.get()?,
             kept_as: from.get()?,
             deeds: from.get()?,
-            begun: from.get()?,
-            is_inside: from.get()?,
+            begun: 0,
+            is_inside: false,
             mended: from.get()?,
             emptied: from.get()?,
             joining: from.get()?,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use trackmirror::clock::{Clock, SystemClock};
 use trackmirror::enqueue::Opener;
-use trackmirror::estimate::{Estimate, Verdict};
+use trackmirror::estimate::{Estimate, Verdict, Window};
 use trackmirror::host::{Host, Live};
 use trackmirror::migrate::{Goal, Migration};
 use trackmirror::monitor::{Area, ImageReport, Kind, Standing};
@@ -130,13 +130,16 @@ fn value(
     })
 }
 
+/// How long a window would be, for programs.
+pub fn window_value(window: Window) -> Value {
+    json!({
+        "low_ms": window.low.as_millis() as u64, "likely_ms": window.likely.as_millis() as u64,
+        "high_ms": window.high.as_millis() as u64,
+    })
+}
+
 fn estimate_value(estimate: &Estimate) -> Value {
-    let window = estimate.window.map(|window| {
-        json!({
-            "low_ms": window.low.as_millis() as u64, "likely_ms": window.likely.as_millis() as u64,
-            "high_ms": window.high.as_millis() as u64,
-        })
-    });
+    let window = estimate.window.map(window_value);
     json!({
         "copied_tracks_per_second": estimate.copy_rate,
         "changed_tracks_per_second": estimate.change_rate,

@@ -20,6 +20,14 @@ impl Driver {
                     self.kept(format!("the pace is {pace} from now on"))
                 }
                 Some(Order::Postpone) => self.postpone(),
+                Some(Order::BackOut) => {
+                    let reply = self.back_out();
+                    if reply.reason.is_none() && self.migration.must_be_opened_again() {
+                        self.inbox.answer(&received, &reply);
+                        return Ok(Some(End::BackedOut));
+                    }
+                    reply
+                }
                 Some(Order::CloseNow) => self.close_now(),
                 Some(Order::Terminate) => match self.migration.terminate() {
                     Ok(()) => {
@@ -91,6 +99,26 @@ impl Driver {
         let error = Error::new(Reason::NotClosed, "it was postponed");
         self.answer_waiting(&Reply::failed(self.state(), &error));
         self.kept("postponed: mirroring goes on until `trackmirror close-now`".into())
+    }
+
+    /// Undoes the switch; what was asked for by then does not count any more.
+    fn back_out(&mut self) -> Reply {
+        if let Err(error) = self.state().check(Verb::BackOut) {
+            return Reply::failed(self.state(), &error);
+        }
+        if let Err(error) = self.migration.back_out() {
+            return Reply::failed(self.state(), &error);
+        }
+        if let Some(live) = &mut self.request.live {
+            live.close_when_mirrored = false;
+        }
+        self.request.switched_ms = None;
+        self.is_verified = false;
+        (self.close.is_ordered, self.close.asked_at) = (false, None);
+        self.close.openers.clear();
+        let error = Error::new(Reason::NotClosed, "it was backed out");
+        self.answer_waiting(&Reply::failed(self.state(), &error));
+        self.kept("backed out: the sources are the data sets again".into())
     }
 
     pub(super) fn answer_waiting(&mut self, reply: &Reply) {

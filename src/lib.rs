@@ -74,6 +74,8 @@ pub mod operator;
 pub mod pace;
 pub mod plan;
 pub mod registry;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod state;
 pub mod switch;
 pub mod track;

@@ -49,6 +49,8 @@ mod layout;
 mod map;
 mod owner;
 mod seat;
+#[cfg(feature = "sim")]
+mod simulated;
 mod volume;
 
 use crate::changed::{shared as bits, sync};

@@ -43,6 +43,7 @@ fn main() -> Result<()> {
         targets: &["TGT001".parse()?],
         mode: Mode::OnePrimary,
         uncataloged: true,
+        slack: 0,
     };
     let (plan, refusals) = propose(&host, &selection)?;
     assert!(refusals.is_empty(), "{refusals:?}");

@@ -55,6 +55,7 @@ fn run() -> Result<()> {
             targets: &[to],
             mode: Mode::OnePrimary,
             uncataloged: true,
+            slack: 0,
         };
         let (plan, refusals) = propose(&host, &selection)?;
         if let Some(refusal) = refusals.first() {

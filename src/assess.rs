@@ -142,15 +142,6 @@ impl Assessment {
         Some((last, self.parts[last].dscbs.format1.last_used()?.0))
     }
 
-    /// The same data set with its DSCBs as they are now, one set for each part, and with what forbids moving it now.
-    pub fn with_dscbs(&self, dscbs: Vec<DataSetDscbs>) -> Assessment {
-        let parts = self.parts.iter().zip(dscbs);
-        let parts = parts.map(|(part, dscbs)| Part { dscbs, ..part.clone() }).collect();
-        let mut data_set = Assessment { parts, refusals: Vec::new(), ..self.clone() };
-        rules::apply(&mut data_set);
-        data_set
-    }
-
     /// Whether it can be moved, as far as it alone is concerned.
     pub fn is_movable(&self) -> bool {
         self.refusals.is_empty()
@@ -198,7 +189,8 @@ pub fn assess(
 ) -> Result<Vec<Assessment>> {
     let mut volumes = Vec::new();
     for manager in space {
-        volumes.push(Given::new(&**manager, masks)?);
+        let is_selected = |name: &DsName| masks.iter().any(|mask| mask.matches(name));
+        volumes.push(Given::new(&**manager, |name, _| is_selected(name))?);
     }
     let mut names: BTreeSet<DsName> =
         volumes.iter().flat_map(|volume| volume.selected.keys().copied()).collect();
@@ -208,7 +200,53 @@ pub fn assess(
     names.into_iter().map(|name| assess_one(name, &volumes, &catalogs, options)).collect()
 }
 
-/// A volume that is given, with its data sets that the masks select.
+/// What became of data sets that were assessed before, and of what the masks select: all that
+/// [`compare`](compare::compare) needs, without a look into the catalogs for each of the others.
+///
+/// These are the data sets that have one of these names, one that the masks select, or an F1 where a part of a stored one
+/// had its own; and names whose DSCBs cannot be read. `is_ours` tells of space that belongs to nobody yet, which is
+/// passed over.
+///
+/// Errors are those of reading VTOCs and catalogs as a whole.
+pub fn assess_again<'a>(
+    stored: impl IntoIterator<Item = &'a Assessment>,
+    masks: &[DsMask],
+    space: &[Arc<dyn SpaceManager>],
+    catalogs: &[Arc<dyn Catalog>],
+    options: &Options,
+    is_ours: impl Fn(Volser, &DataSetDscbs) -> bool,
+) -> Result<Vec<Assessment>> {
+    let (mut names, mut places) = (BTreeSet::new(), BTreeSet::new());
+    for data_set in stored {
+        names.insert(data_set.name);
+        places.extend(data_set.parts.iter().map(|part| (part.volser, part.dscbs.address)));
+    }
+    let mut volumes = Vec::new();
+    for manager in space {
+        let is_ours = |found: &Result<DataSetDscbs>| {
+            found.as_ref().is_ok_and(|found| is_ours(manager.volser(), found))
+        };
+        volumes.push(Given::new(&**manager, |_, found| !is_ours(found))?);
+    }
+    let mut wanted = BTreeSet::new();
+    for volume in &volumes {
+        let is_wanted = |(name, found): &(&DsName, &Result<DataSetDscbs>)| match found {
+            Err(_) => true,
+            Ok(found) => {
+                names.contains(name)
+                    || masks.iter().any(|mask| mask.matches(name))
+                    || places.contains(&(volume.volser, found.address))
+            }
+        };
+        wanted.extend(volume.selected.iter().filter(is_wanted).map(|(name, _)| *name));
+    }
+    volumes.iter_mut().for_each(|volume| volume.selected.retain(|name, _| wanted.contains(name)));
+    let catalogs: Vec<(&dyn Catalog, Option<Error>)> =
+        catalogs.iter().map(|catalog| (&**catalog, catalog.check_sound().err())).collect();
+    wanted.into_iter().map(|name| assess_one(name, &volumes, &catalogs, options)).collect()
+}
+
+/// A volume that is given, with its data sets that are selected.
 struct Given {
     volser: Volser,
     geometry: Geometry,
@@ -218,12 +256,12 @@ struct Given {
 }
 
 impl Given {
-    fn new(manager: &dyn SpaceManager, masks: &[DsMask]) -> Result<Given> {
+    fn new(
+        manager: &dyn SpaceManager,
+        is_selected: impl Fn(&DsName, &Result<DataSetDscbs>) -> bool,
+    ) -> Result<Given> {
         let vtoc: Vtoc = manager.read()?;
-        let selected = vtoc
-            .data_sets()
-            .filter(|(name, _)| masks.iter().any(|mask| mask.matches(name)))
-            .collect();
+        let selected = vtoc.data_sets().filter(|(name, found)| is_selected(name, found)).collect();
         Ok(Given {
             volser: vtoc.volser,
             geometry: vtoc.geometry,

@@ -296,21 +296,38 @@ impl Copier {
         Ok(Copier { plan, work, buffers })
     }
 
-    /// The same work for another table, all of whose sources are in this one: what was copied stays so.
+    /// The same work for another table: what was copied stays so. Tracks that are new in it, or go elsewhere, must be
+    /// [work](Subscription::add) before. Source volumes that are not in the present table need a subscription.
     pub fn with_table(
         self,
         table: TranslateTable,
         sources: &Volumes,
         targets: &Volumes,
+        further: &BTreeMap<Volser, Subscription>,
         options: CopyOptions,
     ) -> Result<Copier> {
-        let subscriptions = self.plan.sources.iter();
-        let subscriptions =
-            subscriptions.map(|source| (source.volume.volser(), source.subscription.clone()));
-        let subscriptions = subscriptions.collect();
+        let mut subscriptions = further.clone();
+        for source in &self.plan.sources {
+            subscriptions.insert(source.volume.volser(), source.subscription.clone());
+        }
         let mut copier = Copier::monitored(table, sources, targets, &subscriptions, options)?;
         (copier.work.totals, copier.work.pass_count) = (self.work.totals, self.work.pass_count);
+        copier.keep_digests(&self);
         Ok(copier)
+    }
+
+    /// Takes over the digests of tracks that are in both tables.
+    fn keep_digests(&mut self, of: &Copier) {
+        if !self.plan.digests || !of.plan.digests {
+            return;
+        }
+        for (entry, digests) in self.plan.table.entries().iter().zip(&mut self.work.digests) {
+            for (digest, number) in digests.iter_mut().zip(0..) {
+                let track = entry.source.first.plus(number);
+                let known = of.plan.table.position(entry.source_volser, track);
+                *digest = known.and_then(|(entry, place)| of.work.digests[entry][place as usize]);
+            }
+        }
     }
 
     /// Copies at most `track_count_max` tracks, and flushes the targets. With an error, what failed is still to be

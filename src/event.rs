@@ -57,6 +57,24 @@ pub enum Event {
         /// What was got.
         extents: Vec<Extent>,
     },
+    /// A target gave back space, because its source has it no more.
+    TargetReleased {
+        /// The name of the target's data set.
+        data_set: DsName,
+        /// The volume.
+        volser: Volser,
+        /// What was given back.
+        extents: Vec<Extent>,
+    },
+    /// A target got another name, because its source has it.
+    TargetRenamed {
+        /// The name that it had.
+        data_set: DsName,
+        /// The volume.
+        volser: Volser,
+        /// The name that it has now.
+        to: DsName,
+    },
     /// Copying began.
     CopyBegun {
         /// The tracks to copy.
@@ -125,9 +143,9 @@ pub enum Event {
         /// The tracks that were copied in the window.
         copied_tracks: u64,
     },
-    /// What changed at the source meanwhile, tracks aside, was done at the target too.
+    /// What changed at the source meanwhile was done at the target too.
     Accommodated {
-        /// The data set.
+        /// The data set, by the name that it had.
         data_set: DsName,
         /// What changed.
         what: String,
@@ -218,6 +236,8 @@ impl Event {
             Event::Refused { .. } => "refused",
             Event::Allocated { .. } => "allocated",
             Event::MonitorsStarted { .. } => "monitors-started",
+            Event::TargetReleased { .. } => "target-released",
+            Event::TargetRenamed { .. } => "target-renamed",
             Event::CopyBegun { .. } => "copy-begun",
             Event::Copied(_) => "copied",
             Event::Passed { .. } => "pass",
@@ -268,6 +288,13 @@ impl fmt::Display for Event {
                     count(tracks, "track"),
                     count(extents.len() as u64, "extent")
                 )
+            }
+            Event::TargetReleased { data_set, volser, extents } => {
+                let tracks: u64 = extents.iter().map(|extent| u64::from(extent.track_count)).sum();
+                write!(f, "{data_set} gave back {} on {volser}", count(tracks, "track"))
+            }
+            Event::TargetRenamed { data_set, volser, to } => {
+                write!(f, "{data_set} on {volser} is named {to} now")
             }
             Event::CopyBegun { track_count } => {
                 write!(f, "copying of {} began", count(*track_count, "track"))

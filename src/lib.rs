@@ -38,6 +38,7 @@
 //!     targets: &["NEW001".parse()?],
 //!     mode: Mode::OnePrimary,
 //!     uncataloged: false,
+//!     slack: 0,
 //! })?;
 //! assert!(refusals.is_empty(), "{refusals:?}"); // or move the others: the plan has them alone
 //! let store = FileStore::open("state".as_ref())?; // a folder for this migration alone

@@ -57,6 +57,7 @@
 //!     targets: &["NEW001".parse()?],
 //!     mode: Mode::OnePrimary,
 //!     uncataloged: false,
+//!     slack: 0,
 //! };
 //! let (plan, refusals) = propose(&host, &selection)?;
 //! assert!(refusals.is_empty(), "{refusals:?}");
@@ -70,6 +71,8 @@
 
 mod copying;
 mod durable;
+mod following;
+mod leaving;
 mod monitors;
 mod propose;
 mod resume;
@@ -98,6 +101,7 @@ use crate::translate::TranslateTable;
 use crate::verify::{Verification, verify};
 use crate::volume::intent::Journal;
 use durable::{Durable, Released, Stored, Watched};
+use following::Pursuit;
 use monitors::Monitors;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -143,6 +147,10 @@ struct Course {
     watched_at: Option<Duration>,
     /// When it was last seen what the window will look at.
     rehearsed_at: Option<Duration>,
+    /// How far the sources were followed.
+    pursuit: Pursuit,
+    /// Since the sources were seen last, nobody can have done anything to them that was not noted.
+    has_missed_nothing: bool,
     /// When it was last said that copying waits for writes that began before.
     waiting_since: Option<Duration>,
     /// Who was told to have data sets open still.
@@ -171,6 +179,8 @@ impl Course {
             window_begun: None,
             watched_at: None,
             rehearsed_at: None,
+            pursuit: Pursuit::default(),
+            has_missed_nothing: false,
             waiting_since: None,
             told_openers: Vec::new(),
             passes_told: 0,
@@ -216,15 +226,26 @@ impl Migration {
             None => None,
             Some(live) => {
                 let [one, two] = monitor::new_migration()?;
-                Monitors::new(live.clone(), (one, two), &sources(&plan))?;
+                let possible = plan.possible_sources();
+                Monitors::new(live.clone(), (one, two), plan.source_volsers(), &possible)?;
                 Some(Watched { migration: (one, two), ..Watched::default() })
             }
         };
         let (state, intent, leaving) = (State::Planned, None, Vec::new());
-        let stored = Stored { plan, options, kept_as, state, released, intent, watched, leaving };
+        let stored = Stored {
+            plan,
+            options,
+            kept_as,
+            state,
+            released,
+            intent,
+            watched,
+            leaving,
+            next: None,
+        };
         let durable = Durable::new(stored, checkpoint)?;
         let mut migration = Migration::over(host, durable, state_folder)?;
-        migration.is_taken_up = true;
+        (migration.is_taken_up, migration.course.has_missed_nothing) = (true, true);
         migration.write_notes(registry::claim_shared)?;
         Ok(migration)
     }
@@ -234,7 +255,8 @@ impl Migration {
         let monitors = match (&durable.stored.watched, &host.live) {
             (None, _) => None,
             (Some(watched), Some(live)) => {
-                Some(Monitors::new(live.clone(), watched.migration, &sources(&plan))?)
+                let (sources, possible) = (plan.source_volsers(), plan.possible_sources());
+                Some(Monitors::new(live.clone(), watched.migration, sources, &possible)?)
             }
             (Some(_), None) => {
                 return Err(Error::new(
@@ -370,7 +392,7 @@ impl Migration {
     fn check_source(&self, data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
         match &self.monitors {
             None => switch::sources_stand(data_set, ports),
-            Some(_) => switch::sources_persist(data_set, ports).map(drop),
+            Some(_) => switch::sources_persist(data_set, ports),
         }
     }
 
@@ -443,7 +465,7 @@ impl Migration {
         if host.live.is_none() {
             return (paths(host, &volsers), Vec::new());
         }
-        let targets = targets(plan);
+        let targets = plan.target_volsers();
         let shared = volsers.difference(&targets).copied().collect();
         (paths(host, &targets), paths(host, &shared))
     }
@@ -453,27 +475,42 @@ impl Migration {
         &self,
         claim: impl Fn(&[PathBuf], &Path, &str, &[DsName]) -> Result<()>,
     ) -> Result<()> {
-        let plan = self.plan();
+        self.write_notes_of(&self.plan(), claim)
+    }
+
+    /// The same for another plan.
+    fn write_notes_of(
+        &self,
+        plan: &Plan,
+        claim: impl Fn(&[PathBuf], &Path, &str, &[DsName]) -> Result<()>,
+    ) -> Result<()> {
         let Some(folder) = &self.notes else { return Ok(()) };
         let what = match plan.data_sets.as_slice() {
+            [] => "a migration of nothing is not finished".to_string(),
             [only] => format!("the migration of {} is not finished", only.assessment.name),
-            all => format!(
+            [first, others @ ..] => format!(
                 "the migration of {} and {} other data sets is not finished",
-                all[0].assessment.name,
-                all.len() - 1
+                first.assessment.name,
+                others.len()
             ),
         };
-        let (own, shared) = Migration::own_and_shared(&self.host, &plan);
-        claim(&shared, folder, &what, &names(&plan))?;
+        let (own, shared) = Migration::own_and_shared(&self.host, plan);
+        claim(&shared, folder, &what, &names(plan))?;
         own.iter().try_for_each(|path| registry::note_unfinished(path, folder, &what))
+    }
+
+    /// Writes the notes, where nobody else can have claimed anything meanwhile.
+    fn note_shared(&self) -> Result<()> {
+        self.write_notes(|paths, folder, what, names| {
+            paths.iter().try_for_each(|path| registry::note_shared(path, folder, what, names))
+        })
     }
 
     fn remove_notes(&self) -> Result<()> {
         let Some(folder) = &self.notes else { return Ok(()) };
-        for path in paths(&self.host, &touched(&self.plan())) {
-            registry::remove_note(&path, folder)?;
-        }
-        Ok(())
+        // Also from volumes on which something was moved for a while.
+        let all = self.host.volumes.keys().copied().collect();
+        paths(&self.host, &all).iter().try_for_each(|path| registry::remove_note(path, folder))
     }
 }
 
@@ -481,17 +518,6 @@ impl std::fmt::Debug for Migration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Migration({} data sets, {})", self.plan().data_sets.len(), self.state())
     }
-}
-
-/// The volumes that the data sets lie on.
-fn sources(plan: &Plan) -> BTreeSet<Volser> {
-    let parts = plan.data_sets.iter().flat_map(|data_set| &data_set.assessment.parts);
-    parts.map(|part| part.volser).collect()
-}
-
-/// The volumes that they go to.
-fn targets(plan: &Plan) -> BTreeSet<Volser> {
-    plan.data_sets.iter().flat_map(|data_set| &data_set.parts).map(|part| part.volser).collect()
 }
 
 fn names(plan: &Plan) -> Vec<DsName> {
@@ -513,11 +539,11 @@ fn touched(plan: &Plan) -> BTreeSet<Volser> {
 /// That every volume can be written: better known now than after the copy.
 /// A volume that another system changes for us need not be.
 fn check_writable(host: &Host, plan: &Plan) -> Result<()> {
-    let targets = targets(plan);
+    let targets = plan.target_volsers();
     let is_delegated = |volser: &Volser| {
         let space = host.space.get(volser).is_some_and(|space| space.is_delegated());
         let mut catalogs = host.catalogs.iter().filter(|c| c.volser() == Some(*volser));
-        let is_source = sources(plan).contains(volser);
+        let is_source = plan.source_volsers().contains(volser);
         !targets.contains(volser) && (space || !is_source) && catalogs.all(|c| c.is_delegated())
     };
     for volser in &touched(plan) {

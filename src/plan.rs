@@ -13,12 +13,15 @@
 //! What the parts of a data set are at the target follows from what they were (module [`parts`]): the statistics move
 //! to where the last used track goes.
 //!
+//! A target may get *slack*: more tracks than its source has, behind them, for a source that grows. They are empty tracks.
+//!
 //! If the only volume on which a data set can go is its own, its extents are combined there: the new space stands
 //! under a temporary name until the data set takes it over.
 
 pub mod ends;
 pub mod follow;
 pub mod parts;
+pub mod scope;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -31,7 +34,8 @@ use crate::geometry::{Extent, Geometry};
 use crate::name::{DsName, Volser};
 use crate::translate::{Entry, TranslateTable};
 use crate::vtoc::free_space::FreeSpace;
-use crate::vtoc::{DataSetDscbs, NewDataSet, SpaceManager};
+use crate::vtoc::{NewDataSet, SpaceManager};
+pub use scope::{PassedOver, Scope};
 use space::{Shape, best_fit, extent_for_extent, one_primary};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -210,35 +214,14 @@ impl PlannedDataSet {
         )
     }
 
-    /// The same plan for the source as its DSCBs are now, one set for each part, in the same extents: the target's
-    /// attributes and statistics follow.
-    ///
-    /// Errors: what forbids moving it now; [`Reason::PartsInconsistent`].
-    pub fn with_sources(&self, dscbs: Vec<DataSetDscbs>) -> Result<PlannedDataSet> {
-        let mut assessment = self.assessment.with_dscbs(dscbs);
-        if let Some(refusal) = std::mem::take(&mut assessment.refusals).into_iter().next() {
-            return Err(refusal);
-        }
-        let runs: Vec<(Volser, Vec<Extent>)> =
-            self.parts.iter().map(|part| (part.volser, part.new.extents.clone())).collect();
-        parts::check_statistics(&assessment, &runs)?;
-        let name = self.parts[0].new.format1.name();
-        let parts = parts::at_target(&assessment, name, &runs, self.is_part_for_part());
-        Ok(PlannedDataSet { assessment, parts, combines: self.combines })
-    }
-
     /// Whether each part of the source goes to a volume of its own.
     fn is_part_for_part(&self) -> bool {
-        let count = |part: &PlannedPart| -> u32 {
+        let counts = |part: &PlannedPart| -> u32 {
             part.new.extents.iter().map(|extent| extent.track_count).sum()
         };
-        self.assessment.parts.len() == self.parts.len()
-            && self
-                .assessment
-                .parts
-                .iter()
-                .zip(&self.parts)
-                .all(|(s, t)| s.track_count() == count(t))
+        let source: Vec<u32> =
+            self.assessment.parts.iter().map(|part| part.track_count()).collect();
+        is_part_for_part(&source, &self.parts.iter().map(counts).collect::<Vec<u32>>())
     }
 
     /// The source tracks that hold nothing.
@@ -251,9 +234,11 @@ impl PlannedDataSet {
         slice(self.assessment.extents(), from, end)
     }
 
-    /// The target tracks that hold nothing.
-    pub fn unused_target(&self) -> Vec<(Volser, Extent)> {
-        slice(self.target_extents(), self.used_track_count(), self.assessment.track_count())
+    /// The target tracks behind those that are copied: of slack, and if only used tracks are copied, of the others.
+    pub fn unused_target(&self, used_only: bool) -> Vec<(Volser, Extent)> {
+        let copied =
+            if used_only { self.used_track_count() } else { self.assessment.track_count() };
+        slice(self.target_extents(), copied, u32::MAX)
     }
 
     /// How many tracks from the start on hold something, if only those are to be copied; the others are known to be
@@ -285,13 +270,27 @@ impl Encode for PlannedDataSet {
         let count = |(_, extent): (Volser, Extent)| u64::from(extent.track_count);
         let source: u64 = data_set.assessment.extents().map(count).sum();
         let target: u64 = data_set.target_extents().map(count).sum();
+        if target > u64::from(u32::MAX) {
+            let what = "a data set whose target has more tracks than there can be";
+            return Err(Error::new(Reason::EndOfData, what));
+        }
         let single = data_set.parts.len() == 1 && data_set.assessment.parts.len() == 1;
-        if data_set.parts.is_empty() || source != target || data_set.combines && !single {
-            let what = "a data set whose target has other tracks than its source";
+        if data_set.parts.is_empty() || source > target || data_set.combines && !single {
+            let what = "a data set whose target has fewer tracks than its source";
             return Err(Error::new(Reason::EndOfData, what));
         }
         Ok(data_set)
     }
+}
+
+/// Whether parts with so many tracks go to parts with so many, each to its own. Only the last one may have more.
+fn is_part_for_part(source: &[u32], target: &[u32]) -> bool {
+    let (Some((last, before)), Some((last_target, before_target))) =
+        (source.split_last(), target.split_last())
+    else {
+        return false;
+    };
+    before == before_target && last <= last_target
 }
 
 /// Tracks `from` to `end` (not included) of extents that follow each other.
@@ -316,6 +315,8 @@ fn slice(
 pub struct Plan {
     /// The data sets, in the order of their names.
     pub data_sets: Vec<PlannedDataSet>,
+    /// What it was made from.
+    pub scope: Scope,
 }
 
 impl Plan {
@@ -337,9 +338,10 @@ impl Plan {
 impl Encode for Plan {
     fn encode(&self, to: &mut Encoder) {
         to.put(&self.data_sets);
+        to.put(&self.scope);
     }
     fn decode(from: &mut Decoder<'_>) -> Result<Plan> {
-        Ok(Plan { data_sets: from.get()? })
+        Ok(Plan { data_sets: from.get()?, scope: from.get()? })
     }
 }
 
@@ -352,18 +354,20 @@ pub struct Refusal {
     pub reasons: Vec<Error>,
 }
 
-/// Plans each assessment onto the targets. Those that cannot be moved come back as refusals, with the reasons of their
-/// assessment, or that of the plan.
+/// Plans each assessment onto the targets, with so many percent more space. Those that cannot be moved come back as
+/// refusals, with the reasons of their assessment, or that of the plan.
 pub fn plan(
     assessments: Vec<Assessment>,
     mut targets: Vec<Target>,
     mode: Mode,
+    slack: u32,
 ) -> (Plan, Vec<Refusal>) {
     let catalogs_in_use: BTreeSet<Volser> = assessments
         .iter()
         .flat_map(|data_set| data_set.cataloged.iter().filter_map(|cataloged| cataloged.volser))
         .collect();
-    let (mut plan, mut refusals) = (Plan::default(), Vec::new());
+    let mut plan = Plan { scope: Scope { mode, slack, ..Scope::default() }, ..Plan::default() };
+    let mut refusals = Vec::new();
     for mut assessment in assessments {
         let name = assessment.name;
         let result = if !assessment.is_movable() {
@@ -376,7 +380,7 @@ pub fn plan(
                 "a catalog cannot move beside data sets whose entries it holds; move it in a migration of its own",
             )])
         } else {
-            plan_one(&assessment, &mut targets, mode).map_err(|error| vec![error])
+            plan_one(&assessment, &mut targets, &plan.scope).map_err(|error| vec![error])
         };
         match result {
             Ok((parts, combines)) => {
@@ -395,7 +399,7 @@ pub fn plan(
 fn plan_one(
     data_set: &Assessment,
     targets: &mut [Target],
-    mode: Mode,
+    scope: &Scope,
 ) -> Result<(Vec<PlannedPart>, bool)> {
     let candidates = candidates(data_set, targets)?;
     // Candidates are all its own volumes, or none is.
@@ -408,8 +412,9 @@ fn plan_one(
         )
         .on_volume(targets[candidates[0]].volser));
     }
-    let shape = Shape::of(data_set, targets[candidates[0]].geometry.heads());
-    let space = match mode {
+    let heads = targets[candidates[0]].geometry.heads();
+    let shape = Shape::of(data_set, heads).with_slack(scope.slack, heads);
+    let space = match scope.mode {
         Mode::OnePrimary => one_primary(&shape, targets, &candidates, PRIMARY_EXTENTS_MAX)?,
         Mode::ExtentForExtent => extent_for_extent(data_set, &shape, targets, &candidates)?,
         Mode::BestFit => best_fit(data_set, &shape, targets, &candidates)?,
@@ -440,7 +445,7 @@ fn plan_one(
     let runs: Vec<(Volser, Vec<Extent>)> =
         space.iter().map(|(target, extents)| (targets[*target].volser, extents.clone())).collect();
     parts::check_statistics(data_set, &runs)?;
-    let parts = parts::at_target(data_set, name, &runs, mode == Mode::ExtentForExtent);
+    let parts = parts::at_target(data_set, name, &runs, scope.mode == Mode::ExtentForExtent);
     for (target, extents) in &space {
         targets[*target].take(name, extents)?;
     }

@@ -77,6 +77,18 @@ impl Ports<'_> {
         }
     }
 
+    /// The names on a volume.
+    pub fn names(&self, volser: Volser) -> Result<Vec<DsName>> {
+        let names = |vtoc: &Vtoc| vtoc.data_sets().map(|(name, _)| name).collect();
+        let Some(Glance(vtocs)) = self.glance else {
+            return Ok(names(&self.space(volser)?.read()?));
+        };
+        Ok(match vtocs.lock().entry(volser) {
+            Entry::Occupied(vtoc) => names(vtoc.get()),
+            Entry::Vacant(place) => names(place.insert(self.space(volser)?.read()?)),
+        })
+    }
+
     /// A volume.
     pub fn volume(&self, volser: Volser) -> Result<&dyn Volume> {
         self.volumes.get(&volser).map(|volume| &**volume).ok_or_else(|| missing(volser))
@@ -160,11 +172,10 @@ pub fn sources_stand(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()>
     Ok(())
 }
 
-/// The DSCBs of the source as they are now, one set for each part: the same data set in the same extents, whatever else
-/// changed.
+/// That every part of the source is the same data set in the same extents, whatever else changed.
 ///
 /// Error: [`Reason::SourceChanged`] if it is another one, or lies elsewhere.
-pub fn sources_persist(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Vec<DataSetDscbs>> {
+pub fn sources_persist(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     let name = data_set.assessment.name;
     let one = |part: &Part| {
         let found = ports.find(part.volser, &name)?;
@@ -178,7 +189,7 @@ pub fn sources_persist(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<V
                 && addresses(found) == addresses(&part.dscbs)
                 && found.format1.volume_sequence() == part.dscbs.format1.volume_sequence()
         };
-        found.filter(is_same).ok_or_else(|| {
+        found.filter(is_same).map(drop).ok_or_else(|| {
             Error::new(
                 Reason::SourceChanged,
                 "it is not the data set, or not in the extents, that the migration was planned for; terminate the \
@@ -188,19 +199,7 @@ pub fn sources_persist(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<V
             .of_data_set(name)
         })
     };
-    data_set.assessment.parts.iter().map(one).collect()
-}
-
-/// The plan as it is for the source as it is now; `None` if nothing of it changed.
-///
-/// Errors: [`Reason::SourceChanged`], and what forbids moving it now.
-pub fn followed(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<Option<PlannedDataSet>> {
-    let present = sources_persist(data_set, ports)?;
-    if present.iter().eq(data_set.assessment.parts.iter().map(|part| &part.dscbs)) {
-        return Ok(None);
-    }
-    let name = data_set.assessment.name;
-    data_set.with_sources(present).map(Some).map_err(|error| error.of_data_set(name))
+    data_set.assessment.parts.iter().try_for_each(one)
 }
 
 /// Gives the target the attributes and statistics that are planned, where it has others.
@@ -471,6 +470,17 @@ pub fn leads_to_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<b
     Ok(false)
 }
 
+/// Whether the catalogs lead to the source, as they did when it was assessed. Where none does, nobody can say.
+pub fn leads_to_source(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<bool> {
+    for cataloged in &data_set.assessment.cataloged {
+        let entry = ports.catalog(&cataloged.catalog)?.locate(&data_set.assessment.name)?;
+        if !entry.is_some_and(|entry| entry.leads_as(&cataloged.entry)) {
+            return Ok(false);
+        }
+    }
+    Ok(!data_set.assessment.cataloged.is_empty())
+}
+
 /// That the target is not the one copy of its data set that is left, as it may be for a state that is older than what
 /// was done: a copy of a state folder, restored later.
 ///
@@ -514,13 +524,14 @@ fn target_is_spare(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
 /// Errors: [`Reason::EntryChanged`], [`Reason::SourceChanged`] if the target may be the only copy.
 pub fn release_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     target_is_spare(data_set, ports)?;
+    scratch_target(data_set, ports)
+}
+
+/// The same where it is certain that the target is not the only copy, whatever became of the source.
+pub fn scratch_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     for part in &data_set.parts {
         match find_target(part, ports) {
-            Ok(Some(found)) => {
-                mend(ports.volume(part.volser)?, &found.extents)?;
-                let space = ports.space(part.volser)?;
-                space.scratch(&Identity::of(&found), Expiration::Ignore, ports.journal)?;
-            }
+            Ok(Some(found)) => scratch(part.volser, &found, ports)?,
             Ok(None) => {}
             Err(error) if error.reason() == Reason::TargetChanged => {}
             Err(error) => return Err(error),
@@ -529,9 +540,15 @@ pub fn release_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()
     Ok(())
 }
 
+/// Scratches a part of a target.
+pub fn scratch(volser: Volser, found: &DataSetDscbs, ports: &Ports<'_>) -> Result<()> {
+    mend(ports.volume(volser)?, &found.extents)?;
+    ports.space(volser)?.scratch(&Identity::of(found), Expiration::Ignore, ports.journal)
+}
+
 /// Makes every track that does not check an empty one: the copy to it was interrupted, and free space is to be readable.
 /// A track that the disk refuses again and again stays as it is: it must not keep the migration from its end.
-fn mend(volume: &dyn Volume, extents: &[Extent]) -> Result<()> {
+pub fn mend(volume: &dyn Volume, extents: &[Extent]) -> Result<()> {
     let mut slot = vec![0; volume.slot_size()];
     for track in
         extents.iter().flat_map(|extent| (0..extent.track_count).map(|n| extent.first.plus(n)))

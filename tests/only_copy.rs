@@ -324,8 +324,14 @@ fn exchange(options: MoveOptions, targets: &[&str]) -> Result<Vec<Option<DsName>
     let masks: Vec<DsMask> = vec!["TEST.**".parse()?];
     let targets: Vec<_> = targets.iter().map(|serial| volser(serial)).collect();
     let (mode, uncataloged) = (Mode::OnePrimary, true);
-    let selection =
-        Selection { masks: &masks, sources: &targets, targets: &targets, mode, uncataloged };
+    let selection = Selection {
+        masks: &masks,
+        sources: &targets,
+        targets: &targets,
+        mode,
+        uncataloged,
+        slack: 0,
+    };
     let (plan, refusals) = propose(&host, &selection)?;
     assert!(refusals.is_empty(), "{refusals:?}");
     let mut migration = Migration::new(host, plan, options, MemoryStore::default(), None)?;

@@ -529,6 +529,7 @@ fn migration_before_its_switch(world: &World, steps: &[&str]) -> Migration {
         targets: &targets,
         mode: Mode::default(),
         uncataloged: false,
+        slack: 0,
     };
     let (plan, refusals) = propose(&host, &selection).unwrap();
     assert!(refusals.is_empty(), "{refusals:?}");

@@ -152,8 +152,14 @@ fn migrate(volumes: &[Arc<dyn Volume>], mode: Mode) -> Result<BTreeMap<Volser, V
     let host = Host::of_volumes(volumes.to_vec())?;
     let (sources, targets) = ([volumes[0].volser()], [volumes[1].volser()]);
     let masks = ["**".parse()?];
-    let selection =
-        Selection { masks: &masks, sources: &sources, targets: &targets, mode, uncataloged: true };
+    let selection = Selection {
+        masks: &masks,
+        sources: &sources,
+        targets: &targets,
+        mode,
+        uncataloged: true,
+        slack: 0,
+    };
     let (plan, _) = propose(&host, &selection)?;
     let mut allowed: BTreeMap<Volser, Vec<Extent>> = BTreeMap::new();
     for volume in volumes {
@@ -356,7 +362,7 @@ proptest! {
             sources: &[volumes[0].volser()],
             targets: &[volumes[1].volser()],
             mode: Mode::OnePrimary,
-            uncataloged: false,
+            uncataloged: false, slack: 0
         };
         let (plan, _) = propose(&host, &selection).unwrap();
         let store = Arc::new(MemoryStore::default());

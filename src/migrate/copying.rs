@@ -10,12 +10,10 @@ use crate::event::{Event, Progress};
 use crate::name::{DsName, Volser};
 use crate::pace::Pace;
 use crate::plan::PlannedDataSet;
-use crate::registry;
 use crate::state::{State, Verb};
 use crate::switch::{self, Glance, Ports};
 use crate::track::{NullFormat, digest_of_run};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How near to the source the target must be to be called mirrored, while others write.
@@ -179,6 +177,11 @@ impl Migration {
         let volumes = &self.host.volumes;
         let copier = if self.monitors.is_some() {
             self.start_monitors()?;
+            self.see_sources()?;
+            if self.state().is_ended() {
+                return Ok(());
+            }
+            let plan = self.plan();
             let subscriptions = self.monitors.as_ref().map(|m| m.subscriptions());
             let subscriptions = subscriptions.cloned().unwrap_or_default();
             let volumes = &self.host.volumes;
@@ -189,8 +192,8 @@ impl Migration {
                 for (volser, extent) in plan.data_sets.iter().flat_map(|d| d.unused_source()) {
                     copier.leave_out(volser, extent)?;
                 }
-                self.write_unused()?;
             }
+            self.write_unused()?;
             copier
         };
         self.host.tell(&Event::CopyBegun { track_count: copier.left() });
@@ -210,13 +213,13 @@ impl Migration {
     /// Makes empty tracks of what is not copied, durably: here, where an error makes copying begin anew; after a flush that
     /// failed the next one says nothing of them.
     fn write_unused(&self) -> Result<()> {
-        let plan = self.plan();
-        let ports = self.ports();
-        for (volser, extent) in plan.data_sets.iter().flat_map(|d| d.unused_target()) {
+        let (plan, ports, used_only) = (self.plan(), self.ports(), self.used_only());
+        let mut written = BTreeSet::new();
+        for (volser, extent) in plan.data_sets.iter().flat_map(|d| d.unused_target(used_only)) {
             write_empty(ports.volume(volser)?, extent, NullFormat::EndOfFile)?;
+            written.insert(volser);
         }
-        let targets = plan.table()?.target_volsers();
-        targets.into_iter().try_for_each(|volser| ports.volume(volser)?.flush())
+        written.into_iter().try_for_each(|volser| ports.volume(volser)?.flush())
     }
 
     /// Subscribes and fills in the work, unless that was done before and nothing was missed since.
@@ -225,15 +228,17 @@ impl Migration {
         let watched = self.durable.lock().stored.watched.clone().unwrap_or_default();
         let Some(monitors) = &mut self.monitors else { return Ok(()) };
         if monitors.are_alive(&watched.areas)? {
+            self.course.has_missed_nothing = true;
             return self.check_covered(Images::Known).map(drop);
         }
         self.check_covered(Images::Attached)?;
         // What was written since the first time may lie behind the last used track, and nobody knows of it any more.
-        let used_only = self.used_only() && watched.areas.is_empty();
+        let is_first = watched.areas.is_empty();
+        let used_only = self.used_only() && is_first;
         let Some(monitors) = &mut self.monitors else { return Ok(()) };
         monitors.subscribe()?;
         monitors.check_begun_writes()?;
-        if used_only {
+        if is_first {
             self.write_unused()?;
         }
         let mut extents = Vec::new();
@@ -327,6 +332,11 @@ impl Migration {
                 }
                 begun => begun?,
             }
+        } else {
+            self.keep_up()?;
+        }
+        if self.state().is_ended() {
+            return Ok(Progress::default());
         }
         let begun = self.host.clock.monotonic();
         self.watch(begun)?;
@@ -462,6 +472,8 @@ impl Migration {
         if self.monitors.is_none() {
             return;
         }
+        // What can only be followed in the window is compared anew in the next step.
+        self.course.pursuit.begin_anew();
         let looked = self
             .check_alone()
             .and_then(|()| self.check_before_copying())
@@ -536,59 +548,6 @@ impl Migration {
             return Err(error);
         }
         self.take_out(number, &error)
-    }
-
-    /// Takes a data set out of the migration: the others go on with what they have.
-    fn take_out(&mut self, number: usize, error: &Error) -> Result<()> {
-        let gone = self.plan.data_sets[number].clone();
-        self.durable.lock().change(|stored| {
-            stored.plan.data_sets.remove(number);
-            stored.kept_as.remove(number);
-            stored.released.parts.remove(number);
-            stored.leaving.push(gone.clone());
-            let sources = super::sources(&stored.plan);
-            if let Some(watched) = &mut stored.watched {
-                watched.areas.retain(|(volser, _)| sources.contains(volser));
-            }
-        })?;
-        self.plan = Arc::new(self.durable.lock().stored.plan.clone());
-        self.host
-            .tell(&Event::TakenOut { data_set: gone.assessment.name, sentence: error.to_string() });
-        if let Some(copier) = self.copier.take() {
-            let volumes = &self.host.volumes;
-            self.copier =
-                Some(copier.with_table(self.plan.table()?, volumes, volumes, self.copy_options)?);
-        }
-        // The others do not wait for it. In the end it must succeed.
-        if let Err(error) = self.settle_leaving() {
-            let text =
-                format!("the target of {} is not released yet: {error}", gone.assessment.name);
-            self.host.tell(&Event::Remark { text });
-        }
-        Ok(())
-    }
-
-    /// Releases the targets of the data sets that were taken out, and leaves the volumes on which nothing else is moved.
-    pub(super) fn settle_leaving(&mut self) -> Result<()> {
-        let leaving = self.durable.lock().stored.leaving.clone();
-        if leaving.is_empty() {
-            return Ok(());
-        }
-        leaving.iter().try_for_each(|gone| switch::release_target(gone, &self.ports()))?;
-        let gone = crate::plan::Plan { data_sets: leaving };
-        if let (Some(monitors), Some(live)) = (&mut self.monitors, &self.host.live) {
-            for volser in super::sources(&gone).difference(&super::sources(&self.plan)) {
-                monitors.leave(*volser, live)?;
-            }
-        }
-        if let Some(folder) = &self.notes {
-            let stay = super::touched(&self.plan);
-            let left: BTreeSet<Volser> = super::touched(&gone).difference(&stay).copied().collect();
-            for path in super::paths(&self.host, &left) {
-                registry::remove_note(&path, folder)?;
-            }
-        }
-        self.durable.lock().change(|stored| stored.leaving.clear())
     }
 
     /// How many tracks are left, while the copier is at work.

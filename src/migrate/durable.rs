@@ -8,8 +8,10 @@
 //! | `PROG` | for each data set how many of its source's parts are released; which one is being released |
 //! | `INTN` | the [`Intent`] that is being carried out, if one is |
 //! | `MONI` | what is [`Watched`], if others write to the sources meanwhile |
+//! | `NEXT` | the [`Next`] plan while the targets are made what it wants; the one in `PLAN` is what they were |
 //! | `GONE` | data sets that were taken out, as long as their targets are not released |
 
+use super::following::Next;
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::checkpoint::{Checkpoint, Sections};
 use crate::error::{Error, Reason, Result};
@@ -26,6 +28,7 @@ const PROG: [u8; 4] = *b"PROG";
 const INTN: [u8; 4] = *b"INTN";
 const MONI: [u8; 4] = *b"MONI";
 const GONE: [u8; 4] = *b"GONE";
+const NEXT: [u8; 4] = *b"NEXT";
 
 /// How the data sets of a plan are moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +85,8 @@ pub(super) struct Watched {
     pub areas: Vec<WatchedArea>,
     /// Somebody may have been asked to close, or be kept from opening.
     pub is_held: bool,
+    /// Names that may be held besides those of the plan: others had them, or will have them.
+    pub held_also: Vec<DsName>,
 }
 
 impl Encode for Watched {
@@ -89,9 +94,15 @@ impl Encode for Watched {
         to.put(&self.migration);
         to.put(&self.areas);
         to.put(&self.is_held);
+        to.put(&self.held_also);
     }
     fn decode(from: &mut Decoder<'_>) -> Result<Watched> {
-        Ok(Watched { migration: from.get()?, areas: from.get()?, is_held: from.get()? })
+        Ok(Watched {
+            migration: from.get()?,
+            areas: from.get()?,
+            is_held: from.get()?,
+            held_also: from.get()?,
+        })
     }
 }
 
@@ -108,6 +119,8 @@ pub(super) struct Stored {
     pub watched: Option<Watched>,
     /// Data sets that were taken out of the plan, and whose targets are still to be released.
     pub leaving: Vec<PlannedDataSet>,
+    /// What the plan becomes, while the targets are changed accordingly.
+    pub next: Option<Next>,
 }
 
 /// What a checkpoint says of its migration, for those who only want to know.
@@ -168,10 +181,14 @@ impl Durable {
             intent: sections.get(INTN)?,
             watched: sections.get(MONI)?,
             leaving: sections.get(GONE)?.unwrap_or_default(),
+            next: sections.get(NEXT)?,
             plan,
         };
         let count = stored.plan.data_sets.len();
-        if stored.kept_as.len() != count || stored.released.parts.len() != count {
+        if stored.kept_as.len() != count
+            || stored.released.parts.len() != count
+            || stored.next.as_ref().is_some_and(|next| !next.is_sound())
+        {
             return Err(Error::new(
                 Reason::CheckpointDamaged,
                 format!("the checkpoint in {} does not fit its own plan", checkpoint.location()),
@@ -195,6 +212,10 @@ impl Durable {
         match self.stored.leaving.is_empty() {
             false => self.sections.put(GONE, &self.stored.leaving),
             true => self.sections.remove(GONE),
+        }
+        match &self.stored.next {
+            Some(next) => self.sections.put(NEXT, next),
+            None => self.sections.remove(NEXT),
         }
         self.checkpoint.save(&self.sections)
     }
@@ -235,9 +256,13 @@ impl Journal for Mutex<Durable> {
     fn done(&self, _: &Intent) -> Result<()> {
         let mut durable = self.lock();
         let before = (durable.stored.intent.take(), durable.stored.released.current.take());
+        let deed = durable.stored.next.as_mut().is_some_and(Next::end_deed);
         let saved = durable.save();
         if saved.is_err() {
             (durable.stored.intent, durable.stored.released.current) = before;
+            if let Some(next) = &mut durable.stored.next {
+                next.is_inside = deed;
+            }
         }
         saved
     }

@@ -15,6 +15,11 @@
 //! 3. Every write that began before has *ended* ([`Monitors::check_begun_writes`]).
 //! 4. *Filled*: the tracks of the plan are work. The checkpoint then holds the areas' ids and boots.
 //!
+//! *Further volumes.* A data set may be extended onto a volume on which nothing is moved yet, or a new one may appear there.
+//! All volumes that the host has areas for, and that may come to be sources, are subscribed from the beginning: a mark on a
+//! track of their VTOC tells that something changed. What 1 to 4 say is asked of such a volume when it becomes a source
+//! ([`Monitors::check_further`], [`Monitors::join`]).
+//!
 //! The crash argument: a subscription outlives its process. A migration that finds the area of the same id and boot,
 //! and its subscription filled there, has missed nothing, and goes on with what is left. If anything of that does not
 //! hold, all is changed: it fills in everything anew. The ids become durable only after the filling, so that a process
@@ -32,7 +37,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The subscriptions of a migration, and the images that they rely on.
 #[derive(Debug)]
 pub(super) struct Monitors {
+    /// With the areas of all volumes that are sources, or may become one.
     live: Live,
+    /// The volumes that the data sets lie on: those that must be covered.
+    sources: BTreeSet<Volser>,
     migration: [u64; 2],
     subscriptions: BTreeMap<Volser, Subscription>,
     /// Volumes that somebody had open for writing whom no monitor watches: until they are filled in anew, nobody knows
@@ -50,21 +58,21 @@ pub(super) enum Images {
 }
 
 impl Monitors {
-    /// Those of a migration whose name in the areas is this.
+    /// Those of a migration whose name in the areas is this, for these sources, and volumes that may become one.
     ///
-    /// Error: [`Reason::NotMonitored`] if the host has no area for one of the volumes.
+    /// Error: [`Reason::NotMonitored`] if the host has no area for one of the sources.
     pub fn new(
         mut live: Live,
         migration: (u64, u64),
-        sources: &BTreeSet<Volser>,
+        sources: BTreeSet<Volser>,
+        possible: &BTreeSet<Volser>,
     ) -> Result<Monitors> {
         if let Some(volser) = sources.iter().find(|volser| !live.areas.contains_key(volser)) {
-            let why = "the volume has no monitor area; open one, or move its data sets while nobody writes";
-            return Err(Error::new(Reason::NotMonitored, why).on_volume(*volser));
+            return Err(not_monitored(*volser));
         }
-        live.areas.retain(|volser, _| sources.contains(volser));
-        let migration = [migration.0, migration.1];
-        Ok(Monitors { live, migration, subscriptions: BTreeMap::new(), unwatched: BTreeSet::new() })
+        live.areas.retain(|volser, _| sources.contains(volser) || possible.contains(volser));
+        let (migration, unwatched) = ([migration.0, migration.1], BTreeSet::new());
+        Ok(Monitors { live, sources, migration, subscriptions: BTreeMap::new(), unwatched })
     }
 
     /// What the host gave.
@@ -75,6 +83,16 @@ impl Monitors {
     /// The subscriptions, if there are any yet.
     pub fn subscriptions(&self) -> &BTreeMap<Volser, Subscription> {
         &self.subscriptions
+    }
+
+    /// The areas of the sources.
+    fn areas(&self) -> impl Iterator<Item = (&Volser, &Area)> {
+        self.live.areas.iter().filter(|(volser, _)| self.sources.contains(volser))
+    }
+
+    /// The subscriptions of the sources, as far as there are any yet.
+    fn source_subscriptions(&self) -> impl Iterator<Item = (&Volser, &Subscription)> {
+        self.subscriptions.iter().filter(|(volser, _)| self.sources.contains(volser))
     }
 
     /// The images that must be covered on a volume.
@@ -88,7 +106,7 @@ impl Monitors {
     /// Error: [`Reason::NotCovered`], which names volume and image.
     pub fn check_images(&self, images: Images) -> Result<Vec<(Volser, String)>> {
         let mut died = Vec::new();
-        for (volser, area) in &self.live.areas {
+        for (volser, area) in self.areas() {
             died.extend(area.reap()?.into_iter().map(|(image, _)| (*volser, image)));
             match images {
                 Images::Attached => area.check_coverage(self.images_of(*volser))?,
@@ -101,18 +119,26 @@ impl Monitors {
     /// The source volumes that a process has open for writing which is no image, each with an error that names it.
     pub fn find_strangers(&self, volumes: &Volumes) -> Result<Vec<(Volser, Error)>> {
         let mut found = Vec::new();
-        for (volser, area) in &self.live.areas {
-            let Some(path) = volumes.get(volser).and_then(|volume| volume.path()) else { continue };
-            if let Some(writer) = area.unregistered_writers(path)?.first() {
-                let why = format!(
-                    "{} is open for writing by {writer}, which no monitor watches; end it, and start it with \
-                     `trackmirror monitored`",
-                    path.display()
-                );
-                found.push((*volser, Error::new(Reason::NotCovered, why).on_volume(*volser)));
-            }
+        for (volser, area) in self.areas() {
+            found.extend(self.stranger(*volser, area, volumes)?.map(|error| (*volser, error)));
         }
         Ok(found)
+    }
+
+    /// A process that has this volume open for writing and is no image.
+    fn stranger(&self, volser: Volser, area: &Area, volumes: &Volumes) -> Result<Option<Error>> {
+        let Some(path) = volumes.get(&volser).and_then(|volume| volume.path()) else {
+            return Ok(None);
+        };
+        let writers = area.unregistered_writers(path)?;
+        Ok(writers.first().map(|writer| {
+            let why = format!(
+                "{} is open for writing by {writer}, which no monitor watches; end it, and start it with \
+                 `trackmirror monitored`",
+                path.display()
+            );
+            Error::new(Reason::NotCovered, why).on_volume(volser)
+        }))
     }
 
     /// Nobody knows what was written to this volume: so much is changed until it is filled in anew.
@@ -123,21 +149,106 @@ impl Monitors {
         }
     }
 
-    /// Ends the subscription of a volume from which nothing is moved any more.
-    pub fn leave(&mut self, volser: Volser, live: &Live) -> Result<()> {
-        self.unwatched.remove(&volser);
-        self.live.areas.remove(&volser);
-        if let Some(subscription) = self.subscriptions.remove(&volser) {
-            subscription.close();
-        } else if let Some(area) = live.areas.get(&volser)
-            && is_subscribed(area, self.migration)
-        {
-            Subscription::open(area, self.migration)?.close();
+    /// From now on these are the sources. Of volumes that cannot become one again the subscription ends.
+    pub fn become_sources(&mut self, sources: BTreeSet<Volser>, possible: &BTreeSet<Volser>) {
+        self.sources = sources;
+        let stays = |volser: &Volser| self.sources.contains(volser) || possible.contains(volser);
+        self.unwatched.retain(|volser| self.sources.contains(volser));
+        let mut gone: BTreeMap<Volser, Area> = BTreeMap::new();
+        self.live
+            .areas
+            .retain(|volser, area| stays(volser) || gone.insert(*volser, area.clone()).is_some());
+        for (volser, area) in gone {
+            match self.subscriptions.remove(&volser) {
+                Some(subscription) => subscription.close(),
+                None if is_subscribed(&area, self.migration) => {
+                    if let Ok(subscription) = Subscription::open(&area, self.migration) {
+                        subscription.close();
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// That a volume may become a source: every image is attached, no stranger has it open, and what was being written
+    /// when it was subscribed has ended.
+    ///
+    /// Errors: [`Reason::NotMonitored`], [`Reason::NotCovered`], [`Reason::NotFilled`].
+    pub fn check_further(&mut self, volser: Volser, volumes: &Volumes) -> Result<()> {
+        let area = self.live.areas.get(&volser).cloned().ok_or_else(|| not_monitored(volser))?;
+        let subscription = match self.subscriptions.get(&volser) {
+            Some(subscription) => subscription.clone(),
+            None => {
+                let subscription = Subscription::open(&area, self.migration)?;
+                self.subscriptions.insert(volser, subscription.clone());
+                subscription
+            }
+        };
+        if let Some(stranger) = self.stranger(volser, &area, volumes)? {
+            return Err(stranger);
+        }
+        area.reap()?;
+        area.check_coverage(self.images_of(volser))?;
+        check_begun(volser, &subscription)
+    }
+
+    /// Makes a volume a source, with these tracks as its work.
+    pub fn join(
+        &mut self,
+        volser: Volser,
+        extents: &[(Volser, Extent)],
+        volumes: &Volumes,
+    ) -> Result<()> {
+        self.check_further(volser, volumes)?;
+        if let Some(subscription) = self.subscriptions.get(&volser) {
+            subscription.fill(&on(extents, volser))?;
+        }
+        self.sources.insert(volser);
+        Ok(())
+    }
+
+    /// Whether one of these tracks (of VTOCs) was written since the marks were cleared, or is being written.
+    pub fn are_marked(&self, tracks: &BTreeMap<Volser, Extent>) -> Result<bool> {
+        for (volser, extent) in tracks {
+            let Some(subscription) = self.subscriptions.get(volser) else { continue };
+            if subscription.in_flight(&[*extent])?.is_some()
+                || subscription.changed_count(*extent)? > 0
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Clears the marks of these tracks, which are about to be read.
+    pub fn clear_marks(&self, tracks: &BTreeMap<Volser, Extent>) -> Result<()> {
+        for (volser, extent) in tracks {
+            if let Some(subscription) = self.subscriptions.get(volser) {
+                subscription.clear_marks(*extent)?;
+            }
         }
         Ok(())
     }
 
-    /// Subscribes to the changes of every source volume. What is subscribed already stays so.
+    /// Whether a source track is still to be copied, as far as is known.
+    pub fn is_left(&self, volser: Volser, track: Track) -> bool {
+        let left = |one: &Subscription| one.left_count(Extent::new(track, 1)).unwrap_or(1) > 0;
+        self.subscriptions.get(&volser).is_none_or(left)
+    }
+
+    /// Takes tracks from the work that are not of the plan any more.
+    pub fn leave_out(&self, extents: &[(Volser, Extent)]) -> Result<()> {
+        for (volser, extent) in extents {
+            if let Some(subscription) = self.subscriptions.get(volser) {
+                subscription.leave_out(*extent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Subscribes to the changes of every source volume, and of those that may become one. What is subscribed already
+    /// stays so.
     pub fn subscribe(&mut self) -> Result<()> {
         self.open(|_| true)
     }
@@ -151,8 +262,14 @@ impl Monitors {
     fn open(&mut self, which: impl Fn(&Area) -> bool) -> Result<()> {
         for (volser, area) in self.live.areas.iter().filter(|(_, area)| which(area)) {
             if !self.subscriptions.contains_key(volser) {
-                let subscription = Subscription::open(area, self.migration)?;
-                self.subscriptions.insert(*volser, subscription);
+                match Subscription::open(area, self.migration) {
+                    Ok(subscription) => {
+                        self.subscriptions.insert(*volser, subscription);
+                    }
+                    Err(error) if self.sources.contains(volser) => return Err(error),
+                    // It is asked again when something is to be moved from there.
+                    Err(error) => log::info!("{volser} is not watched for new data sets: {error}"),
+                }
             }
         }
         Ok(())
@@ -162,21 +279,13 @@ impl Monitors {
     ///
     /// Error: [`Reason::NotFilled`], which names image and tracks; to be asked again after a while.
     pub fn check_begun_writes(&self) -> Result<()> {
-        for (volser, subscription) in &self.subscriptions {
-            if let Some(write) = subscription.pending_write()? {
-                let why = format!(
-                    "copying cannot start yet: {write}, since before the monitors were asked; let that write end, or \
-                     end the image"
-                );
-                return Err(Error::new(Reason::NotFilled, why).on_volume(*volser));
-            }
-        }
-        Ok(())
+        self.source_subscriptions()
+            .try_for_each(|(volser, subscription)| check_begun(*volser, subscription))
     }
 
     /// Makes these tracks work, where it is not known any more what is, or never was.
     pub fn fill(&mut self, extents: &[(Volser, Extent)], watched: &[WatchedArea]) -> Result<()> {
-        for (volser, subscription) in &self.subscriptions {
+        for (volser, subscription) in self.source_subscriptions() {
             if !self.is_alive(*volser, watched) || !subscription.is_filled() {
                 subscription.fill(&on(extents, *volser))?;
             }
@@ -195,7 +304,7 @@ impl Monitors {
     /// The areas in which the work is filled in, for the checkpoint.
     pub fn watched(&self) -> Vec<WatchedArea> {
         let pair = |words: [u64; 2]| (words[0], words[1]);
-        let areas = self.live.areas.iter();
+        let areas = self.areas();
         areas.map(|(volser, area)| (*volser, (pair(area.id()), pair(area.boot())))).collect()
     }
 
@@ -213,11 +322,12 @@ impl Monitors {
         let alive = |(volser, area): (&Volser, &Area)| {
             self.is_alive(*volser, watched) && is_subscribed(area, migration)
         };
-        if !self.live.areas.iter().all(alive) {
+        if !self.areas().all(alive) {
             return Ok(false);
         }
         self.subscribe()?;
-        Ok(self.subscriptions.values().all(Subscription::is_filled))
+        let mut subscriptions = self.source_subscriptions();
+        Ok(subscriptions.all(|(_, subscription)| subscription.is_filled()))
     }
 
     /// Refuses every write to these tracks that begins from now on.
@@ -237,7 +347,7 @@ impl Monitors {
     /// Error: [`Reason::NotFilled`]: where nobody was asked to mark, or nothing was filled in, that nothing is found says
     /// nothing.
     pub fn look(&self, extents: &[(Volser, Extent)]) -> Result<Option<(Volser, NotQuiet)>> {
-        for volser in self.live.areas.keys() {
+        for (volser, _) in self.areas() {
             let subscription = self.subscriptions.get(volser).filter(|one| one.is_filled());
             let subscription = subscription.ok_or_else(|| {
                 let why = "no monitor watches the volume for this migration yet; step";
@@ -288,6 +398,20 @@ impl Monitors {
         std::mem::take(&mut self.subscriptions).into_values().for_each(Subscription::close);
         Ok(())
     }
+}
+
+fn not_monitored(volser: Volser) -> Error {
+    let why = "the volume has no monitor area; open one, or move its data sets while nobody writes";
+    Error::new(Reason::NotMonitored, why).on_volume(volser)
+}
+
+/// That every write that began before the subscription has ended.
+fn check_begun(volser: Volser, subscription: &Subscription) -> Result<()> {
+    let Some(write) = subscription.pending_write()? else { return Ok(()) };
+    let why = format!(
+        "copying cannot start yet: {write}, since before the monitors were asked; let that write end, or end the image"
+    );
+    Err(Error::new(Reason::NotFilled, why).on_volume(volser))
 }
 
 fn is_subscribed(area: &Area, migration: [u64; 2]) -> bool {

@@ -1,11 +1,11 @@
 //! What would be moved where: the steps before a migration, in one call.
 
-use crate::assess::{Options, assess};
+use crate::assess::{Assessment, Options, assess};
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::host::Host;
 use crate::name::{DsMask, DsName, Volser};
-use crate::plan::{Mode, Plan, PlannedDataSet, Refusal, Target, ends, plan};
+use crate::plan::{Mode, PassedOver, Plan, PlannedDataSet, Refusal, Scope, Target, ends, plan};
 
 /// What is to be moved.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Selection<'a> {
     pub mode: Mode,
     /// A data set that no catalog names may be moved.
     pub uncataloged: bool,
+    /// How much more space the target gets than its source has, in percent: for sources that grow meanwhile.
+    pub slack: u32,
 }
 
 /// Assesses and plans. Nothing is changed. Every data set that the masks select is in the plan, or among the refusals.
@@ -49,17 +51,25 @@ pub fn propose(host: &Host, selection: &Selection<'_>) -> Result<(Plan, Vec<Refu
         .iter()
         .map(|manager| Target::of(&**manager))
         .collect::<Result<Vec<Target>>>()?;
-    let (mut planned, mut refusals) = plan(assessments, targets, selection.mode);
-    planned.data_sets.retain(|data_set| {
-        match check_slots(host, data_set).and_then(|()| ends::check(data_set, &host.volumes)) {
-            Ok(()) => true,
-            Err(error) => {
-                refusals.push(Refusal { name: data_set.assessment.name, reasons: vec![error] });
-                false
-            }
+    let assessed = assessments.clone();
+    let (mut planned, mut refusals) = plan(assessments, targets, selection.mode, selection.slack);
+    planned.data_sets.retain(|data_set| match check_tracks(host, data_set) {
+        Ok(()) => true,
+        Err(error) => {
+            refusals.push(Refusal { name: data_set.assessment.name, reasons: vec![error] });
+            false
         }
     });
     refusals.sort_by_key(|refusal| refusal.name);
+    planned.scope = Scope {
+        masks: selection.masks.to_vec(),
+        sources: selection.sources.to_vec(),
+        targets: selection.targets.to_vec(),
+        mode: selection.mode,
+        uncataloged: selection.uncataloged,
+        slack: selection.slack,
+        passed_over: passed_over(assessed, &refusals),
+    };
     for data_set in planned.data_sets.iter().filter(|d| d.assessment.name.starts_with("SYSCTLG ")) {
         let volser = data_set.assessment.parts[0].volser;
         host.tell(&Event::Remark {
@@ -78,6 +88,22 @@ pub fn propose(host: &Host, selection: &Selection<'_>) -> Result<(Plan, Vec<Refu
         }
     }
     Ok((planned, refusals))
+}
+
+/// What was assessed and is not planned.
+fn passed_over(assessed: Vec<Assessment>, refusals: &[Refusal]) -> Vec<PassedOver> {
+    let is_refused =
+        |data_set: &Assessment| refusals.iter().any(|refusal| refusal.name == data_set.name);
+    let there = assessed.into_iter().filter(|data_set| !data_set.parts.is_empty());
+    let passed_over = there.filter(is_refused);
+    passed_over
+        .map(|assessment| PassedOver { may_join: !assessment.is_movable(), assessment })
+        .collect()
+}
+
+/// That the tracks of a data set can go where they are planned: what is said in them forbids it, or where they lie.
+pub(super) fn check_tracks(host: &Host, data_set: &PlannedDataSet) -> Result<()> {
+    check_slots(host, data_set).and_then(|()| ends::check(data_set, &host.volumes))
 }
 
 /// That the tracks of source and target have slots of the same size.

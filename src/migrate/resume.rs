@@ -1,6 +1,7 @@
 //! Taking up a migration that was interrupted.
 
-use super::durable::Durable;
+use super::durable::{Durable, Stored};
+use super::following::Next;
 use super::{Migration, contains};
 use crate::checkpoint::{Checkpoint, CheckpointStore};
 use crate::copy::CopyOptions;
@@ -51,9 +52,7 @@ impl Migration {
         if state.is_ended() {
             migration.remove_notes()?;
         } else {
-            migration.write_notes(|paths, folder, what, names| {
-                paths.iter().try_for_each(|path| registry::note_shared(path, folder, what, names))
-            })?;
+            migration.note_shared()?;
         }
         Ok(migration)
     }
@@ -89,14 +88,19 @@ impl Migration {
                     // What is sealed is found, also if another area is void.
                     monitors.find_subscriptions()?;
                 }
-                let checked = self.check_before_copying();
+                let carried = self.carry_on();
+                if self.state().is_ended() {
+                    return carried;
+                }
+                let is_alive = self.has_missed_nothing()?;
+                self.course.has_missed_nothing |= is_alive;
+                let checked = carried.and_then(|()| self.check_before_copying());
                 match &checked {
                     // Whatever else became of the sources, their users must not wait for what is done about it.
                     Err(error) if self.is_held() && error.reason() != Reason::EntryChanged => {}
                     Err(_) => return checked,
                     Ok(()) => {}
                 }
-                let is_alive = self.has_missed_nothing()?;
                 if matches!(self.state(), State::Closing | State::Quiesced) {
                     self.move_to(State::Mirrored)?;
                 }
@@ -125,7 +129,7 @@ impl Migration {
     /// What every verb begins with: that it is allowed; that the migration is taken up, if it was interrupted, because
     /// nobody has seen who wrote to source and target meanwhile; and that no change is half done, as an error may leave
     /// it.
-    pub(super) fn begin(&self, verb: Verb) -> Result<()> {
+    pub(super) fn begin(&mut self, verb: Verb) -> Result<()> {
         self.state().check(verb)?;
         if !self.is_taken_up && verb != Verb::Terminate {
             return Err(Error::new(
@@ -133,7 +137,13 @@ impl Migration {
                 format!("the migration was interrupted; take it up before {verb}"),
             ));
         }
-        self.settle()
+        self.settle()?;
+        if !matches!(verb, Verb::Terminate | Verb::Postpone) {
+            self.carry_on_or_give_up()?;
+            // Nothing may be left to be moved.
+            self.state().check(verb)?;
+        }
+        Ok(())
     }
 
     /// Does the rest of a change that was interrupted.
@@ -154,7 +164,7 @@ impl Migration {
                 intent.settle(&**volume)
             })
         };
-        let released = &mut durable.stored.released;
+        let Stored { released, next, .. } = &mut durable.stored;
         match settled {
             Err(error) => {
                 durable.stored.intent = Some(intent);
@@ -162,6 +172,7 @@ impl Migration {
             }
             // The source is as it was, so that it is still to be released.
             Ok(Settled::Dropped) => {
+                next.iter_mut().for_each(Next::drop_deed);
                 if let Some(parts) =
                     released.current.and_then(|set| released.parts.get_mut(set as usize))
                 {
@@ -171,11 +182,12 @@ impl Migration {
             Ok(Settled::Done) => {}
         }
         released.current = None;
+        next.iter_mut().for_each(|next| next.is_inside = false);
         durable.save()
     }
 
     /// Whether the monitors marked all the time, and what they marked is still there.
-    fn has_missed_nothing(&mut self) -> Result<bool> {
+    pub(super) fn has_missed_nothing(&mut self) -> Result<bool> {
         let watched = self.durable.lock().stored.watched.clone().unwrap_or_default();
         match &mut self.monitors {
             Some(monitors) => monitors.are_alive(&watched.areas),
@@ -188,9 +200,21 @@ impl Migration {
         self.check_before(switch::sources_stand)
     }
 
-    /// The same, as far as it can be demanded while others write.
+    /// That targets and catalogs are what a migration relies on that copies. What became of the sources is followed, while
+    /// others write; unless they are gone, and nobody has seen where.
     pub(super) fn check_before_copying(&self) -> Result<()> {
-        self.check_before(|data_set, ports| self.check_source(data_set, ports))
+        if self.monitors.is_none() {
+            return self.check_before(switch::sources_stand);
+        }
+        let glance = Glance::default();
+        let ports = Ports { glance: Some(&glance), ..self.ports() };
+        for data_set in &self.plan().data_sets {
+            switch::targets_stand(data_set, &ports)?;
+            if switch::leads_to_target(data_set, &ports)? {
+                return Err(already_switched().of_data_set(data_set.assessment.name));
+            }
+        }
+        if self.course.has_missed_nothing { Ok(()) } else { self.check_all_spare() }
     }
 
     fn check_before(
@@ -203,11 +227,7 @@ impl Migration {
             check_source(data_set, &ports)?;
             switch::targets_stand(data_set, &ports)?;
             if switch::found(data_set, &ports)? != Found::Source {
-                return Err(Error::new(
-                    Reason::EntryChanged,
-                    "the catalog leads to the target already, though it may be incomplete; correct the entry, then resume",
-                )
-                .of_data_set(data_set.assessment.name));
+                return Err(already_switched().of_data_set(data_set.assessment.name));
             }
         }
         Ok(())
@@ -254,4 +274,11 @@ impl Migration {
         self.undo_switch(&format!("the source was written to meanwhile: {}", first.what))?;
         self.copy_again()
     }
+}
+
+fn already_switched() -> Error {
+    Error::new(
+        Reason::EntryChanged,
+        "the catalog leads to the target already, though it may be incomplete; correct the entry, then resume",
+    )
 }

@@ -5,12 +5,15 @@
 //! hold is sealed until the sources are gone.
 
 use super::monitors::Images;
-use super::{Migration, sources, targets, touched};
+use super::{Migration, touched};
 use crate::error::{Code, Error, Reason, Result};
 use crate::event::Event;
 use crate::plan::{Plan, PlannedDataSet};
 use crate::state::{State, Verb};
 use crate::switch::{self, Disposal, Glance, Ports};
+
+/// Tracks that are copied between two looks at the clock.
+const REST_TRACKS: u32 = 600;
 
 impl Migration {
     /// Makes the catalogs point to the target, and looks once more. If something refuses, everything is backed out and
@@ -31,6 +34,9 @@ impl Migration {
                 self.give_up(error.sentence())?;
             }
             prepared?;
+            if self.state().is_ended() {
+                return Ok(());
+            }
             self.move_to(State::Switching)?;
         }
         let plan = self.plan();
@@ -51,6 +57,17 @@ impl Migration {
         self.check_copied(Verb::Switch)?;
         self.check_alone()?;
         self.accommodate()?;
+        if self.state().is_ended() {
+            return Ok(());
+        }
+        // What that adds is copied here: it can hardly be much, and whoever switches need not try again.
+        while self.left() > 0 {
+            self.copy_rest()?;
+            self.accommodate()?;
+            if self.state().is_ended() {
+                return Ok(());
+            }
+        }
         self.check_copied(Verb::Switch)?;
         if self.monitors.is_some() {
             self.check_covered(Images::Known)?;
@@ -61,6 +78,22 @@ impl Migration {
             self.ports().volume(volser)?.flush()?;
         }
         self.check_before_switch()
+    }
+
+    /// Copies what is left.
+    fn copy_rest(&mut self) -> Result<()> {
+        while self.left() > 0 {
+            let before = self.left();
+            let Some(copier) = &mut self.copier else { return Ok(()) };
+            let copied = copier.step(REST_TRACKS)?.copied;
+            self.course.receipt.window_tracks += u64::from(copied);
+            self.check_window_limit()?;
+            if self.left() == before {
+                // Somebody is writing: it is to be stepped until that has ended.
+                return self.check_copied(Verb::Switch);
+            }
+        }
+        Ok(())
     }
 
     /// That nothing is left to be copied, and nothing in flight.
@@ -92,6 +125,12 @@ impl Migration {
         }
         let ports = Ports { glance: Some(&after), ..ports };
         plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))?;
+        if self.monitors.is_some()
+            && let Some(name) = self.newcomer(&ports)?
+        {
+            let what = "it appeared while the catalogs were switched, and is to be moved with the others; close again";
+            return Err(Error::new(Reason::SourceChanged, what).of_data_set(name));
+        }
         self.check_covered(Images::Known)?;
         match self.look()? {
             Some(late) => Err(late),
@@ -105,7 +144,7 @@ impl Migration {
         let begun = self.course.window_begun;
         if self.monitors.is_some() {
             self.release_sources(|data_set| data_set.combines)?;
-            for volser in targets(&self.plan).difference(&sources(&self.plan)) {
+            for volser in self.plan.target_volsers().difference(&self.plan.source_volsers()) {
                 self.ports().volume(*volser)?.share()?;
             }
         }
@@ -245,16 +284,22 @@ impl Migration {
         if let Some(monitors) = &mut self.monitors {
             monitors.find_subscriptions()?;
         }
+        // The subscriptions end with a migration: while they are there, no target is anybody's only copy.
+        let is_spare = self.has_missed_nothing()?;
         // Durably no window any more, before anybody is let in: if this fails further down, nothing may be switched.
         if self.monitors.is_some() && matches!(self.state(), State::Closing | State::Quiesced) {
             self.give_up("the migration ends")?;
         }
         self.let_in()?;
+        self.release_between()?;
         let ports = self.ports();
-        self.plan()
-            .data_sets
-            .iter()
-            .try_for_each(|data_set| switch::release_target(data_set, &ports))?;
+        let release = if is_spare { switch::scratch_target } else { switch::release_target };
+        self.plan().data_sets.iter().try_for_each(|data_set| release(data_set, &ports))?;
+        self.end_terminated()
+    }
+
+    /// The end of a migration that moves nothing, when the targets are released.
+    pub(super) fn end_terminated(&mut self) -> Result<()> {
         self.end_monitors()?;
         // The notes keep others away until this state is durable: from an earlier one, a target of exactly these extents
         // would be scratched, though it were another migration's by then.

@@ -14,7 +14,6 @@
 
 use super::Migration;
 use super::monitors::Images;
-use crate::assess::compare::{Metadata, compare};
 use crate::enqueue::{Enqueue, NobodyElse, Opener};
 use crate::error::{Code, Error, Reason, Result};
 use crate::estimate::Work;
@@ -22,7 +21,6 @@ use crate::event::Event;
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
 use crate::state::{State, Verb};
-use crate::switch::{self, Glance, Ports};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +51,7 @@ impl Migration {
     }
 
     /// Who has data sets open.
-    fn enqueue(&self) -> Arc<dyn Enqueue> {
+    pub(super) fn enqueue(&self) -> Arc<dyn Enqueue> {
         match &self.monitors {
             Some(monitors) => monitors.live().enqueue.clone(),
             None => Arc::new(NobodyElse),
@@ -67,6 +65,18 @@ impl Migration {
         let volsers = data_sets.iter().flat_map(|data_set| &data_set.assessment.parts);
         let volsers: BTreeSet<Volser> = volsers.map(|part| part.volser).collect();
         (names, volsers.into_iter().collect())
+    }
+
+    /// The same with what joined or left while openers were held.
+    fn ever_taken_away(&self) -> (Vec<DsName>, Vec<Volser>) {
+        let durable = self.durable.lock();
+        let also = durable.stored.watched.iter().flat_map(|watched| &watched.held_also);
+        let next = durable.stored.next.iter().flat_map(|next| super::names(&next.plan));
+        let (names, volsers) = self.taken_away();
+        let names: BTreeSet<DsName> = names.into_iter().chain(also.copied()).chain(next).collect();
+        let mut on: BTreeSet<Volser> = volsers.into_iter().collect();
+        on.extend(self.plan.scope.sources.iter().copied());
+        (names.into_iter().collect(), on.into_iter().collect())
     }
 
     /// The tracks of all sources.
@@ -132,6 +142,9 @@ impl Migration {
     fn set_held(&self, is_held: bool) {
         if let Some(watched) = &mut self.durable.lock().stored.watched {
             watched.is_held = is_held;
+            if !is_held {
+                watched.held_also.clear();
+            }
         }
     }
 
@@ -186,9 +199,7 @@ impl Migration {
         self.course.window_begun = Some(self.host.clock.monotonic());
         // Nothing is worth waiting for any more.
         self.course.pause = Duration::ZERO;
-        if let Some(monitors) = &self.monitors {
-            monitors.seal(&self.source_extents())?;
-        }
+        self.seal()?;
         if let Err(error) = self.move_to(State::Quiesced) {
             self.unseal();
             return Err(error);
@@ -198,10 +209,25 @@ impl Migration {
         Ok(Vec::new())
     }
 
+    /// Refuses every write to the tracks of the plan that begins from now on.
+    pub(super) fn seal(&self) -> Result<()> {
+        match &self.monitors {
+            Some(monitors) => monitors.seal(&self.source_extents()),
+            None => Ok(()),
+        }
+    }
+
     fn unseal(&self) {
         if let Some(monitors) = &self.monitors {
             monitors.unseal();
         }
+    }
+
+    /// Whether the window, if it is open, takes longer than it may.
+    pub(super) fn is_window_too_long(&self) -> bool {
+        let now = self.host.clock.monotonic();
+        let limit = self.course.limits.window;
+        self.course.window_begun.is_some_and(|begun| now.saturating_sub(begun) > limit)
     }
 
     /// That the window is not longer than it may be; else it is given up.
@@ -209,10 +235,10 @@ impl Migration {
         let Some(begun) = self.course.window_begun.filter(|_| self.monitors.is_some()) else {
             return Ok(());
         };
-        let taken = self.host.clock.monotonic().saturating_sub(begun);
-        if self.state() != State::Quiesced || taken <= self.course.limits.window {
+        if self.state() != State::Quiesced || !self.is_window_too_long() {
             return Ok(());
         }
+        let taken = self.host.clock.monotonic().saturating_sub(begun);
         let found = self.look()?.map(|found| format!("; {}", found.sentence())).unwrap_or_default();
         let error = Error::new(
             Reason::WindowTooLong,
@@ -264,7 +290,7 @@ impl Migration {
         if !self.is_held() {
             return Ok(());
         }
-        let (names, volsers) = self.taken_away();
+        let (names, volsers) = self.ever_taken_away();
         match self.enqueue().release(&names, &volsers) {
             // It was never ours.
             Err(error) if error.reason() == Reason::DataSetHeld => {
@@ -274,58 +300,5 @@ impl Migration {
         }
         self.set_held(false);
         self.durable.lock().save()
-    }
-
-    /// Follows what else changed at the sources: attributes, dates and statistics, which are changed at the close. What the
-    /// source's last used track says now is copied too, if only used tracks are.
-    pub(super) fn accommodate(&mut self) -> Result<()> {
-        if self.monitors.is_none() {
-            return Ok(());
-        }
-        let plan = self.plan();
-        let glance = Glance::default();
-        let ports = Ports { glance: Some(&glance), ..self.ports() };
-        let mut followed = Vec::new();
-        for (number, data_set) in plan.data_sets.iter().enumerate() {
-            if let Some(now) = switch::followed(data_set, &ports)? {
-                crate::plan::ends::check(&now, &self.host.volumes)?;
-                followed.push((number, now));
-            }
-        }
-        if !followed.is_empty() {
-            self.follow(followed)?;
-        }
-        let glance = Glance::default();
-        let ports = Ports { glance: Some(&glance), ..self.ports() };
-        let plan = self.plan();
-        plan.data_sets.iter().try_for_each(|data_set| switch::update_targets(data_set, &ports))
-    }
-
-    fn follow(&mut self, followed: Vec<(usize, crate::plan::PlannedDataSet)>) -> Result<()> {
-        let before = self.plan();
-        let mut further = Vec::new();
-        if self.used_only() {
-            for (number, now) in &followed {
-                let was = before.data_sets[*number].used_track_count();
-                further.extend(now.source_between(was, now.used_track_count()));
-            }
-        }
-        if let Some(monitors) = &self.monitors {
-            monitors.add(&further)?;
-        }
-        self.durable.lock().change(|stored| {
-            for (number, now) in &followed {
-                stored.plan.data_sets[*number] = now.clone();
-            }
-        })?;
-        for (number, now) in &followed {
-            let (was, now) = (&before.data_sets[*number].assessment, &now.assessment);
-            for change in compare([was], [now], &[], Metadata::Both) {
-                let what = change.to_string();
-                self.host.tell(&Event::Accommodated { data_set: now.name, what });
-            }
-        }
-        self.plan = Arc::new(self.durable.lock().stored.plan.clone());
-        Ok(())
     }
 }

@@ -13,6 +13,8 @@
 //! | was made anew | goes, and is planned anew |
 //! | is new | is planned |
 //!
+//! Slack is used up: a data set that grew gets as many tracks as are missing, and no slack again.
+//!
 //! In [`Mode::ExtentForExtent`] each part follows its own part: it grows on its volume, or goes as a whole to another one.
 //!
 //! # What its user must do, and in which order
@@ -26,7 +28,7 @@ mod resize;
 #[cfg(test)]
 mod tests;
 
-use super::{Mode, Plan, PlannedDataSet, Target, is_like, parts, plan_one};
+use super::{Mode, Plan, PlannedDataSet, Scope, Target, is_like, parts, plan_one, slice};
 use crate::assess::compare::{AllocationChange, Fate};
 use crate::assess::{Assessment, Part};
 use crate::dscb::Format1;
@@ -55,12 +57,56 @@ pub struct Followed {
     pub joining: Runs,
     /// Source tracks that left: nothing of them is to be copied any more.
     pub leaving: Runs,
+    /// Target tracks to which nothing is copied, and that were not known to be empty: they become empty tracks, before the
+    /// new table counts.
+    pub emptied: Runs,
+}
+
+impl Followed {
+    /// The same if only used tracks are copied: tracks that came and hold nothing are not, and those which turned out to be
+    /// used are.
+    ///
+    /// Tracks that were there and go elsewhere are copied wherever they lie, because they may have been written behind the
+    /// last used one.
+    pub fn cut_to_used(
+        &mut self,
+        was: Option<&PlannedDataSet>,
+        change: &AllocationChange<'_>,
+    ) -> Result<()> {
+        let Some(now) = &self.data_set else { return Ok(()) };
+        let unused = now.unused_source();
+        let new: Runs = change.new.iter().map(|run| (run.volser, run.extent)).collect();
+        let left_out = without(&new, &without(&new, &unused));
+        self.joining = without(&self.joining, &left_out);
+        let used_before = match change.fate {
+            Fate::Persistent | Fate::Renamed => was.map(PlannedDataSet::used_track_count),
+            _ => None,
+        };
+        if let Some(before) = used_before {
+            let further = now.source_between(before, now.used_track_count());
+            let further = without(&further, &self.joining);
+            self.joining.extend(further);
+        }
+        let table = TranslateTable::new(now.entries()?)?;
+        for (volser, extent) in left_out {
+            let mut first = extent.first;
+            while first < extent.end() {
+                let run = table.run(volser, first, extent.end().since(first)).ok_or_else(|| {
+                    Error::new(Reason::Broken, "a track that came is not in the plan")
+                })?;
+                let target = Extent::new(run.target, run.source.track_count);
+                self.emptied.push((run.target_volser, target));
+                first = run.source.end();
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What becomes of the targets of a plan, for each change in turn. The snapshot becomes what it will be; a data set that
 /// cannot be followed leaves it as it was.
 ///
-/// `mode` is that of the plan. A change of a stored data set that is not of the plan is followed by nothing.
+/// A change of a stored data set that is not of the plan is followed by nothing.
 ///
 /// Errors of a data set: what forbids moving it now; [`Reason::NoSpace`], [`Reason::VtocFull`],
 /// [`Reason::NameExists`] at the target, [`Reason::CannotSplit`], [`Reason::UnlikeDevices`] or [`Reason::TargetIsSource`]
@@ -69,14 +115,14 @@ pub struct Followed {
 /// ```
 /// use trackmirror::assess::compare::{Metadata, compare};
 /// use trackmirror::assess::{Options, assess};
-/// use trackmirror::plan::{Mode, Plan, Target, follow::follow};
+/// use trackmirror::plan::{Plan, Target, follow::follow};
 /// # fn example(plan: &Plan, sources: &[std::sync::Arc<dyn trackmirror::SpaceManager>],
 /// #     catalogs: &[std::sync::Arc<dyn trackmirror::Catalog>],
 /// #     targets: &mut [Target]) -> trackmirror::Result<()> {
 /// let stored = plan.data_sets.iter().map(|data_set| &data_set.assessment);
 /// let present = assess(&["**".parse()?], sources, catalogs, &Options::default())?;
 /// let changes = compare(stored, &present, &["TEST.**".parse()?], Metadata::Both);
-/// for (change, followed) in changes.iter().zip(follow(plan, &changes, targets, Mode::OnePrimary)) {
+/// for (change, followed) in changes.iter().zip(follow(plan, &changes, targets)) {
 ///     println!("{change}: {} runs of tracks are copied", followed?.joining.len());
 /// }
 /// # Ok(())
@@ -86,8 +132,8 @@ pub fn follow(
     plan: &Plan,
     changes: &[AllocationChange<'_>],
     targets: &mut [Target],
-    mode: Mode,
 ) -> Vec<Result<Followed>> {
+    let scope = &plan.scope;
     let planned: BTreeMap<DsName, &PlannedDataSet> =
         plan.data_sets.iter().map(|data_set| (data_set.assessment.name, data_set)).collect();
     let planned: Vec<Option<&PlannedDataSet>> = changes
@@ -109,8 +155,8 @@ pub fn follow(
         let mut trial = targets.to_vec();
         let result = match data_set {
             None if change.fate != Fate::New => continue,
-            None => plan_new(change.present, &mut trial, mode),
-            Some(data_set) => follow_one(data_set, change, &mut trial, mode),
+            None => plan_new(change.present, &mut trial, scope),
+            Some(data_set) => follow_one(data_set, change, &mut trial, scope),
         };
         match (&result, data_set) {
             (Ok(_), _) => targets.clone_from_slice(&trial),
@@ -153,7 +199,7 @@ fn follow_one(
     data_set: &PlannedDataSet,
     change: &AllocationChange<'_>,
     targets: &mut [Target],
-    mode: Mode,
+    scope: &Scope,
 ) -> Result<Followed> {
     if !change.stored.is_some_and(|stored| stored.parts == data_set.assessment.parts) {
         let what = "the comparison is not with what is planned; compare with the plan's assessment";
@@ -172,7 +218,7 @@ fn follow_one(
         }
         (Fate::Recreated, present @ Some(now)) => {
             give_back(data_set, targets)?;
-            let new = plan_new(present, targets, mode)?;
+            let new = plan_new(present, targets, scope)?;
             let leaving = without(&gone.leaving, &now.extents().collect::<Runs>());
             return Ok(Followed { released: gone.released, leaving, ..new });
         }
@@ -189,7 +235,7 @@ fn follow_one(
     let resize = Resize { data_set, present, targets };
     let now = if change.new.is_empty() && change.gone.is_empty() {
         was.clone()
-    } else if mode == Mode::ExtentForExtent && data_set.is_part_for_part() {
+    } else if scope.mode == Mode::ExtentForExtent && data_set.is_part_for_part() {
         resize.part_for_part(was.clone())?
     } else {
         resize.as_a_whole(was.clone())?
@@ -203,6 +249,7 @@ fn follow_one(
     followed.joining = joining(data_set, &new, change)?;
     let source = |data_set: &PlannedDataSet| data_set.assessment.extents().collect::<Runs>();
     followed.leaving = without(&source(data_set), &source(&new));
+    followed.emptied = without(&slack(&new), &slack(data_set));
     followed.data_set = Some(new);
     Ok(followed)
 }
@@ -212,14 +259,24 @@ fn refuse(present: &Assessment) -> Result<()> {
     present.refusals.first().cloned().map_or(Ok(()), Err)
 }
 
-fn plan_new(present: Option<&Assessment>, targets: &mut [Target], mode: Mode) -> Result<Followed> {
+/// The target tracks behind the copied ones.
+fn slack(data_set: &PlannedDataSet) -> Runs {
+    slice(data_set.target_extents(), data_set.assessment.track_count(), u32::MAX)
+}
+
+fn plan_new(
+    present: Option<&Assessment>,
+    targets: &mut [Target],
+    scope: &Scope,
+) -> Result<Followed> {
     let Some(present) = present else { return Ok(Followed::default()) };
     refuse(present)?;
-    let (parts, combines) = plan_one(present, targets, mode)?;
+    let (parts, combines) = plan_one(present, targets, scope)?;
     let new = PlannedDataSet { assessment: present.clone(), parts, combines };
     Ok(Followed {
         allocated: new.target_extents().collect(),
         joining: present.extents().collect(),
+        emptied: slack(&new),
         data_set: Some(new),
         ..Followed::default()
     })
@@ -268,9 +325,10 @@ fn planned(
         true => data_set.parts[0].new.format1.name(),
         false => present.name,
     };
-    let count = |extents: &Vec<Extent>| extents.iter().map(|e| e.track_count).sum::<u32>();
-    let part_for_part = present.parts.len() == space.len()
-        && present.parts.iter().zip(space).all(|(part, (_, e))| part.track_count() == count(e));
+    let count = |(_, extents): &(Volser, Vec<Extent>)| extents.iter().map(|e| e.track_count).sum();
+    let source: Vec<u32> = present.parts.iter().map(Part::track_count).collect();
+    let part_for_part =
+        super::is_part_for_part(&source, &space.iter().map(count).collect::<Vec<u32>>());
     let parts = parts::at_target(present, name, space, part_for_part);
     Ok(PlannedDataSet { assessment: present.clone(), parts, combines: data_set.combines })
 }
@@ -368,7 +426,7 @@ fn flat(space: &Space) -> Runs {
 }
 
 /// The tracks that are in the first and not in the second, in the order of the first.
-fn without(these: &Runs, those: &Runs) -> Runs {
+pub(crate) fn without(these: &Runs, those: &Runs) -> Runs {
     let mut left = Runs::new();
     for &(volser, extent) in these {
         let mut cuts: Vec<Extent> = those

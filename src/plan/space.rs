@@ -14,7 +14,10 @@ pub(super) type Space = Vec<(usize, Vec<Extent>)>;
 
 /// What space a data set needs.
 pub(super) struct Shape {
+    /// With slack.
     pub track_count: u32,
+    /// How many of these are slack.
+    pub slack_count: u32,
     /// The space must begin and end on cylinder boundaries: it was requested in cylinders, and secondary extents will be.
     pub aligned: bool,
     /// All of it must be on one volume.
@@ -30,10 +33,20 @@ impl Shape {
         let aligned = data_set.extents().all(|(_, extent)| extent.is_cylinder_aligned(heads));
         Shape {
             track_count: data_set.track_count(),
+            slack_count: 0,
             aligned: in_cylinders && aligned,
             one_volume: f1.dsorg() != Format1::DSORG_PS && f1.dsorg() != Format1::DSORG_DA,
             extents_max: if is_contiguous(data_set) { 1 } else { EXTENTS_MAX },
         }
+    }
+
+    /// With so many percent more tracks, in whole cylinders if all of it is.
+    pub fn with_slack(self, percent: u32, heads: u16) -> Shape {
+        let wanted = (u64::from(self.track_count) * u64::from(percent)).div_ceil(100);
+        let heads = u64::from(heads.max(1));
+        let wanted = if self.aligned { wanted.div_ceil(heads) * heads } else { wanted };
+        let track_count = (u64::from(self.track_count) + wanted).min(u32::MAX.into()) as u32;
+        Shape { track_count, slack_count: track_count - self.track_count, ..self }
     }
 }
 
@@ -131,7 +144,13 @@ pub(super) fn extent_for_extent(
 ) -> Result<Space> {
     let mut left = candidates.to_vec();
     let mut space = Vec::new();
-    for part in &data_set.parts {
+    for (number, part) in data_set.parts.iter().enumerate() {
+        // What is behind the last track of all is slack.
+        let is_last = number + 1 == data_set.parts.len();
+        let mut wanted: Vec<u32> = part.dscbs.extents.iter().map(|e| e.track_count).collect();
+        if let Some(last) = wanted.last_mut().filter(|_| is_last) {
+            *last = last.saturating_add(shape.slack_count);
+        }
         if part.dscbs.extents.len() > EXTENTS_MAX {
             return Err(Error::new(
                 Reason::TooManyExtents,
@@ -144,13 +163,11 @@ pub(super) fn extent_for_extent(
         }
         let found = left.iter().enumerate().find_map(|(place, &index)| {
             let mut trial = targets[index].clone();
-            let extents: Option<Vec<Extent>> = part
-                .dscbs
-                .extents
+            let extents: Option<Vec<Extent>> = wanted
                 .iter()
-                .map(|extent| {
+                .map(|&track_count| {
                     let runs = usable_runs(&trial, shape.aligned);
-                    let taken = in_few_extents(&runs, extent.track_count, 1)?[0];
+                    let taken = in_few_extents(&runs, track_count, 1)?[0];
                     trial.free.take(taken).ok().map(|()| taken)
                 })
                 .collect();

@@ -72,7 +72,7 @@ fn planned(
     targets: Vec<Target>,
     mode: Mode,
 ) -> Vec<(String, Vec<(u32, u32)>)> {
-    let (plan, refusals) = plan(vec![data_set], targets, mode);
+    let (plan, refusals) = plan(vec![data_set], targets, mode, 0);
     assert!(refusals.is_empty(), "{refusals:?}");
     let extents = |part: &PlannedPart| -> Vec<(u32, u32)> {
         part.new.extents.iter().map(|extent| (extent.first.0, extent.track_count)).collect()
@@ -81,7 +81,7 @@ fn planned(
 }
 
 fn refused(data_set: Assessment, targets: Vec<Target>, mode: Mode) -> Error {
-    let (plan, refusals) = plan(vec![data_set], targets, mode);
+    let (plan, refusals) = plan(vec![data_set], targets, mode, 0);
     assert!(plan.data_sets.is_empty());
     let error = refusals[0].reasons[0].clone();
     assert_eq!(error.data_set(), Some(*name("A.B").as_bytes()));
@@ -140,7 +140,7 @@ fn extent_for_extent_keeps_parts_apart() {
 fn best_fit_splits_only_what_can_be_split() {
     let targets = || vec![target("T1", &[(20, 5)]), target("T2", &[(20, 9)])];
     let source = data_set(PS, TRACKS, &[("SRC001", &[(40, 12)], Some((10, 4)))]);
-    let (planned, _) = plan(vec![source], targets(), Mode::BestFit);
+    let (planned, _) = plan(vec![source], targets(), Mode::BestFit, 0);
     let parts = &planned.data_sets[0].parts;
     assert_eq!(parts[0].volser, volser("T2"));
     // The last used track, 10, goes to the second part, as its track 1; the first one is full.
@@ -160,7 +160,7 @@ fn parts_that_are_put_together_have_the_statistics_of_the_last() {
         TRACKS,
         &[("SRC001", &[(40, 5)], None), ("SRC002", &[(10, 4), (20, 3)], Some((6, 9)))],
     );
-    let (planned, _) = plan(vec![source], vec![target("T1", &[(100, 12)])], Mode::OnePrimary);
+    let (planned, _) = plan(vec![source], vec![target("T1", &[(100, 12)])], Mode::OnePrimary, 0);
     let data_set = &planned.data_sets[0];
     let f1 = data_set.parts[0].new.format1;
     assert_eq!((f1.last_used(), f1.balance(), f1.indicators()), (Some((11, 9)), 77, 0x80));
@@ -178,7 +178,7 @@ fn statistics_that_lie_behind_the_data_set_cannot_be_placed() {
 #[test]
 fn only_used_tracks_are_told_from_the_others() {
     let source = data_set(PS, TRACKS, &[("SRC001", &[(40, 5), (60, 7)], Some((3, 1)))]);
-    let (planned, _) = plan(vec![source], vec![target("T1", &[(100, 12)])], Mode::OnePrimary);
+    let (planned, _) = plan(vec![source], vec![target("T1", &[(100, 12)])], Mode::OnePrimary, 0);
     let data_set = &planned.data_sets[0];
     // Tracks 0 to 3, and the one behind, where the end-of-file record may stand.
     assert_eq!(data_set.used_track_count(), 5);
@@ -189,7 +189,8 @@ fn only_used_tracks_are_told_from_the_others() {
     let never = self::data_set(PS, TRACKS, &[("SRC001", &[(40, 5)], None)]);
     let direct = self::data_set(Format1::DSORG_DA, TRACKS, &[("SRC001", &[(40, 5)], Some((1, 1)))]);
     for source in [never, direct] {
-        let (planned, _) = plan(vec![source], vec![target("T1", &[(100, 12)])], Mode::OnePrimary);
+        let (planned, _) =
+            plan(vec![source], vec![target("T1", &[(100, 12)])], Mode::OnePrimary, 0);
         assert_eq!(planned.data_sets[0].used_track_count(), 5);
     }
 }
@@ -197,7 +198,8 @@ fn only_used_tracks_are_told_from_the_others() {
 #[test]
 fn extents_are_combined_on_the_own_volume_if_that_makes_them_fewer() {
     let source = || data_set(PO, TRACKS, &[("SRC001", &[(40, 5), (60, 7)], Some((3, 1)))]);
-    let (planned, _) = plan(vec![source()], vec![target("SRC001", &[(100, 12)])], Mode::OnePrimary);
+    let (planned, _) =
+        plan(vec![source()], vec![target("SRC001", &[(100, 12)])], Mode::OnePrimary, 0);
     let data_set = &planned.data_sets[0];
     assert!(data_set.combines);
     assert!(data_set.parts[0].new.format1.name().starts_with("TRKMIRR.NEWSPACE.X"));
@@ -205,7 +207,7 @@ fn extents_are_combined_on_the_own_volume_if_that_makes_them_fewer() {
     assert_eq!(error.reason(), Reason::TargetIsSource);
     // Another volume is preferred.
     let targets = vec![target("SRC001", &[(100, 12)]), target("T1", &[(100, 12)])];
-    let (planned, _) = plan(vec![source()], targets, Mode::OnePrimary);
+    let (planned, _) = plan(vec![source()], targets, Mode::OnePrimary, 0);
     assert!(!planned.data_sets[0].combines);
 }
 
@@ -232,7 +234,7 @@ fn the_nucleus_stays_in_one_extent() {
     let mut source = data_set(PO, TRACKS, &[("SRC001", &[(40, 12)], None)]);
     source.name = name("SYS1.NUCLEUS");
     let targets = vec![target("T1", &[(20, 8), (40, 8)])];
-    let (planned, refusals) = plan(vec![source], targets, Mode::OnePrimary);
+    let (planned, refusals) = plan(vec![source], targets, Mode::OnePrimary, 0);
     assert!(planned.data_sets.is_empty());
     assert_eq!(refusals[0].reasons[0].reason(), Reason::NoSpace);
 }
@@ -243,7 +245,7 @@ fn data_sets_of_one_plan_do_not_get_the_same_space() {
     second.name = name("A.C");
     let first = data_set(PO, TRACKS, &[("SRC001", &[(40, 5)], None)]);
     let (planned, refusals) =
-        plan(vec![first, second], vec![target("T1", &[(100, 9)])], Mode::OnePrimary);
+        plan(vec![first, second], vec![target("T1", &[(100, 9)])], Mode::OnePrimary, 0);
     assert_eq!((planned.data_sets.len(), refusals.len()), (1, 1));
     assert_eq!(refusals[0].name, name("A.C"));
 }
@@ -251,7 +253,7 @@ fn data_sets_of_one_plan_do_not_get_the_same_space() {
 #[test]
 fn plans_are_stored_and_read_back() {
     let source = data_set(PS, TRACKS, &[("SRC001", &[(40, 5), (60, 7)], Some((3, 1)))]);
-    let (planned, _) = plan(vec![source], vec![target("T1", &[(100, 12)])], Mode::OnePrimary);
+    let (planned, _) = plan(vec![source], vec![target("T1", &[(100, 12)])], Mode::OnePrimary, 0);
     let bytes = crate::bytes::encoded(&planned);
     assert_eq!(Decoder::new(&bytes).get::<Plan>().unwrap(), planned);
     for length in 0..bytes.len() {

@@ -241,7 +241,8 @@ impl World {
             let targets = if targets.is_empty() { sources } else { targets };
             let masks = ["DAMAGE.**".parse()?];
             let mode = Mode::OnePrimary;
-            let selection = Selection { masks: &masks, sources, targets, mode, uncataloged: false };
+            let selection =
+                Selection { masks: &masks, sources, targets, mode, uncataloged: false, slack: 0 };
             propose(&host, &selection)
         };
         match proposed() {

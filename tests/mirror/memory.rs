@@ -180,6 +180,7 @@ impl Memory {
             targets: &self.targets,
             mode,
             uncataloged: false,
+            slack: 0,
         };
         let (plan, refusals) = propose(&host, &selection).unwrap();
         assert!(refusals.is_empty(), "{refusals:?}");

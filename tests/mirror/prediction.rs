@@ -124,6 +124,7 @@ fn run(seed: u64) -> Receipt {
         targets: &[volser("NEW001")],
         mode: Mode::OnePrimary,
         uncataloged: false,
+        slack: 0,
     };
     let (plan, _) = propose(&host, &selection).unwrap();
     let store = Slow(MemoryStore::default(), world.clone());

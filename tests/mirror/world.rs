@@ -144,6 +144,7 @@ impl World {
             targets: &[volser("NEW001")],
             mode: Mode::OnePrimary,
             uncataloged: false,
+            slack: 0,
         };
         let (plan, refusals) = propose(host, &selection).unwrap();
         assert!(refusals.is_empty(), "{refusals:?}");

@@ -32,7 +32,8 @@ pub fn migrate(
     let volumes = volumes.map(|volume| Arc::new(Unflushed(volume)) as Arc<dyn Volume>).collect();
     let host = Host::of_volumes(volumes).unwrap();
     let masks = [DsMask::parse(&name.to_string()).unwrap()];
-    let selection = Selection { masks: &masks, sources, targets, mode, uncataloged: true };
+    let selection =
+        Selection { masks: &masks, sources, targets, mode, uncataloged: true, slack: 0 };
     let (plan, mut refusals) = propose(&host, &selection).unwrap();
     if let Some(refusal) = refusals.pop() {
         assert!(plan.data_sets.is_empty() && refusals.is_empty());

@@ -49,6 +49,13 @@ fn fields(event: &Event) -> Value {
             "data_set": data_set.to_string(), "volser": volser.to_string(),
             "extents": extents.iter().map(extent).collect::<Vec<_>>(),
         }),
+        Event::TargetReleased { data_set, volser, extents } => json!({
+            "data_set": data_set.to_string(), "volser": volser.to_string(),
+            "extents": extents.iter().map(extent).collect::<Vec<_>>(),
+        }),
+        Event::TargetRenamed { data_set, volser, to } => json!({
+            "data_set": data_set.to_string(), "volser": volser.to_string(), "to": to.to_string(),
+        }),
         Event::CopyBegun { track_count } => json!({ "track_count": track_count }),
         Event::MonitorsStarted { volser, images } => {
             json!({ "volser": volser.to_string(), "images": images })
@@ -129,6 +136,15 @@ mod tests {
                 Event::Allocated { data_set, volser, extents: vec![Extent::new(Track(19), 1)] },
                 "data_set volser extents",
             ),
+            (
+                Event::TargetReleased {
+                    data_set,
+                    volser,
+                    extents: vec![Extent::new(Track(19), 1)],
+                },
+                "data_set volser extents",
+            ),
+            (Event::TargetRenamed { data_set, volser, to: data_set }, "data_set volser to"),
             (Event::CopyBegun { track_count: 5 }, "track_count"),
             (Event::MonitorsStarted { volser, images: vec!["SYSA".into()] }, "volser images"),
             (Event::Copied(progress), "copied_tracks left_tracks total_tracks byte_count"),

@@ -159,6 +159,9 @@ impl Arguments {
             self.used_only,
         ];
         parts.push(format!("{} {options:?}", self.targets.mode).into_bytes());
+        if self.targets.slack > 0 {
+            parts.push(format!("slack {}", self.targets.slack).into_bytes());
+        }
         identity(&parts)
     }
 

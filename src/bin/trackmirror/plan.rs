@@ -46,6 +46,7 @@ impl Proposal {
             targets: &opened.targets,
             mode: targets.mode,
             uncataloged: sources.uncataloged,
+            slack: targets.slack,
         };
         let (plan, refusals) = propose(&opened.host, &selection)?;
         Ok(Proposal { plan, refusals })

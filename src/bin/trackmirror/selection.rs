@@ -34,6 +34,10 @@ pub struct Targets {
     #[arg(long, default_value_t = Mode::OnePrimary, value_parser = mode_parser())]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub mode: Mode,
+    /// How much more space than its source each target gets, for one that grows meanwhile
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, hide_default_value = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub slack: u32,
     /// Move the others if some data sets are refused
     #[arg(long)]
     pub skip_refused: bool,

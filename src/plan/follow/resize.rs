@@ -175,9 +175,9 @@ impl Resize<'_> {
     /// Each part of the target follows the part of the source that lies, or lay, on the same volume.
     pub fn part_for_part(&self, was: Space) -> Result<Space> {
         let mut space = Space::new();
-        for part in &self.present.parts {
+        let stored = &self.data_set.assessment.parts;
+        for (number, part) in self.present.parts.iter().enumerate() {
             let wanted = part.track_count();
-            let stored = &self.data_set.assessment.parts;
             let place = stored.iter().position(|stored| stored.volser == part.volser);
             if let Some(place) = place {
                 let (volser, extents) = &was[place];
@@ -187,8 +187,13 @@ impl Resize<'_> {
                     0 => Some(Vec::new()),
                     _ => self.extension(self.target(*volser)?, extents, missing, &shape),
                 };
+                // Slack is behind the last track of all.
+                let keeps_slack = number + 1 == self.present.parts.len()
+                    && place + 1 == stored.len()
+                    && wanted >= stored[place].track_count();
+                let kept = if keeps_slack { extents.clone() } else { cut(extents, wanted) };
                 if let Some(by) = by {
-                    space.push((*volser, joined(&cut(extents, wanted), &by)));
+                    space.push((*volser, joined(&kept, &by)));
                     continue;
                 }
             }

@@ -59,18 +59,26 @@ fn data_set(text: &str, dsorg: u16, parts: &[PartOf<'_>]) -> Assessment {
 struct Case {
     plan: Plan,
     targets: Vec<Target>,
-    mode: Mode,
 }
 
 impl Case {
-    fn new(sources: &[Assessment], mut targets: Vec<Target>, mode: Mode) -> Case {
-        let (plan, refusals) = plan(sources.to_vec(), targets.clone(), mode);
+    fn new(sources: &[Assessment], targets: Vec<Target>, mode: Mode) -> Case {
+        Case::with_slack(sources, targets, mode, 0)
+    }
+
+    fn with_slack(
+        sources: &[Assessment],
+        mut targets: Vec<Target>,
+        mode: Mode,
+        slack: u32,
+    ) -> Case {
+        let (plan, refusals) = plan(sources.to_vec(), targets.clone(), mode, slack);
         assert!(refusals.is_empty(), "{refusals:?}");
         for part in plan.data_sets.iter().flat_map(|data_set| &data_set.parts) {
             let target = target_of(part.volser, &mut targets).unwrap();
             target.take(part.new.format1.name(), &part.new.extents).unwrap();
         }
-        Case { plan, targets, mode }
+        Case { plan, targets }
     }
 
     /// What is followed, with the targets as they are afterwards.
@@ -78,7 +86,7 @@ impl Case {
         let stored = self.plan.data_sets.iter().map(|data_set| &data_set.assessment);
         let changes = compare(stored, present, &[DsMask::parse("A.**").unwrap()], Metadata::Both);
         let mut targets = self.targets.clone();
-        let followed = follow(&self.plan, &changes, &mut targets, self.mode);
+        let followed = follow(&self.plan, &changes, &mut targets);
         assert_eq!(followed.len(), changes.len());
         self.assert_right(&changes, &followed, &targets);
         (followed, targets)
@@ -458,7 +466,7 @@ fn a_comparison_with_something_else_is_refused() {
     let case = Case::new(&[one(10)], vec![target("T1", &[(20, 20)])], Mode::OnePrimary);
     let (stored, present) = ([one(9)], [one(12)]);
     let changes = compare(&stored, &present, &[], Metadata::Both);
-    let followed = follow(&case.plan, &changes, &mut case.targets.clone(), case.mode);
+    let followed = follow(&case.plan, &changes, &mut case.targets.clone());
     assert_eq!(followed[0].clone().unwrap_err().reason(), Reason::SourceChanged);
 }
 
@@ -503,6 +511,7 @@ proptest! {
         free in prop::collection::vec(some_runs(5), 1..4),
         records in prop::collection::vec(3..5u8, 3),
         mode in prop::sample::select(vec![Mode::OnePrimary, Mode::ExtentForExtent, Mode::BestFit]),
+        slack in prop::sample::select(vec![0u32, 10, 60]),
         keeps in any::<bool>(),
     ) {
         let volumes = ["S1", "S2", "S3"];
@@ -524,10 +533,10 @@ proptest! {
             })
             .collect();
         let stored = [make("A.A", &was, &[3, 3, 3]), second("A.B", &[(40, 6)])];
-        let (planned, _) = plan(stored.to_vec(), targets.clone(), mode);
+        let (planned, _) = plan(stored.to_vec(), targets.clone(), mode, slack);
         let sources: Vec<Assessment> =
             planned.data_sets.iter().map(|planned| planned.assessment.clone()).collect();
-        let case = Case::new(&sources, targets, mode);
+        let case = Case::with_slack(&sources, targets, mode, slack);
         let mut now = now;
         if keeps {
             // What was there is there, and something behind it.

@@ -117,9 +117,16 @@ fn lead(world: &std::sync::Arc<World>) {
         State::Complete => counts.completed += 1,
         _ => counts.terminated += 1,
     });
-    (0..30).for_each(|_| world.moment());
+    world.calm_down();
     let checked = world.cast().check_end(world, state);
     if let Err(what) = checked {
-        world.wrong(what);
+        return world.wrong(what);
+    }
+    // What is not durable now never was.
+    world.cut_power();
+    world.calm_down();
+    let checked = world.cast().check_end(world, state);
+    if let Err(what) = checked {
+        world.wrong(format!("after a power failure: {what}"));
     }
 }

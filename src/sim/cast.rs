@@ -626,6 +626,12 @@ impl Cast {
         Some(Arc::new(Telling { inner, image: seat, kind: image.kind }))
     }
 
+    /// Whether nothing is under way.
+    pub fn is_calm(&self) -> bool {
+        let is_up = |number| self.is_up(number);
+        self.flights.is_empty() && self.jobs.is_empty() && (0..self.images.len()).all(is_up)
+    }
+
     /// That nothing is left of the migration in any area.
     pub fn check_areas(&self) -> std::result::Result<(), String> {
         for (volser, area) in &self.areas {

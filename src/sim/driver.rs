@@ -8,7 +8,7 @@ use super::scene::MASK;
 use super::world::{SimClock, SimEvents, World};
 use crate::checkpoint::Checkpoint;
 use crate::copy::CopyOptions;
-use crate::error::{Code, Result};
+use crate::error::{Code, Reason, Result};
 use crate::host::{Host, Live};
 use crate::migrate::{Goal, Limits, Migration, MoveOptions, Selection, propose};
 use crate::monitor::MonitoredVolume;
@@ -27,6 +27,8 @@ const VERBS_MAX: u32 = 3000;
 const PROCESSES_MAX: u32 = 40;
 /// So many errors one after the other end a process.
 const ERRORS_MAX: u32 = 4;
+/// After so many processes that ended with errors the operator gives the migration up.
+const FAILURES_MAX: u32 = 4;
 /// After so many windows that were given up the operator gives the migration up.
 const WINDOWS_MAX: u32 = 8;
 const OPTIONS: CopyOptions = CopyOptions { threads: 1, batch_tracks: Some(2), digests: false };
@@ -50,6 +52,7 @@ impl Driver {
 
     /// Runs everything; the state in which it ended, or none if something is wrong.
     pub fn run(&mut self) -> Option<State> {
+        let mut failures = 0;
         for _ in 0..PROCESSES_MAX {
             let ended = self.process();
             let death = self.world.bury();
@@ -60,6 +63,11 @@ impl Driver {
                 (None, Ok(Some(state))) => return Some(state),
                 (None, Ok(None)) => {}
                 (None, Err(error)) => {
+                    if error.reason() == Reason::NothingSelected {
+                        return Some(State::Terminated);
+                    }
+                    failures += 1;
+                    self.is_ending |= failures >= FAILURES_MAX;
                     self.last_error = error.to_string();
                     self.world.note(|| format!("the process ends: {error}"));
                 }
@@ -183,6 +191,7 @@ impl Driver {
             targets: &targets,
             mode: setup.mode,
             uncataloged: setup.uncataloged,
+            slack: setup.slack.into(),
         };
         let (plan, refusals) = propose(&host, &selection)?;
         for refusal in refusals {

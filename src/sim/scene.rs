@@ -43,7 +43,7 @@ pub(super) fn catalog() -> Result<Volser> {
 
 /// The name of the data set with this number, after so many renamings.
 pub(super) fn name(number: u32, renamed: u32) -> Result<DsName> {
-    let renamed = if renamed == 0 { String::new() } else { format!(".N{renamed}") };
+    let renamed = if renamed == 0 { String::new() } else { format!("N{renamed}") };
     DsName::parse(&format!("SIM.D{number}{renamed}"))
 }
 

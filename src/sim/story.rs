@@ -308,7 +308,7 @@ impl Story {
             }
         }
         // Each seed has its own mixture: not everything happens in each.
-        let has_changes = random.below(3) > 9;
+        let has_changes = random.below(3) > 0;
         let (writes, others) = (random.between(5, 60), random.small(6));
         let (changes, faults) = (
             if has_changes { random.between(1, 5) } else { 0 },

@@ -95,6 +95,8 @@ pub(super) struct World {
 }
 
 const DOWN: usize = 0;
+/// More moments than anything that has begun needs to end.
+const CALM_MAX: u32 = 2000;
 
 fn place(when: When) -> (usize, u32) {
     match when {
@@ -377,17 +379,33 @@ impl World {
         self.stage().told.clear();
         self.cast().put_areas_back();
         if death.with_power {
-            let mut lost = BTreeMap::new();
-            {
-                let mut disks = self.disks();
-                let mut random = Random::new(disks.volumes.len() as u64 ^ self.stage().random.next());
-                for (volser, disk) in &mut disks.volumes {
-                    lost.insert(*volser, disk.lose_power(&mut random));
-                }
-            }
-            self.cast().lose_power(self, &lost);
+            self.cut_power();
         }
         Some(death)
+    }
+
+    /// The machine ends and is started again.
+    pub fn cut_power(&self) {
+        let mut lost = BTreeMap::new();
+        {
+            let mut random = self.random();
+            for (volser, disk) in &mut self.disks().volumes {
+                lost.insert(*volser, disk.lose_power(&mut random));
+            }
+        }
+        self.cast().lose_power(self, &lost);
+    }
+
+    /// Nothing new happens, and what has begun comes to its end.
+    pub fn calm_down(&self) {
+        self.stage().acts.clear();
+        for _ in 0..CALM_MAX {
+            if self.cast().is_calm() {
+                return;
+            }
+            self.moment();
+        }
+        self.wrong("the others come to no end".into());
     }
 }
 

@@ -9,8 +9,12 @@ mod attributes;
 mod coverage;
 #[path = "mirror/desk.rs"]
 mod desk;
+#[path = "mirror/following.rs"]
+mod following;
 #[path = "mirror/giving_up.rs"]
 mod giving_up;
+#[path = "mirror/guest.rs"]
+mod guest;
 #[path = "mirror/late.rs"]
 mod late;
 #[path = "mirror/many.rs"]

@@ -183,7 +183,7 @@ fn only_used_tracks_are_told_from_the_others() {
     // Tracks 0 to 3, and the one behind, where the end-of-file record may stand.
     assert_eq!(data_set.used_track_count(), 5);
     assert_eq!(data_set.unused_source(), [(volser("SRC001"), Extent::new(Track(60), 7))]);
-    assert_eq!(data_set.unused_target(), [(volser("T1"), Extent::new(Track(105), 7))]);
+    assert_eq!(data_set.unused_target(true), [(volser("T1"), Extent::new(Track(105), 7))]);
     assert_eq!(data_set.copied_entries(true).unwrap().len(), 1);
     // Where the DSCBs do not say, and for direct data sets, everything counts.
     let never = self::data_set(PS, TRACKS, &[("SRC001", &[(40, 5)], None)]);

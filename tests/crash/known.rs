@@ -353,6 +353,7 @@ pub fn propose_all(known: &Known, host: &Host) -> Result<Plan> {
         targets: &scenario.targets,
         mode: Mode::OnePrimary,
         uncataloged: !scenario.is_cataloged,
+        slack: 0,
     };
     let (plan, refusals) = propose(host, &selection)?;
     match refusals.into_iter().flat_map(|refusal| refusal.reasons).next() {

@@ -4,12 +4,11 @@
 use crate::memory::{Memory, numbered, to};
 use crate::stage::write;
 use crate::world::{PAYLOAD, volser};
+use trackmirror::Reason;
 use trackmirror::dscb::Format1;
-use trackmirror::geometry::{Extent, Track};
 use trackmirror::migrate::MoveOptions;
 use trackmirror::plan::Mode;
 use trackmirror::state::State;
-use trackmirror::{Code, Reason};
 
 fn used_only() -> MoveOptions {
     MoveOptions { used_only: true, ..MoveOptions::default() }
@@ -172,49 +171,6 @@ fn the_end_of_a_data_set_that_is_cut_otherwise_is_where_its_track_is() {
         assert_eq!(before, 16);
         memory.assert_nothing_left();
     }
-}
-
-#[test]
-fn an_extension_is_refused_by_name_and_nothing_is_lost() {
-    let memory = Memory::new(&["OLD001"], &["NEW001"], 10);
-    let name = memory.data_set("TEST.GROWS", &[("OLD001", &[(20, 10)])], |format1, _| {
-        format1.set_last_used(Some((9, 5)));
-    });
-    let mut migration = memory.begin(&["TEST.**"], Mode::OnePrimary, MoveOptions::default());
-    to(&mut migration, State::Mirrored);
-    memory.extend(name, "OLD001", Extent::new(Track(50), 5));
-    let writer = memory.writer("OLD001", "SYSA");
-    write(&writer, 52, 7).unwrap();
-    for _ in 0..2 {
-        let error = migration.quiesce().unwrap_err();
-        assert_eq!(error.reason(), Reason::SourceChanged, "{error}");
-        assert_eq!(error.code(), Code::Refused);
-        assert!(error.to_string().contains("TEST.GROWS"), "{error}");
-        assert_eq!(migration.state(), State::Mirrored);
-        assert!(memory.desk.is_free());
-        write(&writer, 52, 8).unwrap();
-        write(&writer, 21, 9).unwrap();
-    }
-    migration.terminate().unwrap();
-    let (on, numbers) = memory.numbers(name);
-    assert_eq!(on, [volser("OLD001")]);
-    assert_eq!((numbers.len(), numbers[1], numbers[12]), (15, Some(9), Some(8)));
-    assert!(memory.find(name, "NEW001").is_none());
-    memory.assert_nothing_left();
-}
-
-#[test]
-fn an_extension_that_is_found_by_the_next_process_keeps_nobody_out() {
-    let memory = Memory::new(&["OLD001"], &["NEW001"], 10);
-    let name = memory.data_set("TEST.GROWS", &[("OLD001", &[(20, 10)])], |_, _| {});
-    let mut migration = memory.begin(&["TEST.**"], Mode::OnePrimary, MoveOptions::default());
-    to(&mut migration, State::Quiesced);
-    drop(migration);
-    memory.extend(name, "OLD001", Extent::new(Track(50), 5));
-    let error = memory.resume(memory.host(|volume| volume)).unwrap_err();
-    assert_eq!(error.reason(), Reason::SourceChanged, "{error}");
-    assert!(memory.desk.is_free());
-    write(&memory.writer("OLD001", "SYSA"), 22, 5).unwrap();
 }
 
 #[test]

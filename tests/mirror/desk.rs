@@ -23,6 +23,9 @@ struct State {
     asked: bool,
     held: bool,
     told: Vec<&'static str>,
+    /// Every name that was held, and every one that was released.
+    held_names: Vec<DsName>,
+    released_names: Vec<DsName>,
     /// A verb that fails, why, and how often.
     failing: Option<(&'static str, Reason, usize)>,
 }
@@ -48,6 +51,16 @@ impl Desk {
     /// What was told since the last time.
     pub fn told(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.state.lock().told)
+    }
+
+    /// Every name that was ever held.
+    pub fn held_names(&self) -> Vec<DsName> {
+        self.state.lock().held_names.clone()
+    }
+
+    /// Every name that was ever released.
+    pub fn released_names(&self) -> Vec<DsName> {
+        self.state.lock().released_names.clone()
     }
 
     pub fn is_held(&self) -> bool {
@@ -88,11 +101,17 @@ impl Enqueue for Desk {
         };
         Ok(self.state.lock().openers.iter().map(opener).collect())
     }
-    fn hold(&self, _: &[DsName], _: &[Volser]) -> Result<()> {
-        self.verb("hold", |state| state.held = true)
+    fn hold(&self, names: &[DsName], _: &[Volser]) -> Result<()> {
+        self.verb("hold", |state| {
+            state.held = true;
+            state.held_names.extend(names);
+        })
     }
-    fn release(&self, _: &[DsName], _: &[Volser]) -> Result<()> {
-        self.verb("release", |state| (state.held, state.asked) = (false, false))
+    fn release(&self, names: &[DsName], _: &[Volser]) -> Result<()> {
+        self.verb("release", |state| {
+            (state.held, state.asked) = (false, false);
+            state.released_names.extend(names);
+        })
     }
 }
 

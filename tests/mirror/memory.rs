@@ -22,7 +22,9 @@ use trackmirror::volume::memory::MemoryVolume;
 use trackmirror::volume::{Held, Lock, Volume, VolumeExt};
 use trackmirror::vtoc::init::initialize;
 use trackmirror::vtoc::manager::VtocSpaceManager;
-use trackmirror::vtoc::{DataSetDscbs, Identity as DscbIdentity, NewDataSet, SpaceManager};
+use trackmirror::vtoc::{
+    DataSetDscbs, Expiration, Identity as DscbIdentity, NewDataSet, SpaceManager,
+};
 use trackmirror::{DsName, Result, Volser};
 
 pub type Extents<'a> = &'a [(u32, u32)];
@@ -125,9 +127,20 @@ impl Memory {
         self.space(on).update(&DscbIdentity::of(&found), &format1, &NoJournal).unwrap();
     }
 
-    pub fn extend(&self, name: DsName, on: &str, by: Extent) {
+    /// Scratches and uncatalogs a data set, behind every monitor.
+    pub fn delete(&self, name: DsName, on: &str) {
         let found = self.find(name, on).unwrap();
-        self.space(on).extend(&DscbIdentity::of(&found), &[by], &NoJournal).unwrap();
+        let identity = DscbIdentity::of(&found);
+        self.space(on).scratch(&identity, Expiration::Ignore, &NoJournal).unwrap();
+        self.catalog.delete(&name, &NoJournal).unwrap();
+    }
+
+    /// The machine was started again: the areas are gone.
+    pub fn new_areas(&mut self) {
+        for (serial, area) in &mut self.areas {
+            let identity = Identity::of(&*self.volumes[serial]).unwrap();
+            *area = Area::in_process(identity).unwrap();
+        }
     }
 
     pub fn find(&self, name: DsName, on: &str) -> Option<DataSetDscbs> {
@@ -166,12 +179,29 @@ impl Memory {
         self.begin_on(self.host(|volume| volume), masks, mode, options)
     }
 
+    /// One whose targets get so many percent more space.
+    pub fn begin_with_slack(&self, masks: &[&str], slack: u32) -> Migration {
+        let (host, options) = (self.host(|volume| volume), MoveOptions::default());
+        self.begin_as(host, masks, Mode::OnePrimary, options, slack)
+    }
+
     pub fn begin_on(
         &self,
         host: Host,
         masks: &[&str],
         mode: Mode,
         options: MoveOptions,
+    ) -> Migration {
+        self.begin_as(host, masks, mode, options, 0)
+    }
+
+    fn begin_as(
+        &self,
+        host: Host,
+        masks: &[&str],
+        mode: Mode,
+        options: MoveOptions,
+        slack: u32,
     ) -> Migration {
         let masks: Vec<_> = masks.iter().map(|mask| mask.parse().unwrap()).collect();
         let selection = Selection {
@@ -180,7 +210,7 @@ impl Memory {
             targets: &self.targets,
             mode,
             uncataloged: false,
-            slack: 0,
+            slack,
         };
         let (plan, refusals) = propose(&host, &selection).unwrap();
         assert!(refusals.is_empty(), "{refusals:?}");

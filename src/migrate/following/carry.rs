@@ -83,6 +83,7 @@ impl Migration {
                     "it came to the data sets that are moved while the window was open, and {opener} has it open; let \
                      it be closed, then close again"
                 );
+                self.give_up(&what)?;
                 Err(Error::new(Reason::NotClosed, what).of_data_set(joining[0]))
             }
         }

@@ -134,6 +134,11 @@ impl Migration {
         self.update_targets()
     }
 
+    /// Before the window: the same, if something was noted.
+    pub(super) fn accommodate_noted(&mut self) -> Result<()> {
+        if self.monitors.is_some() && self.is_noted()? { self.accommodate() } else { Ok(()) }
+    }
+
     /// Outside the window: follows what changed, if something was noted. What cannot be followed is told, and tried again
     /// later.
     ///

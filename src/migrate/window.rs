@@ -184,6 +184,14 @@ impl Migration {
             self.course.pause = ASKED_PAUSE;
             return Ok(openers);
         }
+        // Under a name that it got before it was held nobody was asked for it, and who has it open would meet the seals.
+        self.accommodate_noted()?;
+        if self.state().is_ended() {
+            return Ok(Vec::new());
+        }
+        if self.taken_away().0 != names {
+            return self.open_window();
+        }
         self.course.pause = Duration::ZERO;
         let waited = self.waited();
         if self.monitors.is_some() {

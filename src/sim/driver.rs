@@ -10,11 +10,14 @@ use crate::checkpoint::Checkpoint;
 use crate::copy::CopyOptions;
 use crate::error::{Code, Reason, Result};
 use crate::host::{Host, Live};
-use crate::migrate::{Goal, Limits, Migration, MoveOptions, Selection, propose};
+use crate::migrate::{Goal, Limits, Migration, MoveOptions, Selection, propose, status};
 use crate::monitor::MonitoredVolume;
 use crate::name::DsMask;
 use crate::state::{State, Verb};
 use crate::volume::Volume;
+use crate::volume::intent::NoJournal;
+use crate::vtoc::manager::VtocSpaceManager;
+use crate::vtoc::{Expiration, Identity, SpaceManager};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +66,9 @@ impl Driver {
                 (None, Ok(Some(state))) => return Some(state),
                 (None, Ok(None)) => {}
                 (None, Err(error)) => {
+                    if self.is_ending && error.reason() == Reason::SourceChanged {
+                        self.scratch_by_hand();
+                    }
                     if error.reason() == Reason::NothingSelected {
                         return Some(State::Terminated);
                     }
@@ -200,6 +206,27 @@ impl Driver {
         let options =
             MoveOptions { used_only: setup.used_only, erase: setup.erase, keep: setup.keep };
         Migration::new(host, plan, options, store(), None)
+    }
+
+    /// The migration does not know whether its target is the only copy. The operator does, and scratches it himself.
+    fn scratch_by_hand(&self) {
+        let Some((_, plan)) = self.world.sections().and_then(|s| status(&s).ok()) else { return };
+        for part in plan.data_sets.iter().flat_map(|data_set| &data_set.parts) {
+            let name = part.new.format1.name();
+            let is_free = {
+                let cast = self.world.cast();
+                !cast.data_sets.iter().any(|data_set| data_set.is_alive && data_set.name == name)
+            };
+            let volume = self.world.volume_of(part.volser, Who::Others);
+            let space = VtocSpaceManager::new(Arc::new(volume));
+            if let Ok(Some(found)) = space.find(&name)
+                && is_free
+            {
+                let identity = Identity::of(&found);
+                let scratched = space.scratch(&identity, Expiration::Ignore, &NoJournal);
+                self.world.note(|| format!("{name} is scratched by hand: {scratched:?}"));
+            }
+        }
     }
 
     /// The operator may want something else.

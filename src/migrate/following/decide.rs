@@ -167,7 +167,11 @@ impl Migration {
                         the source, then resume";
             return Err(error(Reason::EntryChanged, what));
         }
-        if self.course.has_missed_nothing || switch::leads_to_source(data_set, &ports)? {
+        // A catalog that leads to it under its new name says that it lives there.
+        let lives_on = change.fate == Fate::Renamed
+            && change.present.is_some_and(|present| !present.cataloged.is_empty());
+        let is_seen = self.course.has_missed_nothing || lives_on;
+        if is_seen || switch::leads_to_source(data_set, &ports)? {
             return Ok(());
         }
         let what = "the source is gone, and nobody has seen what became of it: the target may be the only copy, so that it \

@@ -215,7 +215,10 @@ impl Driver {
             let name = part.new.format1.name();
             let is_free = {
                 let cast = self.world.cast();
-                !cast.data_sets.iter().any(|data_set| data_set.is_alive && data_set.name == name)
+                !cast.data_sets.iter().any(|data_set| {
+                    let lies_here = data_set.volsers.contains(&part.volser);
+                    data_set.is_alive && data_set.name == name && lies_here
+                })
             };
             let volume = self.world.volume_of(part.volser, Who::Others);
             let space = VtocSpaceManager::new(Arc::new(volume));

@@ -167,8 +167,8 @@ impl Migration {
                         the source, then resume";
             return Err(error(Reason::EntryChanged, what));
         }
-        // A catalog that leads to it under its new name says that it lives there.
-        let lives_on = change.fate == Fate::Renamed
+        // A catalog that leads to it, under its new name or as it was made anew, says that it lives there.
+        let lives_on = matches!(change.fate, Fate::Renamed | Fate::Recreated)
             && change.present.is_some_and(|present| !present.cataloged.is_empty());
         let is_seen = self.course.has_missed_nothing || lives_on;
         if is_seen || switch::leads_to_source(data_set, &ports)? {

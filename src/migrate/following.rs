@@ -106,6 +106,8 @@ impl Migration {
             Metadata::Vtoc => Metadata::Vtoc,
             Metadata::Both | Metadata::Catalog => Metadata::Both,
         };
+        // The marks are cleared before anything is compared.
+        self.course.pursuit.is_up_to_date = false;
         for round in 1.. {
             let decided = self.decide(metadata);
             let is_last = round == ROUNDS_MAX;
@@ -136,7 +138,8 @@ impl Migration {
 
     /// Before the window: the same, if something was noted.
     pub(super) fn accommodate_noted(&mut self) -> Result<()> {
-        if self.monitors.is_some() && self.is_noted()? { self.accommodate() } else { Ok(()) }
+        let is_due = !self.course.pursuit.is_up_to_date || self.is_noted()?;
+        if self.monitors.is_some() && is_due { self.accommodate() } else { Ok(()) }
     }
 
     /// Outside the window: follows what changed, if something was noted. What cannot be followed is told, and tried again

@@ -84,6 +84,8 @@ pub(super) struct Cast {
     pub desk: Desk,
     pub order: Order,
     pub jobs: Vec<Job>,
+    /// Where a target was whose place somebody else took.
+    pub stolen: Vec<Place>,
     areas: BTreeMap<Volser, Area>,
     kept: BTreeMap<Volser, Vec<u64>>,
     images: Vec<SimImage>,
@@ -169,6 +171,7 @@ impl Cast {
             desk: Desk::default(),
             order: Order::default(),
             jobs: Vec::new(),
+            stolen: Vec::new(),
             areas: BTreeMap::new(),
             kept: BTreeMap::new(),
             images,
@@ -257,11 +260,14 @@ impl Cast {
         }
         if image.silent > 0 {
             image.silent -= 1;
-            if image.silent == 0 {
+            let is_writing = self.flights.iter().any(|flight| flight.image == number);
+            if image.silent == 0 && is_writing {
+                image.silent = 1;
+            } else if image.silent == 0 {
                 self.come_back(number, world);
             }
-            return;
         }
+        let image = &mut self.images[number];
         if image.stopped > 0 {
             image.stopped -= 1;
             return;
@@ -331,9 +337,15 @@ impl Cast {
         usize::from(number) % self.images.len()
     }
 
-    fn is_up(&self, number: usize) -> bool {
+    /// Whether its programs run.
+    fn runs(&self, number: usize) -> bool {
         let image = &self.images[number];
-        image.away == 0 && image.stopped == 0 && image.silent == 0
+        image.away == 0 && image.stopped == 0
+    }
+
+    /// Whether they run, and tell what they write.
+    fn is_up(&self, number: usize) -> bool {
+        self.runs(number) && self.images[number].silent == 0
     }
 
     /// Who has one of these open: image, data set.
@@ -441,7 +453,7 @@ impl Cast {
             true => None,
             false => image.open.get(&id),
         };
-        let Some(places) = places.filter(|_| self.is_up(number)) else { return };
+        let Some(places) = places.filter(|_| self.runs(number)) else { return };
         let index = usize::from(track) % places.len();
         let place = places[index];
         // Who writes late still thinks that the data set is where it was: as long as it is.
@@ -450,13 +462,16 @@ impl Cast {
         }
         let extent = Extent::new(place.1, 1);
         let (by, name) = (image.name.clone(), self.data_set(id).name);
+        // Of an image that is silent nobody learns anything.
+        let is_silent = image.silent > 0;
         let begun = match (image.kind, image.seats.get(&place.0)) {
-            (Kind::Brackets, Some(seat)) => match seat.begin_unbound(extent) {
+            (Kind::Brackets, Some(seat)) if !is_silent => match seat.begin_unbound(extent) {
                 Ok(begun) => Some(begun),
                 Err(error) => {
                     world.count(|counts| counts.refused_writes += 1);
                     world.note(|| format!("{by} may not write {name}: {error}"));
-                    if !is_late {
+                    // Who renamed it behind everybody's back cannot be asked to close it.
+                    if !is_late && !self.setup.rude {
                         world.wrong(format!("{by} has {name} open, but: {error}"));
                     }
                     return;
@@ -551,7 +566,9 @@ impl Cast {
                 seat.end(begun);
                 Ok(())
             }
-            (None, Some(seat)) if image.kind != Kind::Brackets => seat.note(Extent::new(track, 1)),
+            (None, Some(seat)) if image.kind != Kind::Brackets && image.silent == 0 => {
+                seat.note(Extent::new(track, 1))
+            }
             _ => Ok(()),
         };
         if let Err(error) = noted {

@@ -4,8 +4,9 @@
 //! Who deletes or renames a data set has it for himself meanwhile: nobody has it open, nobody may open it, and who asks
 //! whether it is closed is told that it is not.
 
-use super::cast::{Cast, DataSet};
+use super::cast::{Cast, DataSet, Place};
 use super::content;
+use super::disk::Who;
 use super::scene;
 use super::story::Act;
 use super::world::World;
@@ -13,12 +14,19 @@ use crate::catalog::Catalog;
 use crate::error::{Reason, Result};
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
+use crate::state::State;
 use crate::volume::intent::NoJournal;
+use crate::volume::{Volume, VolumeExt};
 use crate::vtoc::manager::VtocSpaceManager;
 use crate::vtoc::{
     DataSetDscbs, Expiration, FreeSpace, Identity, NewDataSet, SpaceManager, Vtoc,
 };
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Who stands in the place of a target that was stolen.
+const STOLEN: &str = "OTHER.STOLEN";
+const STOLEN_ID: u32 = u32::MAX;
 
 /// One step of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,8 +87,16 @@ impl Job {
 }
 
 impl Cast {
-    /// Names that changes under way keep for themselves.
+    /// Whether an owner may not change a data set just now.
+    fn is_kept_from(&self, world: &World, name: &DsName) -> bool {
+        self.desk.is_held(name) && !(self.setup.rude && world.state() < State::Switching)
+    }
+
+    /// Names that changes under way keep for themselves. Who is rude tells nobody.
     pub fn names_of_jobs(&self) -> Vec<DsName> {
+        if self.setup.rude {
+            return Vec::new();
+        }
         let exclusive = self.jobs.iter().filter(|job| job.is_exclusive);
         exclusive
             .flat_map(|job| job.names.iter().copied().chain([self.data_set(job.id).name]))
@@ -89,11 +105,14 @@ impl Cast {
 
     /// Begins a change that the story says.
     pub fn change(&mut self, world: &World, act: Act) {
-        let kept = world.state() >= crate::state::State::Switching;
+        let kept = world.state() >= State::Switching;
+        if let Act::Steal { data_set } = act {
+            return self.steal(world, data_set);
+        }
         let busy = |cast: &Cast, id: u32| cast.jobs.iter().any(|job| job.id == id);
         let meant = |cast: &Cast, number: u8| {
             let id = cast.meant(number)?;
-            let held = cast.desk.is_held(&cast.data_set(id).name);
+            let held = cast.is_kept_from(world, &cast.data_set(id).name);
             (!kept && !held && !busy(cast, id)).then_some(id)
         };
         let alone = |cast: &Cast, number: u8| {
@@ -219,11 +238,71 @@ impl Cast {
 
     /// A volume of which a change was interrupted is left alone until that is settled.
     fn is_possible(&self, world: &World) -> bool {
-        self.is_sound(world) && world.interrupted_volume().is_none()
+        let is_switching = world.state() == State::Switching;
+        self.is_sound(world) && !is_switching && world.interrupted_volume().is_none()
+    }
+
+    /// Somebody scratches a target that is in no catalog, and allocates a data set of his own in its place.
+    fn steal(&mut self, world: &World, number: u8) {
+        let Some(id) = self.meant(number) else { return };
+        let name = self.data_set(id).name;
+        // Whoever migrates has the targets for himself.
+        let is_free = world.stage().is_down && self.is_possible(world);
+        let may = is_free && world.durable_state().is_some_and(|state| {
+            state.is_before_switch() && state > State::Planned
+        });
+        if !may || !self.stolen.is_empty() {
+            return;
+        }
+        for &volser in &self.targets {
+            let volume = Arc::new(world.volume_of(volser, Who::Others));
+            let space = VtocSpaceManager::new(volume.clone());
+            let Ok(Some(found)) = space.find(&name) else { continue };
+            let stolen = self.take_place(&*volume, &space, &found);
+            world.note(|| format!("the target of {name} on {volser} is stolen: {stolen:?}"));
+            if let Ok(stolen) = stolen {
+                self.stolen = stolen;
+                world.count(|counts| counts.stolen += 1);
+                return;
+            }
+        }
+    }
+
+    fn take_place(
+        &self,
+        volume: &dyn Volume,
+        space: &VtocSpaceManager,
+        found: &DataSetDscbs,
+    ) -> Result<Vec<Place>> {
+        let name = DsName::parse(STOLEN)?;
+        space.scratch(&Identity::of(found), Expiration::Ignore, &NoJournal)?;
+        let format1 = scene::format1(name, 5, 1, volume.volser());
+        let extents = found.extents.clone();
+        let places = content::tracks_of(volume.volser(), &extents);
+        for (index, (_, track)) in (0..).zip(&places) {
+            let slot = content::image(&volume.geometry(), *track, (STOLEN_ID, index, 1))?;
+            volume.write(*track, &slot)?;
+        }
+        volume.flush()?;
+        space.allocate(&NewDataSet { format1, extents }, &NoJournal)?;
+        Ok(places)
+    }
+
+    /// That what stands in the place of a target that was stolen is what its owner wrote.
+    pub fn check_stolen(&self, world: &World) -> std::result::Result<(), String> {
+        for (index, (volser, track)) in (0..).zip(&self.stolen) {
+            let volume = world.volume_of(*volser, Who::Reader);
+            let mut slot = vec![0; volume.slot_size()];
+            volume.read(*track, &mut slot).map_err(|error| error.to_string())?;
+            if content::stamp(&slot, volume.place(*track)) != Some((STOLEN_ID, index, 1)) {
+                return Err(format!("{STOLEN} on {volser} was written over at track {}", track.0));
+            }
+        }
+        Ok(())
     }
 
     fn dscbs(&self, world: &World, id: u32, volser: Volser) -> Result<Option<DataSetDscbs>> {
-        let volume = world.volume_of(volser, super::disk::Who::Others);
+        let volume = world.volume_of(volser, Who::Others);
         Vtoc::read(&volume)?.find(&self.data_set(id).name)
     }
 
@@ -233,7 +312,7 @@ impl Cast {
 
     /// A run of free tracks on a source volume.
     fn free_run(&self, world: &World, volser: Volser, tracks: u32) -> Result<Option<Extent>> {
-        let vtoc = Vtoc::read(&world.volume_of(volser, super::disk::Who::Others))?;
+        let vtoc = Vtoc::read(&world.volume_of(volser, Who::Others))?;
         Ok(FreeSpace::of(&vtoc)?.fit(tracks, false))
     }
 
@@ -253,7 +332,7 @@ impl Cast {
 
     fn touch(&mut self, world: &World, id: u32) -> Result<Went> {
         let data_set = self.data_set(id).clone();
-        if !data_set.is_alive || world.state() >= crate::state::State::Switching {
+        if !data_set.is_alive || world.state() >= State::Switching {
             return Ok(Went::Not);
         }
         let mut before = 0;
@@ -278,7 +357,7 @@ impl Cast {
     fn grow(&mut self, world: &World, id: u32, tracks: u32, elsewhere: bool) -> Result<Went> {
         let data_set = self.data_set(id).clone();
         let Some(&last) = data_set.volsers.last() else { return Ok(Went::Not) };
-        if self.desk.is_held(&data_set.name) {
+        if self.is_kept_from(world, &data_set.name) {
             return Ok(Went::Not);
         }
         let other = self.sources.iter().copied().find(|on| !data_set.volsers.contains(on));
@@ -320,7 +399,7 @@ impl Cast {
         let Some(found) = self.dscbs(world, id, on)? else { return Ok(Went::Not) };
         let stays = found.track_count().saturating_sub(tracks).max(1);
         let gone = (found.track_count() - stays) as usize;
-        if gone == 0 || self.is_in_use(id) || self.desk.is_held(&data_set.name) {
+        if gone == 0 || self.is_in_use(id) || self.is_kept_from(world, &data_set.name) {
             return Ok(Went::Not);
         }
         let Some(space) = self.space(world, on) else { return Ok(Went::Later) };
@@ -340,7 +419,7 @@ impl Cast {
 
     fn scratch(&mut self, world: &World, id: u32) -> Result<Went> {
         let data_set = self.data_set(id).clone();
-        if !data_set.changing && (self.is_in_use(id) || self.desk.is_held(&data_set.name)) {
+        if !data_set.changing && (self.is_in_use(id) || self.is_kept_from(world, &data_set.name)) {
             return Ok(Went::Not);
         }
         for &volser in &data_set.volsers {
@@ -384,7 +463,7 @@ impl Cast {
 
     fn rename(&mut self, world: &World, id: u32, to: DsName) -> Result<Went> {
         let data_set = self.data_set(id).clone();
-        if !data_set.changing && (self.is_in_use(id) || self.desk.is_held(&data_set.name)) {
+        if !data_set.changing && (self.is_in_use(id) || self.is_kept_from(world, &data_set.name)) {
             return Ok(Went::Not);
         }
         for &volser in &data_set.volsers {
@@ -410,7 +489,7 @@ impl Cast {
         match step {
             Step::Uncatalog => {
                 let is_free = data_set.changing
-                    || !self.is_in_use(id) && !self.desk.is_held(&data_set.name);
+                    || !self.is_in_use(id) && !self.is_kept_from(world, &data_set.name);
                 if !is_free {
                     return Ok(Went::Not);
                 }

@@ -33,6 +33,8 @@ pub struct Counts {
     pub image_stops: u64,
     /// Images that fell silent.
     pub image_silences: u64,
+    /// Targets in whose place somebody else put a data set of his own.
+    pub stolen: u64,
     /// Deaths, by the state of the migration.
     pub deaths_in: BTreeMap<State, u64>,
     /// Events, by their names.
@@ -66,6 +68,7 @@ impl Counts {
             (&mut self.image_deaths, other.image_deaths),
             (&mut self.image_stops, other.image_stops),
             (&mut self.image_silences, other.image_silences),
+            (&mut self.stolen, other.stolen),
             (&mut self.completed, other.completed),
             (&mut self.terminated, other.terminated),
         ];
@@ -96,6 +99,7 @@ impl Counts {
             ("deaths of images", self.image_deaths),
             ("stopped images", self.image_stops),
             ("silent images", self.image_silences),
+            ("stolen targets", self.stolen),
             ("completed migrations", self.completed),
             ("terminated migrations", self.terminated),
         ];

@@ -7,13 +7,14 @@ use super::guest;
 use super::scene::MASK;
 use super::world::{SimClock, SimEvents, World};
 use crate::checkpoint::Checkpoint;
-use crate::copy::CopyOptions;
+use crate::copy::{CopyOptions, write_empty};
 use crate::error::{Code, Reason, Result};
 use crate::host::{Host, Live};
 use crate::migrate::{Goal, Limits, Migration, MoveOptions, Selection, propose, status};
 use crate::monitor::MonitoredVolume;
 use crate::name::DsMask;
 use crate::state::{State, Verb};
+use crate::track::NullFormat;
 use crate::volume::Volume;
 use crate::volume::intent::NoJournal;
 use crate::vtoc::manager::VtocSpaceManager;
@@ -220,11 +221,14 @@ impl Driver {
                     data_set.is_alive && data_set.name == name && lies_here
                 })
             };
-            let volume = self.world.volume_of(part.volser, Who::Others);
-            let space = VtocSpaceManager::new(Arc::new(volume));
+            let volume = Arc::new(self.world.volume_of(part.volser, Who::Others));
+            let space = VtocSpaceManager::new(volume.clone());
             if let Ok(Some(found)) = space.find(&name)
                 && is_free
             {
+                for extent in &found.extents {
+                    let _ = write_empty(&*volume, *extent, NullFormat::Empty);
+                }
                 let identity = Identity::of(&found);
                 let scratched = space.scratch(&identity, Expiration::Ignore, &NoJournal);
                 self.world.note(|| format!("{name} is scratched by hand: {scratched:?}"));

@@ -120,10 +120,11 @@ impl GuestSpace {
     fn command<T>(&self, act: impl FnOnce(&VtocSpaceManager) -> Result<T>) -> Result<T> {
         let volser = self.volume.volser();
         let world = &self.world;
-        let as_image = world.cast().as_image(world, volser);
-        let volume = as_image.unwrap_or_else(|| Arc::new(world.volume_of(volser, Who::Others)));
-        let space = VtocSpaceManager::new(volume);
-        self.world.tells(|| act(&space))?
+        world.tells(|| {
+            let as_image = world.cast().as_image(world, volser);
+            let volume = as_image.unwrap_or_else(|| Arc::new(world.volume_of(volser, Who::Others)));
+            act(&VtocSpaceManager::new(volume))
+        })?
     }
 
     fn refused<T>(&self, what: &str) -> Result<T> {

@@ -188,6 +188,7 @@ impl Cast {
             return Err(format!("{name} is asked for or held for ever"));
         }
         self.check_areas()?;
+        self.check_stolen(world)?;
         let mut expected: BTreeMap<(Volser, DsName), &str> = BTreeMap::new();
         for data_set in self.data_sets.iter().filter(|data_set| data_set.is_alive) {
             let places = self.find(world, data_set);

@@ -149,6 +149,12 @@ pub enum Act {
         /// Operations between the steps.
         between: u8,
     },
+    /// While nobody migrates, somebody takes the target of a data set for rubbish, scratches it, and puts a data set of
+    /// his own there.
+    Steal {
+        /// Which data set.
+        data_set: u8,
+    },
     /// A system changes attributes and statistics.
     Touch {
         /// Which data set.
@@ -215,6 +221,8 @@ pub struct Setup {
     pub sloppy: bool,
     /// An application that never closes.
     pub never_closes: bool,
+    /// Owners change their data sets without asking whether anybody holds them.
+    pub rude: bool,
     /// Microseconds that an operation takes.
     pub tick_us: u32,
     /// Extra target space in percent.
@@ -284,6 +292,7 @@ impl Setup {
             patience: if random.once_in(3) { random.small(20) } else { random.small(4) } as u16,
             sloppy: random.once_in(3),
             never_closes: random.once_in(12),
+            rude: random.once_in(4),
             tick_us: random.one_of(&[10, 100, 1000]),
             slack: random.one_of(&[0, 0, 20, 60]),
         }
@@ -325,7 +334,11 @@ impl Story {
         }
         for _ in 0..changes {
             let act = Story::draw_change(&mut random);
-            acts.push((when(&mut random), act));
+            let when = match act {
+                Act::Steal { .. } => When::Down(random.small(6)),
+                _ => when(&mut random),
+            };
+            acts.push((when, act));
         }
         for _ in 0..faults {
             let act = Story::draw_fault(&mut random);
@@ -373,6 +386,7 @@ impl Story {
             5 => Act::Create { tracks, between },
             6 | 7 => Act::Rename { data_set, between },
             8 => Act::Recreate { data_set, tracks, between },
+            9 if random.once_in(2) => Act::Steal { data_set },
             _ => Act::Touch { data_set },
         }
     }

@@ -84,6 +84,8 @@ pub(super) struct Stage {
     /// What must not be.
     pub wrong: Option<String>,
     is_in_point: bool,
+    /// No process migrates at this moment.
+    pub is_down: bool,
 }
 
 /// The world.
@@ -135,6 +137,7 @@ impl World {
             counts: Counts::default(),
             wrong: None,
             is_in_point: false,
+            is_down: true,
         };
         Arc::new_cyclic(|this| World {
             this: this.clone(),
@@ -232,6 +235,7 @@ impl World {
             }
             let tick = stage.tick;
             stage.now += tick;
+            stage.is_down = is_down;
             let key = if is_down { DOWN } else { stage.state as usize };
             let number = stage.passed[key];
             stage.passed[key] += 1;

@@ -241,8 +241,9 @@ pub fn assess_again<'a>(
         wanted.extend(volume.selected.iter().filter(is_wanted).map(|(name, _)| *name));
     }
     volumes.iter_mut().for_each(|volume| volume.selected.retain(|name, _| wanted.contains(name)));
+    // That they can be changed was seen before; to see it takes long.
     let catalogs: Vec<(&dyn Catalog, Option<Error>)> =
-        catalogs.iter().map(|catalog| (&**catalog, catalog.check_sound().err())).collect();
+        catalogs.iter().map(|catalog| (&**catalog, None)).collect();
     wanted.into_iter().map(|name| assess_one(name, &volumes, &catalogs, options)).collect()
 }
 
@@ -299,6 +300,8 @@ fn assess_one(
             }
             Ok(Some(entry)) => entry,
             Ok(None) => continue,
+            // It was taken for a catalog because its volume could not be read then, and there is none.
+            Err(error) if error.reason() == Reason::NoCatalog => continue,
             // It leaves the name to another catalog, which is asked too.
             Err(error) if refers_to_given(&error, *catalog, catalogs) => continue,
             Err(error) if error.reason() == Reason::EntryKind => {

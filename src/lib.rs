@@ -61,6 +61,7 @@ pub mod changed;
 pub mod checkpoint;
 pub mod clock;
 pub mod copy;
+mod defect;
 pub mod dscb;
 pub mod enqueue;
 pub mod error;

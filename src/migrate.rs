@@ -149,8 +149,8 @@ struct Course {
     rehearsed_at: Option<Duration>,
     /// How far the sources were followed.
     pursuit: Pursuit,
-    /// Since the sources were seen last, nobody can have done anything to them that was not noted.
-    has_missed_nothing: bool,
+    /// It is certain that the checkpoint is not older than what was done: no target is the only copy of a data set.
+    is_surely_unfinished: bool,
     /// When it was last said that copying waits for writes that began before.
     waiting_since: Option<Duration>,
     /// Who was told to have data sets open still.
@@ -180,7 +180,7 @@ impl Course {
             watched_at: None,
             rehearsed_at: None,
             pursuit: Pursuit::default(),
-            has_missed_nothing: false,
+            is_surely_unfinished: false,
             waiting_since: None,
             told_openers: Vec::new(),
             passes_told: 0,
@@ -245,7 +245,7 @@ impl Migration {
         };
         let durable = Durable::new(stored, checkpoint)?;
         let mut migration = Migration::over(host, durable, state_folder)?;
-        (migration.is_taken_up, migration.course.has_missed_nothing) = (true, true);
+        (migration.is_taken_up, migration.course.is_surely_unfinished) = (true, true);
         migration.write_notes(registry::claim_shared)?;
         Ok(migration)
     }
@@ -504,6 +504,19 @@ impl Migration {
         self.write_notes(|paths, folder, what, names| {
             paths.iter().try_for_each(|path| registry::note_shared(path, folder, what, names))
         })
+    }
+
+    /// Whether there are notes beside all targets, which are removed when a migration ends. Who restored an older checkpoint
+    /// has not restored them.
+    fn has_notes(&self) -> Result<bool> {
+        let Some(folder) = &self.notes else { return Ok(false) };
+        let targets = paths(&self.host, &self.plan.target_volsers());
+        for path in &targets {
+            if !registry::has_note(path, folder)? {
+                return Ok(false);
+            }
+        }
+        Ok(!targets.is_empty())
     }
 
     fn remove_notes(&self) -> Result<()> {

@@ -196,6 +196,13 @@ fn write_note(note: &Note) -> Result<()> {
         .map_err(io)
 }
 
+/// Whether the note of this migration is there: it stands from before the first change until the migration has ended.
+pub fn has_note(image: &Path, state_folder: &Path) -> Result<bool> {
+    let (image, state_folder) = (real_path(image)?, absolute(state_folder)?);
+    let note = read_note(&note_file(&image, &state_folder))?;
+    Ok(note.is_some_and(|note| note.state_folder == Some(state_folder)))
+}
+
 /// Removes the note of this migration, if there is one.
 pub fn remove_note(image: &Path, state_folder: &Path) -> Result<()> {
     let file = note_file(&real_path(image)?, &absolute(state_folder)?);

@@ -42,6 +42,8 @@ mod scene;
 mod story;
 mod world;
 
+#[cfg(feature = "sim-defects")]
+pub use crate::defect::Defect;
 pub use counts::Counts;
 pub use story::{Act, Fate, Setup, Story, When};
 

@@ -126,6 +126,7 @@ impl World {
             targets: &targets,
             mode,
             uncataloged: !self.is_cataloged,
+            slack: 0,
         };
         let (plan, refusals) = propose(&host, &selection).unwrap();
         assert!(refusals.is_empty(), "{refusals:?}");

@@ -4,6 +4,7 @@ use super::durable::{NO_AREA, WatchedArea};
 use super::monitors::Images;
 use super::{Migration, name_data_set};
 use crate::copy::{Copier, Totals, write_empty};
+use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::estimate::{Closing, Estimate, StepMeasure, Verdict, Work};
 use crate::event::{Event, Progress};
@@ -204,6 +205,9 @@ impl Migration {
 
     /// That all targets are allocated as they were planned.
     fn check_targets(&self) -> Result<()> {
+        if defect(Defect::TargetIsNotRechecked) {
+            return Ok(());
+        }
         let glance = Glance::default();
         let ports = Ports { glance: Some(&glance), ..self.ports() };
         let mut data_sets = self.plan.data_sets.iter();
@@ -228,7 +232,7 @@ impl Migration {
         let watched = self.durable.lock().stored.watched.clone().unwrap_or_default();
         let Some(monitors) = &mut self.monitors else { return Ok(()) };
         if monitors.are_alive(&watched.areas)? {
-            self.course.has_missed_nothing = true;
+            self.course.is_surely_unfinished = true;
             return self.check_covered(Images::Known).map(drop);
         }
         self.check_covered(Images::Attached)?;

@@ -446,8 +446,10 @@ impl Cast {
         let Some(id) = self.meant(data_set) else { return };
         let image = &self.images[number];
         let is_late = is_late && !image.open.contains_key(&id);
-        let may_be_late = image.kind == Kind::Brackets
-            && (State::Closing..=State::Switching).contains(&world.state());
+        // Who only tells what he wrote must have told it before anybody looks for the last time.
+        let may_be_late = (State::Closing..=State::Switching).contains(&world.state())
+            && (image.kind == Kind::Brackets || !self.order.has_cataloged)
+            && (world.state() < State::Switching || !self.setup.uncataloged);
         let places = match is_late {
             true if may_be_late => image.before.get(&id),
             true => None,
@@ -483,7 +485,7 @@ impl Cast {
         let number_of_write = self.last_number;
         let late = if is_late { " (late)" } else { "" };
         world.note(|| format!("{by} begins write {number_of_write} of {name}, track {index}{late}"));
-        let (left, number) = (steps[0], number);
+        let left = steps[0];
         let flight = Flight {
             image: number,
             id,
@@ -495,6 +497,10 @@ impl Cast {
             left,
             steps,
         };
+        if is_late && self.images[number].kind != Kind::Brackets {
+            self.put(&flight, false, world);
+            return self.end(flight, world);
+        }
         self.flights.push(flight);
     }
 

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::geometry::Track;
 use crate::migrate::status;
 use crate::name::{DsName, Volser};
+use crate::plan::PlannedDataSet;
 use crate::state::State;
 use crate::volume::intent::Intent;
 use crate::volume::{Volume, VolumeExt};
@@ -51,6 +52,19 @@ impl World {
     pub fn interrupted_volume(&self) -> Option<Volser> {
         let intent: Option<Intent> = self.sections()?.get(*b"INTN").ok()?;
         intent.map(|intent| intent.volser)
+    }
+
+    /// That the targets hold everything: nobody writes any more.
+    pub fn check_targets(&self) {
+        let plan = self.sections().and_then(|sections| status(&sections).ok());
+        let Some((_, plan)) = plan else { return };
+        for planned in &plan.data_sets {
+            let checked = self.cast().check_target(self, planned);
+            if let Err(what) = checked {
+                let name = planned.assessment.name;
+                self.wrong(format!("the target of {name} is said to hold everything: {what}"));
+            }
+        }
     }
 
     /// That everything that may be opened now leads to one complete copy.
@@ -131,7 +145,23 @@ impl Cast {
             let count = data_set.truth.len();
             return Err(format!("it has {} tracks on {volsers:?}, not {count}", places.len()));
         }
-        for (index, (truth, (volser, track))) in data_set.truth.iter().zip(&places).enumerate() {
+        self.check_tracks(world, data_set, &places)?;
+        Ok(places)
+    }
+
+    fn check_target(&self, world: &World, planned: &PlannedDataSet) -> Checked {
+        let name = planned.assessment.name;
+        let mut alive = self.data_sets.iter().filter(|d| d.is_alive && !d.changing);
+        let Some(data_set) = alive.find(|data_set| data_set.name == name) else { return Ok(()) };
+        let runs = planned.parts.iter().flat_map(|part| {
+            content::tracks_of(part.volser, &part.new.extents)
+        });
+        self.check_tracks(world, data_set, &runs.collect::<Vec<Place>>())
+    }
+
+    /// That the tracks of a data set hold what they must in these places.
+    fn check_tracks(&self, world: &World, data_set: &DataSet, places: &[Place]) -> Checked {
+        for (index, (truth, (volser, track))) in data_set.truth.iter().zip(places).enumerate() {
             let Some(number) = truth else { continue };
             let volume = world.volume_of(*volser, Who::Others);
             let mut slot = vec![0; volume.slot_size()];
@@ -148,7 +178,7 @@ impl Cast {
                 ));
             }
         }
-        Ok(places)
+        Ok(())
     }
 
     /// What stands on the volumes after the machine ended is the truth, where somebody's own writes were lost.

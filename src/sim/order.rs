@@ -13,6 +13,8 @@ pub(super) struct Order {
     has_window: bool,
     has_final: bool,
     has_looked: bool,
+    /// An entry was changed, since the switch began or was taken up.
+    pub has_cataloged: bool,
     is_resumed_switching: bool,
     was_monitored: bool,
     was_resynchronized: bool,
@@ -27,6 +29,7 @@ impl Default for Order {
             has_window: false,
             has_final: false,
             has_looked: false,
+            has_cataloged: false,
             is_resumed_switching: false,
             was_monitored: false,
             was_resynchronized: false,
@@ -52,6 +55,7 @@ impl Order {
                     was_monitored: self.was_monitored,
                     was_resynchronized: self.was_resynchronized,
                     is_resumed_switching: *resumed == State::Switching,
+                    has_cataloged: *resumed == State::Switching,
                     ..Order::default()
                 };
                 needs(was_telling, &format!("the migration was {state}"))
@@ -64,7 +68,7 @@ impl Order {
                     State::Mirrored => {
                         (self.has_closing, self.has_closed) = (false, false);
                         (self.has_window, self.has_final, self.has_looked) = (false, false, false);
-                        self.is_resumed_switching = false;
+                        (self.is_resumed_switching, self.has_cataloged) = (false, false);
                     }
                     State::Switching => needs(self.has_final, "the target did not hold everything")?,
                     State::Switched => needs(self.has_looked, "nobody had looked")?,
@@ -97,10 +101,13 @@ impl Order {
                 self.has_final = true;
                 needs(self.has_window, "there was no window")
             }
-            Event::Cataloged { .. } => needs(
-                state == State::Switching && (self.has_final || self.is_resumed_switching),
-                "the switch had not begun",
-            ),
+            Event::Cataloged { .. } => {
+                self.has_cataloged = true;
+                needs(
+                    state == State::Switching && (self.has_final || self.is_resumed_switching),
+                    "the switch had not begun",
+                )
+            }
             Event::Looked => {
                 self.has_looked = true;
                 needs(state == State::Switching, "the switch had not begun")

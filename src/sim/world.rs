@@ -443,5 +443,8 @@ impl EventSink for SimEvents {
             self.0.wrong(what);
         }
         self.0.count(|counts| counts.hear(event));
+        if let Event::FinallyResynchronized { .. } = event {
+            self.0.check_targets();
+        }
     }
 }

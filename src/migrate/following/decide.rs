@@ -4,6 +4,7 @@ use super::deeds::{Turn, deeds};
 use super::next::{Next, Runs};
 use crate::assess::compare::{AllocationChange, Fate, Metadata, compare};
 use crate::assess::{Assessment, Options, assess_again};
+use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::geometry::{Extent, Track};
@@ -41,8 +42,13 @@ impl Migration {
     /// Errors: those of reading; what forbids to believe what is seen.
     pub(super) fn decide(&mut self, metadata: Metadata) -> Result<Decision> {
         let plan = self.plan();
-        self.clear_marks()?;
+        if !defect(Defect::VtocReadBeforeMarksAreCleared) {
+            self.clear_marks()?;
+        }
         let present = self.present(&plan)?;
+        if defect(Defect::VtocReadBeforeMarksAreCleared) {
+            self.clear_marks()?;
+        }
         let joins = |one: &&PassedOver| one.may_join && is_movable(&present, &one.assessment.name);
         let (back, staying): (Vec<&PassedOver>, Vec<&PassedOver>) =
             plan.scope.passed_over.iter().partition(joins);
@@ -167,11 +173,20 @@ impl Migration {
                         the source, then resume";
             return Err(error(Reason::EntryChanged, what));
         }
-        // A catalog that leads to it, under its new name or as it was made anew, says that it lives there.
-        let lives_on = matches!(change.fate, Fate::Renamed | Fate::Recreated)
+        let is_kept = |present: &Assessment| {
+            let kept_as = &self.durable.lock().stored.kept_as;
+            kept_as.contains(&Some(present.name))
+        };
+        // Who completes a migration scratches the source, or gives it this name.
+        let is_elsewhere = change.fate == Fate::Renamed && !change.present.is_some_and(is_kept);
+        // A catalog that leads to what was made anew says that this is the data set.
+        let is_made_anew = change.fate == Fate::Recreated
             && change.present.is_some_and(|present| !present.cataloged.is_empty());
-        let is_seen = self.course.has_missed_nothing || lives_on;
-        if is_seen || switch::leads_to_source(data_set, &ports)? {
+        if self.course.is_surely_unfinished
+            || is_elsewhere
+            || is_made_anew
+            || switch::leads_to_source(data_set, &ports)?
+        {
             return Ok(());
         }
         let what = "the source is gone, and nobody has seen what became of it: the target may be the only copy, so that it \

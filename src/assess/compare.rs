@@ -43,7 +43,6 @@ mod tracks;
 
 use super::{Assessment, Cataloged, Part};
 use crate::catalog::CatalogEntry;
-use crate::defect::{Defect, defect};
 use crate::dscb::DscbAddress;
 use crate::error::Reason;
 use crate::geometry::Extent;
@@ -415,9 +414,6 @@ fn is_same_part(was: &Part, now: &Part) -> bool {
         (Some(was), Some(now)) => was == now,
         _ => true,
     };
-    if defect(Defect::ComparedByNameOnly) {
-        return was.volser == now.volser;
-    }
     was.volser == now.volser
         && was.dscbs.address == now.dscbs.address
         && was.dscbs.format1.creation_date() == now.dscbs.format1.creation_date()

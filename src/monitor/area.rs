@@ -275,7 +275,8 @@ impl Area {
     /// What some mistakes would do.
     fn reap_wrongly(&self, index: usize) {
         let flow = self.opened.flow();
-        if defect(Defect::StoppedIsTakenForDead) {
+        let tells = Kind::of(flow.image(index, image::KIND).load(Ordering::Relaxed));
+        if defect(Defect::StoppedIsTakenForDead) && tells == Kind::Brackets {
             flow.reap(index);
         }
         let is_held = self.opened.locks.is_held(file::image_byte(index)).unwrap_or(true);

@@ -168,9 +168,6 @@ impl Subscription {
         let flow = area.opened.flow();
         let mut pending = self.inner.pending.lock();
         pending.retain(|write| !flow.has_ended(write));
-        if defect(Defect::BegunWritesAreIgnored) {
-            pending.clear();
-        }
         Ok(pending.first().map(|write| self.culprit(write)))
     }
 

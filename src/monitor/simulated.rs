@@ -16,16 +16,14 @@ use std::sync::Arc;
 
 /// Places for images in a simulated area.
 const IMAGES: usize = 8;
-/// Slots of each: few, so that writes without a slot happen.
-const SLOTS: usize = 3;
 /// Places for subscriptions.
 const SUBSCRIPTIONS: usize = 2;
 
 impl Area {
-    /// A new area of this process with few places.
-    pub(crate) fn simulated(identity: Identity) -> Result<Area> {
+    /// A new area of this process with few places: so few slots, so that writes without one happen.
+    pub(crate) fn simulated(identity: Identity, slots: usize) -> Result<Area> {
         let broken = |what: &str| Error::new(Reason::Broken, format!("a simulated area: {what}"));
-        let shape = Shape::with(identity.track_count, IMAGES, SLOTS, SUBSCRIPTIONS);
+        let shape = Shape::with(identity.track_count, IMAGES, slots, SUBSCRIPTIONS);
         let shape = shape.ok_or_else(|| broken("its volume is too large"))?;
         let memory = Memory::heap(shape.word_count());
         let id = map::random_id().map_err(|_| broken("no id"))?;

@@ -2,13 +2,14 @@
 //! owners know them.
 
 use super::content::{self, Stamp};
-use super::changes::Job;
+use super::changes::{Job, Notice};
 use super::desk::Desk;
 use super::disk::{SimVolume, Who};
 use super::order::Order;
 use super::story::{Act, Setup};
 use super::world::World;
 use crate::error::Result;
+use crate::event::Event;
 use crate::geometry::{Extent, Geometry, Track};
 use crate::monitor::{Area, Begun, Identity, Image, Kind, Standing};
 use crate::name::{DsName, Volser};
@@ -57,6 +58,8 @@ struct SimImage {
     open: BTreeMap<u32, Vec<Place>>,
     /// Where what was open before was found.
     before: BTreeMap<u32, Vec<Place>>,
+    /// What it closed because it was asked to.
+    wanted: BTreeSet<u32>,
     /// Operations until it closes what it was asked to close.
     patience: Option<u16>,
 }
@@ -86,11 +89,16 @@ pub(super) struct Cast {
     pub jobs: Vec<Job>,
     /// Where a target was whose place somebody else took.
     pub stolen: Vec<Place>,
+    /// Its name.
+    pub thief: Option<DsName>,
     areas: BTreeMap<Volser, Area>,
     kept: BTreeMap<Volser, Vec<u64>>,
     images: Vec<SimImage>,
     flights: Vec<Flight>,
     last_number: u32,
+    /// Moments so far.
+    pub moment: u64,
+    pub notice: Notice,
     /// How often the stubborn application has still to be given up.
     stubborn: u8,
 }
@@ -158,6 +166,7 @@ impl Cast {
             silent: 0,
             open: BTreeMap::new(),
             before: BTreeMap::new(),
+            wanted: BTreeSet::new(),
             patience: None,
         };
         let images = (0..setup.images).map(image).collect();
@@ -172,11 +181,14 @@ impl Cast {
             order: Order::default(),
             jobs: Vec::new(),
             stolen: Vec::new(),
+            thief: None,
             areas: BTreeMap::new(),
             kept: BTreeMap::new(),
             images,
             flights: Vec::new(),
             last_number: 1,
+            moment: 0,
+            notice: Notice::default(),
             stubborn,
         }
     }
@@ -186,7 +198,7 @@ impl Cast {
         self.areas.clear();
         for &volser in &self.sources {
             let volume = world.volume_of(volser, Who::Others);
-            self.areas.insert(volser, Area::simulated(Identity::of(&volume)?)?);
+            self.areas.insert(volser, Area::simulated(Identity::of(&volume)?, self.setup.slots.into())?);
         }
         (0..self.images.len()).try_for_each(|number| self.start(number))
     }
@@ -236,8 +248,22 @@ impl Cast {
         self.accept_losses(world, lost);
     }
 
+    /// An event of the migration; an error says what is wrong with it.
+    pub fn hear(&mut self, event: &Event) -> std::result::Result<(), String> {
+        self.order.hear(event)?;
+        match event {
+            Event::Closed { .. } => self.notice.hear_closed(self.moment),
+            Event::Accommodated { .. } if self.order.is_in_window() => {
+                return self.notice.check_in_window();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// A moment of everybody's life.
     pub fn go_on(&mut self, world: &World) {
+        self.moment += 1;
         for number in 0..self.images.len() {
             self.live(number, world);
         }
@@ -272,7 +298,28 @@ impl Cast {
             image.stopped -= 1;
             return;
         }
+        self.open_what_is_wanted(number, world);
         self.close_if_asked(number, world);
+    }
+
+    /// Whoever had to close opens again as soon as he may, and writes at once.
+    fn open_what_is_wanted(&mut self, number: usize, world: &World) {
+        if !self.setup.eager {
+            return;
+        }
+        for id in self.images[number].wanted.clone() {
+            let data_set = self.data_set(id);
+            let name = data_set.name;
+            if !data_set.is_alive || self.desk.is_asked(&name) || self.desk.is_held(&name) {
+                continue;
+            }
+            self.open(number, id, world);
+            if self.images[number].open.contains_key(&id) {
+                self.images[number].wanted.remove(&id);
+                let track = world.random().below(12) as u8;
+                self.begin_write_of(number, (id, track), [0; 3], false, world);
+            }
+        }
     }
 
     fn close_if_asked(&mut self, number: usize, world: &World) {
@@ -296,6 +343,9 @@ impl Cast {
         }
         for id in asked {
             self.close(number, id, world);
+            if !self.images[number].open.contains_key(&id) {
+                self.images[number].wanted.insert(id);
+            }
         }
     }
 
@@ -443,7 +493,19 @@ impl Cast {
         is_late: bool,
         world: &World,
     ) {
-        let Some(id) = self.meant(data_set) else { return };
+        if let Some(id) = self.meant(data_set) {
+            self.begin_write_of(number, (id, track), steps, is_late, world);
+        }
+    }
+
+    fn begin_write_of(
+        &mut self,
+        number: usize,
+        (id, track): (u32, u8),
+        steps: [u8; 3],
+        is_late: bool,
+        world: &World,
+    ) {
         let image = &self.images[number];
         let is_late = is_late && !image.open.contains_key(&id);
         // Who only tells what he wrote must have told it before anybody looks for the last time.
@@ -689,5 +751,6 @@ fn kill(image: &mut SimImage) {
     seats.into_values().filter_map(Arc::into_inner).for_each(Image::die);
     image.open.clear();
     image.before.clear();
+    image.wanted.clear();
     (image.stopped, image.silent, image.patience) = (0, 0, None);
 }

@@ -11,10 +11,12 @@ use super::scene;
 use super::story::Act;
 use super::world::World;
 use crate::catalog::Catalog;
+use crate::copy::write_empty;
 use crate::error::{Reason, Result};
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
 use crate::state::State;
+use crate::track::NullFormat;
 use crate::volume::intent::NoJournal;
 use crate::volume::{Volume, VolumeExt};
 use crate::vtoc::manager::VtocSpaceManager;
@@ -54,6 +56,43 @@ pub(super) struct Job {
     /// Other names that it keeps for itself.
     names: Vec<DsName>,
     is_exclusive: bool,
+}
+
+/// When VTOCs were changed, to know whether that was noticed in time.
+#[derive(Debug, Default)]
+pub(super) struct Notice {
+    last_step: Option<u64>,
+    closed: u64,
+    /// Catalogs have no monitor.
+    has_changed_catalog: bool,
+}
+
+/// So many moments pass at most between the last look at the marks and the word that all is closed.
+const SLACK: u64 = 6;
+
+impl Notice {
+    fn step_done(&mut self, step: &Step, now: u64) {
+        self.last_step = Some(now);
+        self.has_changed_catalog |= matches!(
+            step,
+            Step::AddVolume | Step::Uncatalog | Step::Catalog | Step::RenameEntry { .. }
+        );
+    }
+
+    /// It was told that all is closed.
+    pub fn hear_closed(&mut self, now: u64) {
+        self.closed = now;
+    }
+
+    /// Something was accommodated in the window: a change that was noted before all was closed had to be followed then.
+    pub fn check_in_window(&self) -> std::result::Result<(), String> {
+        match self.last_step {
+            Some(step) if step + SLACK < self.closed && !self.has_changed_catalog => Err(
+                "a change was followed in the window only, though a monitor had told of it before".into(),
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How a step went.
@@ -206,6 +245,7 @@ impl Cast {
             };
             match went {
                 Ok(Went::Done) => {
+                    self.notice.step_done(&step, self.moment);
                     let name = self.data_set(job.id).name;
                     world.note(|| format!("{name}: {step:?} is done"));
                     job.steps.pop_front();
@@ -258,10 +298,13 @@ impl Cast {
             let volume = Arc::new(world.volume_of(volser, Who::Others));
             let space = VtocSpaceManager::new(volume.clone());
             let Ok(Some(found)) = space.find(&name) else { continue };
-            let stolen = self.take_place(&*volume, &space, &found);
+            // Under its own name, or under that of the target.
+            let thief = if number.is_multiple_of(2) { DsName::parse(STOLEN) } else { Ok(name) };
+            let Ok(thief) = thief else { return };
+            let stolen = self.take_place(&*volume, &space, &found, thief);
             world.note(|| format!("the target of {name} on {volser} is stolen: {stolen:?}"));
             if let Ok(stolen) = stolen {
-                self.stolen = stolen;
+                (self.stolen, self.thief) = (stolen, Some(thief));
                 world.count(|counts| counts.stolen += 1);
                 return;
             }
@@ -273,11 +316,15 @@ impl Cast {
         volume: &dyn Volume,
         space: &VtocSpaceManager,
         found: &DataSetDscbs,
+        name: DsName,
     ) -> Result<Vec<Place>> {
-        let name = DsName::parse(STOLEN)?;
         space.scratch(&Identity::of(found), Expiration::Ignore, &NoJournal)?;
+        for &extent in &found.extents {
+            write_empty(volume, extent, NullFormat::Empty)?;
+        }
         let format1 = scene::format1(name, 5, 1, volume.volser());
-        let extents = found.extents.clone();
+        let mut extents = found.extents[..1].to_vec();
+        extents[0].track_count = extents[0].track_count.div_ceil(2);
         let places = content::tracks_of(volume.volser(), &extents);
         for (index, (_, track)) in (0..).zip(&places) {
             let slot = content::image(&volume.geometry(), *track, (STOLEN_ID, index, 1))?;
@@ -290,12 +337,20 @@ impl Cast {
 
     /// That what stands in the place of a target that was stolen is what its owner wrote.
     pub fn check_stolen(&self, world: &World) -> std::result::Result<(), String> {
+        if let (Some(thief), Some((volser, _))) = (&self.thief, self.stolen.first()) {
+            let vtoc = Vtoc::read(&world.volume_of(*volser, Who::Reader));
+            let found = vtoc.and_then(|vtoc| vtoc.find(thief));
+            if found.map_err(|error| error.to_string())?.is_none() {
+                return Err(format!("{thief} on {volser}, which is somebody else's, is gone"));
+            }
+        }
         for (index, (volser, track)) in (0..).zip(&self.stolen) {
             let volume = world.volume_of(*volser, Who::Reader);
             let mut slot = vec![0; volume.slot_size()];
             volume.read(*track, &mut slot).map_err(|error| error.to_string())?;
             if content::stamp(&slot, volume.place(*track)) != Some((STOLEN_ID, index, 1)) {
-                return Err(format!("{STOLEN} on {volser} was written over at track {}", track.0));
+                let what = "which is somebody else's, was written over";
+                return Err(format!("track {} of {volser}, {what}", track.0));
             }
         }
         Ok(())

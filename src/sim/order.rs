@@ -38,6 +38,11 @@ impl Default for Order {
 }
 
 impl Order {
+    /// Whether the window is open.
+    pub fn is_in_window(&self) -> bool {
+        self.has_window && self.state == State::Quiesced
+    }
+
     /// Hears an event; an error says what had to come before it, or must not come any more.
     pub fn hear(&mut self, event: &Event) -> Result<(), String> {
         let needs = |is_so: bool, what: &str| match is_so {

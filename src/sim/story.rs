@@ -221,6 +221,10 @@ pub struct Setup {
     pub sloppy: bool,
     /// An application that never closes.
     pub never_closes: bool,
+    /// Writes of an image that are announced at once in the areas; others go without a slot.
+    pub slots: u8,
+    /// Applications that were asked to close open again, and write, as soon as they may.
+    pub eager: bool,
     /// Owners change their data sets without asking whether anybody holds them.
     pub rude: bool,
     /// Microseconds that an operation takes.
@@ -292,6 +296,8 @@ impl Setup {
             patience: if random.once_in(3) { random.small(20) } else { random.small(4) } as u16,
             sloppy: random.once_in(3),
             never_closes: random.once_in(12),
+            slots: random.one_of(&[1, 3]),
+            eager: random.once_in(2),
             rude: random.once_in(4),
             tick_us: random.one_of(&[10, 100, 1000]),
             slack: random.one_of(&[0, 0, 20, 60]),
@@ -356,7 +362,8 @@ impl Story {
     fn draw_work(random: &mut Random) -> Act {
         let (image, data_set) = (random.below(3) as u8, random.below(4) as u8);
         let track = random.below(12) as u8;
-        let mut step = || random.small(2) as u8;
+        let mean = if random.once_in(6) { 40 } else { 2 };
+        let mut step = || random.small(mean).min(250) as u8;
         let steps = [step(), step(), step()];
         match random.below(12) {
             0 => Act::WriteLate { image, data_set, track, steps },
@@ -368,7 +375,8 @@ impl Story {
     }
 
     fn draw_life(random: &mut Random) -> Act {
-        let (image, long) = (random.below(3) as u8, random.small(12) as u8);
+        let mean = random.one_of(&[12, 12, 80]);
+        let (image, long) = (random.below(3) as u8, random.small(mean).min(250) as u8);
         match random.below(4) {
             0 | 1 => Act::Die { image, away: long },
             2 => Act::Stop { image, stopped: long },

@@ -438,7 +438,7 @@ impl EventSink for SimEvents {
             Event::Resumed { state } => self.0.stage().state = *state,
             _ => {}
         }
-        let heard = self.0.cast().order.hear(event);
+        let heard = self.0.cast().hear(event);
         if let Err(what) = heard {
             self.0.wrong(what);
         }

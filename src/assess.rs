@@ -300,8 +300,6 @@ fn assess_one(
             }
             Ok(Some(entry)) => entry,
             Ok(None) => continue,
-            // It was taken for a catalog because its volume could not be read then, and there is none.
-            Err(error) if error.reason() == Reason::NoCatalog => continue,
             // It leaves the name to another catalog, which is asked too.
             Err(error) if refers_to_given(&error, *catalog, catalogs) => continue,
             Err(error) if error.reason() == Reason::EntryKind => {

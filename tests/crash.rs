@@ -15,6 +15,8 @@
 mod application;
 #[path = "crash/errors.rs"]
 mod errors;
+#[path = "crash/following.rs"]
+mod following;
 #[path = "crash/known.rs"]
 mod known;
 #[path = "crash/live.rs"]

@@ -402,7 +402,9 @@ impl Migration {
             total_tracks: self.plan.track_count(),
             byte_count: totals.byte_count,
         };
-        self.host.tell(&Event::Copied(progress));
+        if !self.state().is_ended() {
+            self.host.tell(&Event::Copied(progress));
+        }
         Ok(progress)
     }
 
@@ -476,16 +478,20 @@ impl Migration {
         if self.monitors.is_none() {
             return;
         }
-        // What can only be followed in the window is compared anew in the next step.
         self.course.pursuit.begin_anew();
         let looked = self
             .check_alone()
             .and_then(|()| self.check_before_copying())
-            .and_then(|()| self.check_covered(Images::Known));
+            .and_then(|()| self.check_covered(Images::Known))
+            .and_then(|_| self.keep_up());
         let taken = self.host.clock.monotonic().saturating_sub(begun);
         self.course.rehearsed_at = Some(begun);
         match looked {
-            Ok(_) => self.course.estimator.did(Work::Vtoc, taken),
+            // What is followed now is not followed in the window.
+            Ok(()) if self.course.pursuit.is_up_to_date() => {
+                self.course.estimator.did(Work::Vtoc, taken);
+            }
+            Ok(()) => {}
             Err(error) => {
                 let text = format!("a window now would be given up: {error}");
                 self.host.tell(&Event::Remark { text });

@@ -86,6 +86,11 @@ impl Pursuit {
     pub fn begin_anew(&mut self) {
         (self.is_up_to_date, self.compared) = (false, None);
     }
+
+    /// Nothing differed when it was compared last.
+    pub fn is_up_to_date(&self) -> bool {
+        self.is_up_to_date
+    }
 }
 
 impl Migration {
@@ -169,6 +174,11 @@ impl Migration {
         self.course.pursuit.compared = Some((ended, ended.saturating_sub(now)));
         let decision = match decided {
             Ok(decision) => decision,
+            // It was read while somebody wrote it.
+            Err(_) if self.is_noted()? => {
+                self.course.pursuit.is_up_to_date = false;
+                return Ok(());
+            }
             Err(error) => return self.tell_trouble(&error, ended),
         };
         self.course.pursuit.is_up_to_date = decision.next.is_none() && decision.troubles.is_empty();

@@ -238,11 +238,13 @@ impl Monitors {
         self.subscriptions.get(&volser).is_none_or(left)
     }
 
-    /// Takes tracks from the work that are not of the plan any more.
+    /// Takes tracks from the work that are not of the plan any more, and opens them if they are sealed: they may be
+    /// somebody else's by now.
     pub fn leave_out(&self, extents: &[(Volser, Extent)]) -> Result<()> {
         for (volser, extent) in extents {
             if let Some(subscription) = self.subscriptions.get(volser) {
                 subscription.leave_out(*extent)?;
+                subscription.open_tracks(&[*extent])?;
             }
         }
         Ok(())

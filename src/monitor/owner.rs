@@ -364,6 +364,14 @@ impl Subscription {
         Ok(())
     }
 
+    /// Opens these tracks of what is sealed: they belong to nobody who is moved any more.
+    ///
+    /// Error: [`Reason::OutsideVolume`].
+    pub fn open_tracks(&self, extents: &[Extent]) -> Result<()> {
+        let sealed = self.map(Map::Sealed);
+        extents.iter().try_for_each(|extent| sealed.clear(*extent))
+    }
+
     /// Opens everything that this migration sealed, in this or an earlier life.
     pub fn unseal(&self) {
         if !defect(Defect::SealsAreNotOpened) {

@@ -216,7 +216,8 @@ impl Driver {
             let name = part.new.format1.name();
             let is_free = {
                 let cast = self.world.cast();
-                !cast.data_sets.iter().any(|data_set| {
+                let is_thief = cast.thief == Some(name);
+                !is_thief && !cast.data_sets.iter().any(|data_set| {
                     let lies_here = data_set.volsers.contains(&part.volser);
                     data_set.is_alive && data_set.name == name && lies_here
                 })

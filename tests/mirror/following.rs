@@ -8,10 +8,11 @@ use trackmirror::assess::compare::Metadata;
 use trackmirror::catalog::Catalog;
 use trackmirror::dscb::Format1;
 use trackmirror::event::Event;
+use trackmirror::geometry::{Extent, Track};
 use trackmirror::migrate::{Migration, MoveOptions};
 use trackmirror::plan::Mode;
 use trackmirror::state::State;
-use trackmirror::volume::VolumeExt;
+use trackmirror::volume::{Volume, VolumeExt};
 use trackmirror::{DsName, Reason, Volser, track};
 
 /// When the change happens.
@@ -114,11 +115,7 @@ fn an_extension_onto_a_new_volume_is_followed() {
         guest.note(grows, "OLD002", |format1| format1.set_first_volser(volser("OLD001")));
         guest.recatalog(grows, &["OLD001", "OLD002"]);
         to(&mut migration, State::Mirrored.max(state));
-        guest.fill(
-            "OLD002",
-            trackmirror::geometry::Extent::new(trackmirror::geometry::Track(31), 1),
-            999,
-        );
+        guest.fill("OLD002", Extent::new(Track(31), 1), 999);
         if state == State::Mirrored {
             to(&mut migration, State::Complete);
             let mut numbers = [numbered(10, &[]), from(200, 6)].concat();
@@ -503,7 +500,7 @@ fn a_track_that_goes_from_one_to_the_other_is_copied() {
         let mut migration = at(&memory, state);
         guest.release(gives, "OLD001", 6);
         let found = memory.find(takes, "OLD001").unwrap();
-        let by = trackmirror::geometry::Extent::new(trackmirror::geometry::Track(26), 4);
+        let by = Extent::new(Track(26), 4);
         let identity = trackmirror::vtoc::Identity::of(&found);
         let space = guest.space("OLD001");
         // Nothing is written there: what is on the tracks is what the other one had.
@@ -617,11 +614,7 @@ fn only_used_tracks_of_what_comes_are_copied() {
         format1.set_last_used(Some((2, 1)));
     });
     guest.catalog(new, &["OLD001"]);
-    guest.fill(
-        "OLD001",
-        trackmirror::geometry::Extent::new(trackmirror::geometry::Track(60), 3),
-        100,
-    );
+    guest.fill("OLD001", Extent::new(Track(60), 3), 100);
     let before = migration.receipt().copied_tracks;
     to(&mut migration, State::Complete);
     let copied = migration.receipt().copied_tracks - before;
@@ -631,4 +624,109 @@ fn only_used_tracks_of_what_comes_are_copied() {
     assert_eq!(numbers[..3], from(100, 3)[..]);
     assert!(numbers[4..].iter().all(Option::is_none), "{numbers:?}");
     assert_eq!(memory.numbers(old).1, numbered(10, &[]));
+}
+
+#[test]
+fn what_is_given_back_in_the_window_may_be_written_by_others_at_once() {
+    let memory = Memory::new(&["OLD001"], &["NEW001"], 10);
+    let shrinks = memory.data_set("TEST.LESS", &[("OLD001", &[(20, 10)])], |_, _| {});
+    let guest = Guest::new(&memory);
+    let mut migration = at(&memory, State::Quiesced);
+    guest.release(shrinks, "OLD001", 6);
+    while told(&memory).is_empty() {
+        let verb = migration.next_verb().unwrap();
+        migration.perform(verb, 20).unwrap();
+    }
+    // The sources are kept for a while, and somebody else gets these tracks.
+    assert_eq!(migration.state(), State::Switched);
+    guest.create("OTHER.DATA", "OLD001", &[(26, 4)], 100);
+    let sealed = guest.volume("OLD001").image().begin(Extent::new(Track(25), 1));
+    assert!(sealed.is_err(), "what is still its own stays sealed");
+    to(&mut migration, State::Complete);
+    assert_moved(&memory, shrinks, &numbered(6, &[]));
+}
+
+#[test]
+fn extents_combined_on_their_own_volume_follow_too() {
+    for state in WHEN {
+        let mut memory = Memory::new(&["OLD001"], &[], 10);
+        memory.targets = memory.sources.clone();
+        let one = memory.data_set("TEST.ONE", &[("OLD001", &[(20, 3), (25, 3)])], |f1, _| {
+            f1.set_last_used(Some((3, 1)));
+        });
+        let two = memory.data_set("TEST.TWO", &[("OLD001", &[(30, 3), (35, 3)])], |_, _| {});
+        let goes = memory.data_set("TEST.GOES", &[("OLD001", &[(40, 3), (45, 3)])], |_, _| {});
+        let room = free(&memory, "OLD001");
+        let guest = Guest::new(&memory);
+        let mut migration = at(&memory, state);
+        guest.release(one, "OLD001", 4);
+        guest.extend(two, "OLD001", (130, 2), 100);
+        guest.delete(goes, "OLD001");
+        let renamed = guest.rename(two, "OLD001", "TEST.NEWTWO");
+        // One extent cannot become fewer: it stays as it is, and keeps nobody from anything.
+        let new = guest.create("TEST.NEW", "OLD001", &[(140, 2)], 200);
+        to(&mut migration, State::Complete);
+        assert_eq!(memory.numbers(one).1, numbered(4, &[]));
+        assert_eq!(memory.numbers(renamed).1, [numbered(6, &[]), from(100, 2)].concat());
+        assert_eq!(memory.numbers(new).1, from(200, 2));
+        for data_set in [one, renamed] {
+            assert_eq!(memory.find(data_set, "OLD001").unwrap().extents.len(), 1);
+        }
+        assert_free(&memory, "OLD001", room + 18, 4 + 8 + 2);
+        memory.assert_nothing_left();
+    }
+}
+
+#[test]
+fn each_extent_goes_with_its_own_part() {
+    for state in WHEN {
+        let memory = Memory::new(&["OLD001", "OLD002"], &["NEW001", "NEW002"], 10);
+        let describe = |format1: &mut Format1, part: usize| {
+            format1.set_last_used((part == 1).then_some((0, 1)));
+            format1.set_indicators(if part == 1 { Format1::DSIND_LAST_VOLUME } else { 0 });
+        };
+        let parts: &[(&str, &[(u32, u32)])] = &[("OLD001", &[(20, 6)]), ("OLD002", &[(30, 4)])];
+        let two = memory.data_set("TEST.TWO", parts, describe);
+        let guest = Guest::new(&memory);
+        let mut migration =
+            memory.begin(&["TEST.**"], Mode::ExtentForExtent, MoveOptions::default());
+        to(&mut migration, state);
+        guest.extend(two, "OLD002", (40, 3), 100);
+        to(&mut migration, State::Complete);
+        let (on, numbers) = memory.numbers(two);
+        assert_eq!(on, [volser("NEW001"), volser("NEW002")]);
+        assert_eq!(numbers, [numbered(10, &[]), from(100, 3)].concat());
+        assert_eq!(memory.find(two, "NEW002").unwrap().track_count(), 7);
+        memory.assert_nothing_left();
+    }
+}
+
+#[test]
+fn dscbs_that_cannot_be_read_give_the_window_up_until_they_can() {
+    let memory = Memory::new(&["OLD001"], &["NEW001"], 10);
+    let extents: &[(u32, u32)] = &[(20, 2), (30, 2), (40, 2), (50, 2)];
+    let data_set = memory.data_set("TEST.FOUR", &[("OLD001", extents)], |_, _| {});
+    let guest = Guest::new(&memory);
+    let mut migration = at(&memory, State::Mirrored);
+    // Its format 3 is overwritten.
+    let format3 = memory.find(data_set, "OLD001").unwrap().chain[0].0;
+    let volume = guest.volume("OLD001");
+    let whole = volume.read_track(format3.track).unwrap();
+    let place = track::records(&whole)
+        .map(Result::unwrap)
+        .find(|record| record.number == format3.record)
+        .map(|record| record.data.as_ptr() as usize - whole.as_ptr() as usize)
+        .unwrap();
+    let mut damaged = whole.clone();
+    damaged[place] = 0xF2;
+    volume.write(format3.track, &damaged).unwrap();
+    let error = migration.quiesce().unwrap_err();
+    assert!(error.to_string().contains("TEST.FOUR"), "{error}");
+    assert_eq!(migration.state(), State::Mirrored);
+    assert!(memory.find(data_set, "NEW001").is_some(), "its target is not given up");
+    assert!(memory.desk.is_free());
+    volume.write(format3.track, &whole).unwrap();
+    to(&mut migration, State::Complete);
+    assert_moved(&memory, data_set, &numbered(8, &[]));
+    memory.assert_nothing_left();
 }

@@ -79,6 +79,8 @@ pub enum End {
     Complete,
     /// It was given up on request.
     GivenUp,
+    /// Everything that was to be moved was deleted meanwhile.
+    NothingLeft,
 }
 
 /// Who leads a migration.
@@ -199,7 +201,10 @@ impl Driver {
             if let Some(end) = self.take_orders()? {
                 return Ok(end);
             }
-            let Some(verb) = self.next_verb() else { return Ok(End::Complete) };
+            let Some(verb) = self.next_verb() else {
+                let is_terminated = self.state() == State::Terminated;
+                return Ok(if is_terminated { End::NothingLeft } else { End::Complete });
+            };
             self.publish(false);
             self.break_silence();
             if let Some(end) = self.perform(verb)? {
@@ -586,4 +591,24 @@ fn can_pass(error: &Error) -> bool {
             error.reason(),
             NotCovered | LateWriter | DataSetHeld | CommandRefused | VolumeInUse
         )
+        || is_of_changes(error)
+}
+
+/// Whether it is about a change of the sources that cannot be followed as it is now: somebody may make room, or finish what
+/// he is doing.
+fn is_of_changes(error: &Error) -> bool {
+    use Reason::*;
+    matches!(
+        error.reason(),
+        NoSpace
+            | VtocFull
+            | NameExists
+            | NotMonitored
+            | NotFilled
+            | SourceChanged
+            | NotCataloged
+            | CatalogMismatch
+            | PartMissing
+            | UnfinishedMigration
+    )
 }

@@ -468,6 +468,12 @@ fn drive(mut driver: Driver, volumes: &Volumes, folder: &Path) -> Outcome<Answer
             let json = json!({ "state": driver.migration.state().name() });
             Ok(Answer { code: Code::Refused, text: GIVEN_UP.into(), json })
         }
+        Ok(End::NothingLeft) => {
+            let text = "everything that was to be moved was deleted meanwhile, and nothing was moved; the target is \
+                        released\n";
+            let json = json!({ "state": driver.migration.state().name() });
+            Ok(Answer { code: Code::More, text: text.into(), json })
+        }
         // A target that was refused leaves nothing behind that anybody would have to go on with; nor does a track that
         // cannot go where it should, which no second attempt would change.
         Err(failure)

@@ -7,7 +7,7 @@ use crate::defect::{Defect, defect};
 use crate::error::{Code, Error, Reason, Result};
 use crate::event::Event;
 use crate::migrate::durable::WatchedArea;
-use crate::migrate::{Migration, names};
+use crate::migrate::{Migration, names, paths, touched};
 use crate::name::{DsName, Volser};
 use crate::plan::Plan;
 use crate::registry;
@@ -32,10 +32,11 @@ impl Migration {
     /// Notes that the data sets of the next plan are moved, besides those of the present one.
     fn claim(&self, next: &Plan) -> Result<()> {
         let is_claimed = |name: &DsName| names(&self.plan).contains(name);
-        if names(next).iter().all(is_claimed) && next.source_volsers() == self.plan.source_volsers()
-        {
+        let is_noted = touched(next).is_subset(&touched(&self.plan));
+        if names(next).iter().all(is_claimed) && is_noted {
             return Ok(());
         }
+        Migration::check_volumes(&self.host, next, self.notes.as_deref())?;
         let both = Plan {
             data_sets: self.plan.data_sets.iter().chain(&next.data_sets).cloned().collect(),
             ..Plan::default()
@@ -219,11 +220,10 @@ impl Migration {
 
     /// The notes name what is moved now, and stand where something is.
     fn renew_notes(&self, before: &Plan) -> Result<()> {
-        let is_same = names(before) == names(&self.plan)
-            && crate::migrate::touched(before) == crate::migrate::touched(&self.plan);
+        let is_same = names(before) == names(&self.plan) && touched(before) == touched(&self.plan);
         let Some(folder) = self.notes.as_ref().filter(|_| !is_same) else { return Ok(()) };
-        let left = &crate::migrate::touched(before) - &crate::migrate::touched(&self.plan);
-        for path in crate::migrate::paths(&self.host, &left) {
+        let left = &touched(before) - &touched(&self.plan);
+        for path in paths(&self.host, &left) {
             registry::remove_note(&path, folder)?;
         }
         self.note_shared()

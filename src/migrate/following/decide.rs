@@ -4,6 +4,7 @@ use super::deeds::{Turn, deeds};
 use super::next::{Next, Runs};
 use crate::assess::compare::{AllocationChange, Fate, Metadata, compare};
 use crate::assess::{Assessment, Options, assess_again};
+use crate::catalog::Catalog;
 use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
@@ -14,6 +15,7 @@ use crate::plan::follow::{Followed, follow, without};
 use crate::plan::{PassedOver, Plan, PlannedDataSet, Target};
 use crate::switch;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What is done about what changed.
 #[derive(Default)]
@@ -113,12 +115,17 @@ impl Migration {
         let passed_over = plan.scope.passed_over.iter().map(|one| &one.assessment);
         let stored = plan.data_sets.iter().map(|data_set| &data_set.assessment).chain(passed_over);
         let options = Options { uncataloged: plan.scope.uncataloged };
+        let catalogs = self.catalogs(plan);
         loop {
             let space = self.host.space_of(&volsers)?;
-            let catalogs = &self.host.catalogs;
             let masks = &plan.scope.masks;
-            let assessed =
-                assess_again(stored.clone(), masks, &space, catalogs, &options, |volser, found| {
+            let assessed = assess_again(
+                stored.clone(),
+                masks,
+                &space,
+                &catalogs,
+                &options,
+                |volser, found| {
                     let name = found.format1.name();
                     let mut parts = plan.data_sets.iter().flat_map(|data_set| &data_set.parts);
                     parts.any(|part| {
@@ -126,7 +133,8 @@ impl Migration {
                             && part.new.format1.name() == name
                             && part.new.extents == found.extents
                     })
-                });
+                },
+            );
             match assessed {
                 Err(error) => {
                     let on = error.volser().map(Volser::from_bytes);
@@ -141,6 +149,20 @@ impl Migration {
                 assessed => return assessed,
             }
         }
+    }
+
+    /// The catalogs, but those that were taken for one because their volume could not be read then, and are none.
+    fn catalogs(&self, plan: &Plan) -> Vec<Arc<dyn Catalog>> {
+        let first = plan.data_sets.first().map(|data_set| data_set.assessment.name);
+        let known = plan.data_sets.iter().flat_map(|data_set| &data_set.assessment.cataloged);
+        let known: BTreeSet<&str> = known.map(|cataloged| cataloged.catalog.as_str()).collect();
+        let is_none = |catalog: &Arc<dyn Catalog>| {
+            let found = first.map(|name| catalog.locate(&name));
+            matches!(found, Some(Err(error)) if error.reason() == Reason::NoCatalog)
+        };
+        let is_known = |catalog: &Arc<dyn Catalog>| known.contains(catalog.name().as_str());
+        let all = self.host.catalogs.iter();
+        all.filter(|catalog| is_known(catalog) || !is_none(catalog)).cloned().collect()
     }
 
     /// The targets as they are. One to which nothing goes need not be there.
@@ -206,7 +228,13 @@ impl Migration {
                 draft.troubles.push(error);
                 draft.data_sets.push(was.clone());
             }
-            Ok(followed) => self.take(Some(was), change, followed, draft),
+            Ok(mut followed) => match self.check_followed(Some(was), change, &mut followed) {
+                Ok(()) => draft.take(Some(was), change, followed),
+                Err(error) => {
+                    draft.is_spoiled = true;
+                    draft.troubles.push(error.of_data_set(change.name()));
+                }
+            },
         }
     }
 
@@ -218,50 +246,38 @@ impl Migration {
         draft: &mut Draft<'_>,
     ) {
         let Some(present) = change.present else { return };
-        let pass_over = |may_join| PassedOver { assessment: present.clone(), may_join };
-        match followed {
-            // It stays where it is, as one does that is refused from the beginning.
-            Err(_) if !present.is_movable() => {
-                if !was_known {
-                    self.tell_refused(present);
-                }
-                draft.passed_over.push(pass_over(true));
+        let checked = followed.and_then(|mut followed| {
+            self.check_followed(None, change, &mut followed)?;
+            Ok(followed)
+        });
+        match checked {
+            Ok(followed) => draft.take(None, change, followed),
+            // There is no room for it, which somebody may make.
+            Err(error) if present.is_movable() && !was_known && is_of_room(&error) => {
+                draft.troubles.push(error.of_data_set(present.name));
             }
-            // It was passed over before: it does not keep the others from their window.
-            Err(_) if was_known => draft.passed_over.push(pass_over(false)),
-            Err(error) => draft.troubles.push(error),
-            Ok(followed) => self.take(None, change, followed, draft),
+            // It stays where it is, as one does that is refused from the beginning.
+            Err(error) => {
+                if !was_known {
+                    self.tell_refused(present, &error);
+                }
+                let (assessment, may_join) = (present.clone(), true);
+                draft.passed_over.push(PassedOver { assessment, may_join });
+            }
         }
     }
 
-    /// Takes what follows a change into the draft, if the tracks can go there.
-    fn take<'a>(
+    /// That the tracks can go where they would, and which of them are copied.
+    fn check_followed(
         &self,
-        was: Option<&'a PlannedDataSet>,
+        was: Option<&PlannedDataSet>,
         change: &AllocationChange<'_>,
-        mut followed: Followed,
-        draft: &mut Draft<'a>,
-    ) {
-        let name = change.name();
-        let used_only = self.used_only();
-        let mut check = || -> Result<()> {
-            if let Some(now) = &followed.data_set {
-                propose::check_tracks(&self.host, now)?;
-            }
-            if used_only { followed.cut_to_used(was, change) } else { Ok(()) }
-        };
-        if let Err(error) = check() {
-            draft.is_spoiled = true;
-            draft.troubles.push(error.of_data_set(name));
-            return;
+        followed: &mut Followed,
+    ) -> Result<()> {
+        if let Some(now) = &followed.data_set {
+            propose::check_tracks(&self.host, now)?;
         }
-        draft.next.told.push((name, change.to_string()));
-        draft.next.joining.extend(followed.joining);
-        draft.next.leaving.extend(followed.leaving);
-        draft.next.emptied.extend(followed.emptied);
-        draft.released.extend(followed.released);
-        draft.data_sets.extend(followed.data_set.clone());
-        draft.turns.push((was, followed.data_set, change.fate == Fate::Recreated));
+        if self.used_only() { followed.cut_to_used(was, change) } else { Ok(()) }
     }
 
     /// The next plan of a draft, with everything checked that can be checked before it is begun.
@@ -330,8 +346,9 @@ impl Migration {
         Ok(torn)
     }
 
-    fn tell_refused(&self, data_set: &Assessment) {
-        for error in &data_set.refusals {
+    fn tell_refused(&self, data_set: &Assessment, error: &Error) {
+        let all = &data_set.refusals;
+        for error in if all.is_empty() { std::slice::from_ref(error) } else { all } {
             self.host.tell(&Event::Refused {
                 data_set: data_set.name,
                 reason: error.reason(),
@@ -374,7 +391,28 @@ fn is_movable(present: &[Assessment], name: &DsName) -> bool {
     found.any(|now| now.is_movable() && !now.parts.is_empty())
 }
 
-impl Draft<'_> {
+/// Whether somebody may make room for what was refused.
+fn is_of_room(error: &Error) -> bool {
+    matches!(error.reason(), Reason::NoSpace | Reason::VtocFull | Reason::NameExists)
+}
+
+impl<'a> Draft<'a> {
+    /// Takes what follows a change.
+    fn take(
+        &mut self,
+        was: Option<&'a PlannedDataSet>,
+        change: &AllocationChange<'_>,
+        followed: Followed,
+    ) {
+        self.next.told.push((change.name(), change.to_string()));
+        self.next.joining.extend(followed.joining);
+        self.next.leaving.extend(followed.leaving);
+        self.next.emptied.extend(followed.emptied);
+        self.released.extend(followed.released);
+        self.data_sets.extend(followed.data_set.clone());
+        self.turns.push((was, followed.data_set, change.fate == Fate::Recreated));
+    }
+
     /// One that was passed over stays so, whatever became of it; but one that was made anew is another one.
     fn pass_over_again(&mut self, was: &PassedOver, change: &AllocationChange<'_>) {
         let present = || change.present.cloned().unwrap_or_else(|| was.assessment.clone());

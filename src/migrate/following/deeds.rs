@@ -391,3 +391,6 @@ fn joined(extents: &[Extent], by: &[Extent]) -> Vec<Extent> {
     }
     joined
 }
+
+#[cfg(test)]
+mod tests;

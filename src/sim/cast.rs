@@ -245,6 +245,7 @@ impl Cast {
             world.wrong(format!("the machine does not start: {error}"));
         }
         self.jobs.iter_mut().for_each(Job::lose_power);
+        self.note_ends(self.data_sets.iter().map(|data_set| data_set.id).collect());
         self.accept_losses(world, lost);
     }
 
@@ -259,6 +260,13 @@ impl Cast {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What was not closed properly is verified by its system: which track is the last.
+    fn note_ends(&mut self, ids: Vec<u32>) {
+        if self.setup.used_only {
+            self.jobs.extend(ids.into_iter().map(|id| Job::touch(id, true)));
+        }
     }
 
     /// A moment of everybody's life.
@@ -367,8 +375,8 @@ impl Cast {
         image.before.insert(id, places);
         let name = self.data_set(id).name;
         world.note(|| format!("{by} closes {name}"));
-        if on_source && self.setup.patience % 2 == 0 {
-            self.jobs.push(Job::touch(id));
+        if on_source && (self.setup.used_only || self.setup.patience % 2 == 0) {
+            self.jobs.push(Job::touch(id, self.setup.used_only));
         }
     }
 
@@ -660,6 +668,7 @@ impl Cast {
                 self.put(flight, false, world);
             }
         }
+        self.note_ends(self.images[number].open.keys().copied().collect());
         let image = &mut self.images[number];
         // Their slots stay taken.
         flights.into_iter().for_each(drop);

@@ -106,8 +106,8 @@ enum Went {
 
 impl Job {
     /// What a system notes at a close.
-    pub fn touch(id: u32) -> Job {
-        Job::new(id, "touched", vec![Step::Touch], 0)
+    pub fn touch(id: u32, is_exclusive: bool) -> Job {
+        Job { is_exclusive, ..Job::new(id, "touched", vec![Step::Touch], 0) }
     }
 
     fn new(id: u32, kind: &'static str, steps: Vec<Step>, between: u8) -> Job {
@@ -158,7 +158,7 @@ impl Cast {
             meant(cast, number).filter(|id| !cast.is_in_use(*id))
         };
         let job = match act {
-            Act::Touch { data_set } => meant(self, data_set).map(Job::touch),
+            Act::Touch { data_set } => meant(self, data_set).map(|id| Job::touch(id, false)),
             Act::Extend { data_set, tracks, elsewhere } => meant(self, data_set).map(|id| {
                 let tracks = tracks.into();
                 let is_cataloged = self.data_set(id).is_cataloged;

@@ -39,12 +39,15 @@ mod oracle;
 mod order;
 mod random;
 mod scene;
+mod shrink;
 mod story;
+mod words;
 mod world;
 
 #[cfg(feature = "sim-defects")]
 pub use crate::defect::Defect;
 pub use counts::Counts;
+pub use shrink::shrunk;
 pub use story::{Act, Fate, Setup, Story, When};
 
 use crate::state::State;

@@ -502,14 +502,16 @@ fn target_is_spare(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     for part in &data_set.assessment.parts {
         is_source_gone |= ports.find(part.volser, &name)?.is_none();
     }
-    let mut is_whole = true;
+    let (mut is_whole, mut is_ours) = (true, false);
     for part in &data_set.parts {
-        is_whole &= match find_target(part, ports) {
-            Err(error) if error.reason() == Reason::TargetChanged => true,
-            found => found?.is_some(),
-        };
+        match find_target(part, ports) {
+            // It is not touched in any case.
+            Err(error) if error.reason() == Reason::TargetChanged => {}
+            Ok(Some(_)) => is_ours = true,
+            found => is_whole &= found?.is_some(),
+        }
     }
-    if is_source_gone && is_whole {
+    if is_source_gone && is_whole && is_ours {
         return refuse(
             Reason::SourceChanged,
             "the source is gone, and the target may be the only copy, so that it is not scratched; see what it is, and \

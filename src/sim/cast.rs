@@ -265,7 +265,11 @@ impl Cast {
     /// What was not closed properly is verified by its system: which track is the last.
     fn note_ends(&mut self, ids: Vec<u32>) {
         if self.setup.used_only {
-            self.jobs.extend(ids.into_iter().map(|id| Job::touch(id, true)));
+            let closed = ids.into_iter().filter(|id| {
+                let data_set = &self.data_sets[*id as usize];
+                data_set.is_alive && !data_set.changing
+            });
+            self.jobs.extend(closed.map(|id| Job::touch(id, true)));
         }
     }
 

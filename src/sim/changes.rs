@@ -263,11 +263,10 @@ impl Cast {
                     }
                 }
             }
-            let data_set = &mut self.data_sets[job.id as usize];
-            data_set.changing = !job.steps.is_empty() && (data_set.changing || job.left > 0)
-                || !job.steps.is_empty() && job.steps.len() > 1 && data_set.changing;
             if job.steps.is_empty() {
-                data_set.changing = false;
+                if job.kind != "touched" {
+                    self.data_sets[job.id as usize].changing = false;
+                }
                 let kind = job.kind;
                 world.count(|counts| *counts.changes.entry(kind).or_default() += 1);
             } else {

@@ -5,7 +5,6 @@
 use super::random::Random;
 use crate::plan::Mode;
 use crate::state::{State, Verb};
-use std::fmt;
 
 /// What becomes of an operation that is interrupted, or fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -428,23 +427,4 @@ fn when(random: &mut Random) -> When {
         _ => 12,
     };
     When::In(state, random.small(mean))
-}
-
-impl fmt::Display for When {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            When::In(state, number) => write!(f, "{state}, operation {number}"),
-            When::Down(number) => write!(f, "while nobody migrates, moment {number}"),
-        }
-    }
-}
-
-impl fmt::Display for Story {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}: {:?}", self.seed, self.setup)?;
-        for (when, act) in &self.acts {
-            writeln!(f, "  {when}: {act:?}")?;
-        }
-        Ok(())
-    }
 }

@@ -61,6 +61,7 @@ pub mod changed;
 pub mod checkpoint;
 pub mod clock;
 pub mod copy;
+mod defect;
 pub mod dscb;
 pub mod enqueue;
 pub mod error;
@@ -75,6 +76,8 @@ pub mod operator;
 pub mod pace;
 pub mod plan;
 pub mod registry;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod state;
 pub mod switch;
 pub mod track;

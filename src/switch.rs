@@ -26,6 +26,7 @@
 use crate::assess::{Cataloged, Part};
 use crate::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use crate::copy::{Volumes, write_empty};
+use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
@@ -121,7 +122,7 @@ pub fn find_target(part: &PlannedPart, ports: &Ports<'_>) -> Result<Option<DataS
     let is_ours = found.extents == part.new.extents
         && found.format1.volume_sequence() == planned.volume_sequence()
         && found.format1.creation_date() == planned.creation_date();
-    if is_ours {
+    if is_ours || defect(Defect::ComparedByNameOnly) {
         return Ok(Some(found));
     }
     Err(Error::new(
@@ -470,14 +471,16 @@ fn target_is_spare(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     for part in &data_set.assessment.parts {
         is_source_gone |= ports.find(part.volser, &name)?.is_none();
     }
-    let mut is_whole = true;
+    let (mut is_whole, mut is_ours) = (true, false);
     for part in &data_set.parts {
-        is_whole &= match find_target(part, ports) {
-            Err(error) if error.reason() == Reason::TargetChanged => true,
-            found => found?.is_some(),
-        };
+        match find_target(part, ports) {
+            // It is not touched in any case.
+            Err(error) if error.reason() == Reason::TargetChanged => {}
+            Ok(Some(_)) => is_ours = true,
+            found => is_whole &= found?.is_some(),
+        }
     }
-    if is_source_gone && is_whole {
+    if is_source_gone && is_whole && is_ours {
         return refuse(
             Reason::SourceChanged,
             "the source is gone, and the target may be the only copy, so that it is not scratched; see what it is, and \

@@ -7,9 +7,6 @@
 //! The files are written by `TRACKMIRROR_WRITE_GOLDEN=1 cargo test --test golden -- --test-threads=1`, once, when a version
 //! is new; never again.
 
-#[allow(dead_code)] // It is there for others, too.
-#[path = "mirror/desk.rs"]
-mod desk;
 #[path = "golden/file.rs"]
 mod file;
 #[allow(dead_code)]
@@ -25,6 +22,7 @@ use parking_lot::Mutex;
 use stage::{Setting, set, write};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use support::desk;
 use trackmirror::Result;
 use trackmirror::checkpoint::{Checkpoint, CheckpointStore, FileStore, MemoryStore, Sections};
 use trackmirror::copy::CopyOptions;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The table: layer, and the modules in it. A folder is one module; the files in it may use each other.
 const LAYERS: &[(u32, &[&str])] = &[
-    (0, &["error", "bytes"]),
+    (0, &["error", "bytes", "defect"]),
     (1, &["name", "geometry", "clock", "state"]),
     (2, &["track", "dscb", "translate", "changed", "event"]),
     (3, &["volume"]),

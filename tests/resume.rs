@@ -10,9 +10,6 @@ mod back_out;
 #[path = "resume/command.rs"]
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod command;
-#[allow(dead_code)] // It is there for others, too.
-#[path = "mirror/desk.rs"]
-mod desk;
 #[path = "resume/many.rs"]
 mod many;
 #[path = "resume/older.rs"]
@@ -29,6 +26,7 @@ mod world;
 use stage::{Setting, Stage, set, write};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use support::desk;
 use trackmirror::checkpoint::FileStore;
 use trackmirror::geometry::{Extent, Track};
 use trackmirror::monitor::MonitoredVolume;

@@ -21,6 +21,7 @@ use super::backing_out::WayBack;
 use super::following::Next;
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::checkpoint::{Checkpoint, Sections};
+use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::name::{DsName, Volser};
 use crate::plan::{Plan, PlannedDataSet};
@@ -185,6 +186,7 @@ impl Durable {
         options.put(&self.stored.kept_as);
         self.sections.put_lasting(OPTS, &Raw(options.into_bytes()));
         match &self.stored.next {
+            Some(_) if defect(Defect::NextPlanIsNotDurable) => self.sections.remove(NEXT),
             Some(next) => self.sections.put_lasting(NEXT, next),
             None => self.sections.remove(NEXT),
         }
@@ -286,6 +288,9 @@ impl Durable {
     pub fn become_(&mut self, next: State) -> Result<()> {
         let before = self.stored.state;
         self.stored.state = before.moved_to(next)?;
+        if defect(Defect::SwitchingIsNotDurable) && next == State::Switching {
+            return Ok(());
+        }
         self.save().inspect_err(|_| self.stored.state = before)
     }
 }
@@ -308,6 +313,9 @@ impl Journal for Mutex<Durable> {
     fn intend(&self, intent: &Intent) -> Result<()> {
         let mut durable = self.lock();
         let before = durable.stored.intent.replace(intent.clone());
+        if defect(Defect::IntentIsNotDurable) {
+            return Ok(());
+        }
         let saved = durable.save();
         if saved.is_err() {
             durable.stored.intent = before;

@@ -50,6 +50,7 @@ pub(super) use next::Next;
 
 use super::Migration;
 use crate::assess::compare::Metadata;
+use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::geometry::Extent;
@@ -107,6 +108,8 @@ impl Migration {
         if self.monitors.is_none() {
             return Ok(());
         }
+        // The marks are cleared before anything is compared.
+        self.course.pursuit.is_up_to_date = false;
         for round in 1.. {
             let decided = self.decide(Metadata::Both);
             let is_last = round == ROUNDS_MAX;
@@ -143,6 +146,9 @@ impl Migration {
     ///
     /// Errors: as those of [`accommodate`](Migration::accommodate).
     pub(super) fn catch_up(&mut self) -> Result<bool> {
+        if defect(Defect::NamesAreNotComparedBeforeTheWindow) {
+            return Ok(false);
+        }
         if self.monitors.is_none() || self.course.pursuit.is_up_to_date && !self.is_noted()? {
             return Ok(false);
         }

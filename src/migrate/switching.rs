@@ -6,6 +6,7 @@
 
 use super::monitors::Images;
 use super::{Migration, touched};
+use crate::defect::{Defect, defect};
 use crate::error::{Code, Error, Reason, Result};
 use crate::event::Event;
 use crate::plan::{Plan, PlannedDataSet};
@@ -66,7 +67,7 @@ impl Migration {
             return Ok(());
         }
         // What that adds is copied here: it can hardly be much, and whoever switches need not try again.
-        while self.left() > 0 {
+        while self.left() > 0 && !defect(Defect::CatalogedBeforeTheFinalResynchronization) {
             self.copy_rest()?;
             self.accommodate()?;
             if self.state().is_ended() {
@@ -107,6 +108,9 @@ impl Migration {
 
     /// That nothing is left to be copied, and nothing in flight.
     pub(super) fn check_copied(&self, verb: Verb) -> Result<()> {
+        if defect(Defect::CatalogedBeforeTheFinalResynchronization) && verb == Verb::Switch {
+            return Ok(());
+        }
         let left = self.left();
         let found = self.look()?;
         if left == 0 && found.is_none() {
@@ -132,6 +136,9 @@ impl Migration {
                 });
             })?;
         }
+        if defect(Defect::ScratchedBeforeLooked) {
+            self.release_sources(|_| true)?;
+        }
         let ports = Ports { glance: Some(&after), ..ports };
         plan.data_sets.iter().try_for_each(|data_set| switch::look(data_set, &ports))?;
         if self.monitors.is_some()
@@ -142,6 +149,7 @@ impl Migration {
         }
         self.check_covered(Images::Known)?;
         match self.look()? {
+            Some(_) if defect(Defect::NoLook) => Ok(()),
             Some(late) => Err(late),
             None => self.check_alone(),
         }
@@ -184,7 +192,10 @@ impl Migration {
     pub(super) fn undo_switch(&mut self, why: &str) -> Result<()> {
         self.settle()?;
         let ports = self.ports();
-        self.plan().data_sets.iter().try_for_each(|data_set| switch::back_out(data_set, &ports))?;
+        if !defect(Defect::BackOutForgetsTheCatalog) {
+            let plan = self.plan();
+            plan.data_sets.iter().try_for_each(|data_set| switch::back_out(data_set, &ports))?;
+        }
         self.host.tell(&Event::BackedOut { why: why.to_string() });
         let was_under_way = std::mem::take(&mut self.durable.lock().stored.way_back.is_under_way);
         if let Err(error) = self.move_to(State::Mirrored) {

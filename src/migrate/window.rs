@@ -14,6 +14,7 @@
 
 use super::Migration;
 use super::monitors::Images;
+use crate::defect::{Defect, defect};
 use crate::enqueue::{Enqueue, NobodyElse, Opener};
 use crate::error::{Code, Error, Reason, Result};
 use crate::estimate::Work;
@@ -128,8 +129,11 @@ impl Migration {
         }
         let (names, volsers) = self.taken_away();
         let enqueue = self.enqueue();
-        let asked =
-            enqueue.ask_to_close(&names, &volsers).and_then(|()| enqueue.hold(&names, &volsers));
+        let hold = || match defect(Defect::NobodyIsHeld) {
+            true => Ok(()),
+            false => enqueue.hold(&names, &volsers),
+        };
+        let asked = enqueue.ask_to_close(&names, &volsers).and_then(|()| hold());
         if let Err(error) = asked {
             self.give_up(error.sentence())?;
             return Err(error);
@@ -175,9 +179,12 @@ impl Migration {
 
     /// Opens the window if nobody has the data sets open.
     fn open_window(&mut self) -> Result<Vec<Opener>> {
-        let openers = self.openers()?;
+        let mut openers = self.openers()?;
         if self.state().is_ended() {
             return Ok(Vec::new());
+        }
+        if defect(Defect::OpenersAreIgnored) {
+            openers.clear();
         }
         if !openers.is_empty() {
             let told: Vec<String> = openers.iter().map(Opener::to_string).collect();
@@ -275,6 +282,9 @@ impl Migration {
 
     /// Whether the target holds everything, and nothing more can come.
     pub fn is_quiet(&self) -> Result<bool> {
+        if defect(Defect::CatalogedBeforeTheFinalResynchronization) {
+            return Ok(true);
+        }
         Ok(self.left() == 0 && self.look()?.is_none())
     }
 
@@ -295,6 +305,9 @@ impl Migration {
     pub(super) fn let_in(&mut self) -> Result<()> {
         (self.course.closing_begun, self.course.window_begun) = (None, None);
         self.course.are_kept_out = false;
+        if defect(Defect::LetInBeforeUnsealing) {
+            self.release_openers()?;
+        }
         self.unseal();
         self.release_openers()
     }

@@ -8,6 +8,7 @@ use super::program::{self, LivingProgram};
 use super::seat;
 use super::sync::{Ordering, fence};
 use crate::clock::{Clock, SystemClock};
+use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::Track;
 use crate::registry::areas;
@@ -233,6 +234,7 @@ impl Area {
     ) -> Result<()> {
         let images = self.images();
         let silent = images.iter().find(|image| image.standing == Standing::Silent);
+        let silent = silent.filter(|_| !defect(Defect::SilenceIsIgnored));
         let missing = names
             .iter()
             .map(AsRef::as_ref)
@@ -306,11 +308,33 @@ impl Area {
         let mut buried = Vec::new();
         for index in 0..self.opened.shape.image_capacity() {
             let name = seat::name_text(seat::name_at(&self.opened, index));
+            self.reap_wrongly(index);
             let reaped = seat::bury_if_dead(&self.opened, index);
             buried.extend(reaped.map_err(|t| self.trouble(t))?.map(|reaped| (name, reaped)));
         }
         self.reap_threads()?;
         Ok(buried)
+    }
+
+    /// What some mistakes would do.
+    fn reap_wrongly(&self, index: usize) {
+        let flow = self.opened.flow();
+        let tells = Kind::of(flow.image(index, image::KIND).load(Ordering::Relaxed));
+        if defect(Defect::StoppedIsTakenForDead) && tells == Kind::Brackets {
+            flow.reap(index);
+        }
+        let is_held = self.opened.locks.is_held(file::image_byte(index)).unwrap_or(true);
+        if is_held {
+            return;
+        }
+        if defect(Defect::DeathForgetsSlots) {
+            (0..self.opened.shape.slot_capacity()).for_each(|number| {
+                flow.slot(index, number, slot::RANGE).store(0, Ordering::SeqCst);
+            });
+        }
+        if defect(Defect::DeathOfATellerForgetsItsWrites) {
+            flow.image(index, image::KIND).store(Kind::Brackets as u64, Ordering::SeqCst);
+        }
     }
 
     fn reap_threads(&self) -> Result<()> {

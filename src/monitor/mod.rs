@@ -51,6 +51,8 @@ mod map;
 mod owner;
 pub mod program;
 mod seat;
+#[cfg(feature = "sim")]
+mod simulated;
 mod volume;
 
 use crate::changed::{shared as bits, sync};

@@ -20,6 +20,7 @@ use super::seat;
 use super::sync::{Ordering, fence};
 use crate::changed::{SharedBits, outside, shared};
 use crate::clock::{Clock, SystemClock};
+use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
 use parking_lot::Mutex;
@@ -279,6 +280,9 @@ impl Subscription {
         let mut batch = Batch { subscription: self.clone(), extent, words: vec![0; words] };
         let flow = self.inner.area.opened.flow();
         flow.take(self.inner.index, first, extent.track_count, &mut batch.words);
+        if defect(Defect::TakeForgetsTaken) {
+            self.map(Map::Taken).clear(extent)?;
+        }
         Ok(batch)
     }
 
@@ -305,7 +309,7 @@ impl Subscription {
             return Ok(Some(write));
         }
         fence(Ordering::SeqCst);
-        for extent in extents {
+        for extent in extents.iter().filter(|_| !defect(Defect::LookForgetsChanged)) {
             let first = self.map(Map::Changed).first_in(extent.first.0, extent.track_count);
             if let Some(track) = first.ok().flatten() {
                 let (track, image) = (Track(track), self.last_writer(track));
@@ -331,11 +335,16 @@ impl Subscription {
         let (flow, shape) = (self.inner.area.opened.flow(), self.inner.area.opened.shape);
         for index in 0..shape.image_capacity() {
             let state = flow.image(index, image::STATE).load(Ordering::SeqCst);
-            if Standing::of(state) == Standing::Silent {
+            if Standing::of(state) == Standing::Silent && !defect(Defect::SilenceIsIgnored) {
                 return Ok(Some(NotQuiet::Silent { image: self.image_name(index) }));
             }
         }
         let touches = |write: &InFlight| {
+            if defect(Defect::LookForgetsSlots)
+                || defect(Defect::LookForgetsWritesWithoutSlot) && write.slot.is_none()
+            {
+                return false;
+            }
             let range = Extent::new(Track(write.range.0), write.range.1);
             extents.iter().any(|extent| extent.overlaps(range))
         };
@@ -349,7 +358,7 @@ impl Subscription {
         let changed = self.map(Map::Changed);
         extents.iter().try_for_each(|extent| check(*extent, &changed))?;
         let flow = self.inner.area.opened.flow();
-        for extent in extents {
+        for extent in extents.iter().filter(|_| !defect(Defect::SealsAreNotSet)) {
             flow.seal(self.inner.index, extent.first.0, extent.track_count);
         }
         Ok(())
@@ -365,12 +374,16 @@ impl Subscription {
 
     /// Opens everything that this migration sealed, in this or an earlier life.
     pub fn unseal(&self) {
-        self.inner.area.opened.flow().unseal(self.inner.index);
+        if !defect(Defect::SealsAreNotOpened) {
+            self.inner.area.opened.flow().unseal(self.inner.index);
+        }
     }
 
     /// Ends the subscription: unseals, and nothing is marked for this migration any more.
     pub fn close(self) {
-        self.inner.area.opened.flow().deactivate(self.inner.index);
+        if !defect(Defect::SubscriptionIsLeft) {
+            self.inner.area.opened.flow().deactivate(self.inner.index);
+        }
     }
 
     fn map(&self, map: Map) -> SharedBits<'_> {
@@ -468,6 +481,10 @@ impl Batch {
     pub fn done(self) {
         let inner = &self.subscription.inner;
         inner.area.opened.flow().done(inner.index, self.extent.first.0, &self.words);
+        if defect(Defect::DoneClearsWhatChangedMeanwhile) {
+            // The extent was checked when it was taken.
+            let _ = self.subscription.map(Map::Changed).clear(self.extent);
+        }
     }
 }
 

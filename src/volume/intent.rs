@@ -19,6 +19,7 @@
 
 use super::{Volume, VolumeExt};
 use crate::bytes::{Decoder, Encode, Encoder};
+use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
 use crate::name::Volser;
@@ -94,7 +95,9 @@ impl Intent {
                 track::check(&slot, volume.place(*track)).map_err(|e| volume.locate(e, *track))?;
                 volume.write(*track, &slot)?;
             }
-            volume.flush()?;
+            if !defect(Defect::NoFlushAfterAChange) {
+                volume.flush()?;
+            }
         }
         Ok(())
     }
@@ -117,6 +120,9 @@ impl Intent {
                 ),
             );
             return Err(volume.locate(error, step.track));
+        }
+        if defect(Defect::SettleDropsEverything) {
+            return Ok(Settled::Dropped);
         }
         let (mut begun, mut foreign) = (false, None);
         // Each track's image; none where it does not check.

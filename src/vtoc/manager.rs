@@ -49,6 +49,7 @@ use super::init::EXTENDED_FREE_LEVEL;
 use super::sound::{check_sound, refuse_kinds};
 use super::space::{Expiration, Identity, NewDataSet, SpaceManager};
 use super::{DataSetDscbs, Vtoc};
+use crate::defect::{Defect, defect};
 use crate::dscb::{
     Dscb, DscbAddress, DscbExtent, ExtentKind, Format1, Format3, Format4, Format5, Format7,
 };
@@ -204,6 +205,12 @@ impl SpaceManager for VtocSpaceManager {
                     change.free.give(freed)?;
                 }
             }
+            if defect(Defect::ReleaseFreesTooMuch)
+                && let Some(last) = kept.last_mut().filter(|last| last.track_count > 1)
+            {
+                last.track_count -= 1;
+                change.free.give(Extent::new(last.end(), 1))?;
+            }
             change.start()?;
             change.replace_extents(&found, &kept)?;
             change.finish()?;
@@ -214,7 +221,9 @@ impl SpaceManager for VtocSpaceManager {
     fn scratch(&self, of: &Identity, expiration: Expiration, journal: &dyn Journal) -> Result<()> {
         self.of(of, |mut change, found| {
             check_expiration(&found.format1, expiration)?;
-            change.give(&found)?;
+            if !defect(Defect::ScratchLeavesTheSpace) {
+                change.give(&found)?;
+            }
             change.start()?;
             change.edit.set(found.address, Dscb::Free)?;
             change.edit.end_step();

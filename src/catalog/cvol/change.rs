@@ -24,6 +24,7 @@ use super::block::{Block, DATA, IndexBlock, VOLUMES_IN_BLOCK, VolumeControlBlock
 use super::entry::{Entry, Name, Ttr, VOLUMES_IN_ENTRY_MAX, generation_name};
 use super::tree::{Chain, End, Path, Tree, dscb_that_fits};
 use crate::catalog::CatalogEntry;
+use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::Track;
 use crate::name::DsName;
@@ -123,6 +124,14 @@ impl Change {
     /// Makes an entry say what `to` says.
     pub fn recatalog(&mut self, path: &Path, entry: &Entry, to: &CatalogEntry) -> Result<()> {
         check_volumes(to)?;
+        let mut wrong = to.clone();
+        if defect(Defect::CatalogKeepsTheFirstVolume)
+            && let Some(first) = wrong.volumes.first_mut()
+        {
+            let present = self.tree.catalog_entry(path.name, entry)?;
+            present.volumes.first().into_iter().for_each(|volume| *first = *volume);
+        }
+        let to = if defect(Defect::CatalogKeepsTheFirstVolume) { &wrong } else { to };
         let old = self.tree.volume_control_blocks(entry)?;
         let old_places: Vec<Ttr> = old.iter().map(|(ttr, _)| *ttr).collect();
         let count = old.iter().map(|(_, block)| block.volumes.len()).sum::<usize>();

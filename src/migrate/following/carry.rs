@@ -3,6 +3,7 @@
 use super::deeds::Done;
 use super::next::Next;
 use crate::copy::write_empty;
+use crate::defect::{Defect, defect};
 use crate::error::{Code, Error, Reason, Result};
 use crate::event::Event;
 use crate::migrate::durable::WatchedArea;
@@ -167,7 +168,9 @@ impl Migration {
             for volser in &further {
                 monitors.join(*volser, &next.joining, &self.host.volumes)?;
             }
-            monitors.add(&next.joining)?;
+            if !defect(Defect::JoiningIsNotAdded) {
+                monitors.add(&next.joining)?;
+            }
             joined.extend(monitors.watched().into_iter().filter(|area| further.contains(&area.0)));
         }
         self.durable.lock().change(|stored| {

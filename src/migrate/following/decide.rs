@@ -5,6 +5,7 @@ use super::next::{Next, Runs};
 use crate::assess::compare::{AllocationChange, Fate, Metadata, compare};
 use crate::assess::{Assessment, Options, assess_again};
 use crate::catalog::Catalog;
+use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::geometry::{Extent, Track};
@@ -43,8 +44,13 @@ impl Migration {
     /// Errors: those of reading; what forbids to believe what is seen.
     pub(super) fn decide(&mut self, metadata: Metadata) -> Result<Decision> {
         let plan = self.plan();
-        self.clear_marks()?;
+        if !defect(Defect::VtocReadBeforeMarksAreCleared) {
+            self.clear_marks()?;
+        }
         let present = self.present(&plan)?;
+        if defect(Defect::VtocReadBeforeMarksAreCleared) {
+            self.clear_marks()?;
+        }
         let joins = |one: &&PassedOver| one.may_join && is_movable(&present, &one.assessment.name);
         let (back, staying): (Vec<&PassedOver>, Vec<&PassedOver>) =
             plan.scope.passed_over.iter().partition(joins);
@@ -195,8 +201,12 @@ impl Migration {
         };
         // Who completes a migration scratches the source, or gives it this name.
         let is_elsewhere = change.fate == Fate::Renamed && !change.present.is_some_and(is_kept);
+        // A catalog that leads to what was made anew says that this is the data set.
+        let is_made_anew = change.fate == Fate::Recreated
+            && change.present.is_some_and(|present| !present.cataloged.is_empty());
         if self.course.is_surely_unfinished
             || is_elsewhere
+            || is_made_anew
             || switch::leads_to_source(data_set, &ports)?
         {
             return Ok(());

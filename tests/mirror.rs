@@ -5,6 +5,8 @@
 mod amount;
 #[path = "mirror/attributes.rs"]
 mod attributes;
+#[path = "mirror/claimed.rs"]
+mod claimed;
 #[path = "mirror/coverage.rs"]
 mod coverage;
 #[path = "mirror/desk.rs"]

@@ -93,8 +93,8 @@ impl Pursuit {
 }
 
 impl Migration {
-    /// Which records tell that something changed, until the last comparison before the switch: that one looks at the DSCBs
-    /// in any case. The default are both.
+    /// Which records tell that something changed, before the window. In the window everything is looked at. The default are
+    /// both.
     pub fn set_metadata(&mut self, metadata: Metadata) {
         self.course.pursuit.metadata = metadata;
     }
@@ -107,12 +107,8 @@ impl Migration {
         if self.monitors.is_none() {
             return Ok(());
         }
-        let metadata = match self.course.pursuit.metadata {
-            Metadata::Vtoc => Metadata::Vtoc,
-            Metadata::Both | Metadata::Catalog => Metadata::Both,
-        };
         for round in 1.. {
-            let decided = self.decide(metadata);
+            let decided = self.decide(Metadata::Both);
             let is_last = round == ROUNDS_MAX;
             let decision = match decided {
                 // It may have been read while it was changed.

@@ -6,7 +6,7 @@
 //!
 //! The application is the command's `demo-allocator`, the judge its `demo-check`. Both know nothing of migrations.
 //!
-//! `TRACKMIRROR_KILLS=N` kills about N times (100 by default), evenly spread over the calls; `all`: at every call in every
+//! `TRACKMIRROR_KILLS=N` kills about N times (150 by default), evenly spread over the calls; `all`: at every call in every
 //! way.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
@@ -84,7 +84,7 @@ const MOVED: &[&str] = &[
 const IMAGES: [(&str, &str); 4] =
     [("old1.ckd", "OLD001"), ("old2.ckd", "OLD002"), ("new.ckd", "NEW001"), ("sys.ckd", "SYS001")];
 /// How often it is killed, unless somebody says so.
-const KILLS: u32 = 100;
+const KILLS: u32 = 150;
 /// Whatever takes longer than this never happens.
 const LONG: Duration = Duration::from_secs(60);
 

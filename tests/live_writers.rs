@@ -8,6 +8,8 @@
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
+#[path = "live_writers/allocator.rs"]
+mod allocator;
 #[path = "live_writers/chaos.rs"]
 mod chaos;
 #[path = "live_writers/migrator.rs"]

@@ -6,7 +6,7 @@
 //!
 //! The application is the command's `demo-allocator`, the judge its `demo-check`. Both know nothing of migrations.
 //!
-//! `TRACKMIRROR_KILLS=N` kills about N times (100 by default), evenly spread over the calls; `all`: at every call in every
+//! `TRACKMIRROR_KILLS=N` kills about N times (150 by default), evenly spread over the calls; `all`: at every call in every
 //! way.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
@@ -33,9 +33,9 @@ use trackmirror::migrate::status;
 use trackmirror::monitor::{Area, Identity};
 use trackmirror::state::State;
 use trackmirror::volume::intent::NoJournal;
-use trackmirror::volume::{self, Access, Volume};
+use trackmirror::volume::{self, Access, Volume, VolumeExt};
 use trackmirror::vtoc::manager::VtocSpaceManager;
-use trackmirror::vtoc::{FreeSpace, NewDataSet, SpaceManager, Vtoc};
+use trackmirror::vtoc::{FreeSpace, Identity as DscbIdentity, NewDataSet, SpaceManager, Vtoc};
 use trackmirror::{DsMask, DsName};
 
 /// What there is when the migration begins.
@@ -84,7 +84,7 @@ const MOVED: &[&str] = &[
 const IMAGES: [(&str, &str); 4] =
     [("old1.ckd", "OLD001"), ("old2.ckd", "OLD002"), ("new.ckd", "NEW001"), ("sys.ckd", "SYS001")];
 /// How often it is killed, unless somebody says so.
-const KILLS: u32 = 100;
+const KILLS: u32 = 150;
 /// Whatever takes longer than this never happens.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -392,4 +392,53 @@ fn killed_while_allocations_change() {
     let seconds = begun.elapsed().as_secs();
     eprintln!("{call_count} calls, killed {} times in {seconds} s", cases.len());
     assert!(failures.is_empty(), "see above: {} failed: {}", failures.len(), failures.join("; "));
+}
+
+#[test]
+fn the_judge_finds_what_is_wrong() {
+    let world = World::new();
+    let (code, text) = run(&mut world.allocator(&[BEFORE, ASKED, CLOSING]));
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(world.judge(true).0, 0, "{}", world.judge(true).1);
+    let space = |file: &str| {
+        VtocSpaceManager::new(volume::open(&world.path(file), Access::Exclusive).unwrap())
+    };
+    let plant = |text: &str, extent: Option<Extent>| {
+        let mut format1 = Format1::new(name(text));
+        format1.set_volume_sequence(1);
+        let new = NewDataSet { format1, extents: extent.into_iter().collect() };
+        space("new.ckd").allocate(&new, &NoJournal).unwrap();
+    };
+    let expect = |is_over: bool, words: &[&str]| {
+        let (code, text) = world.judge(is_over);
+        assert_eq!(code, 8, "{text}");
+        assert_eq!(text.matches("LOST").count(), words.len(), "{text}");
+        words.iter().for_each(|word| assert!(text.contains(word), "'{word}' is missing: {text}"));
+    };
+    plant("MOVE.GROWS", Some(Extent::new(Track(40), 9)));
+    let twice = "MOVE.GROWS is on NEW001, where it is not cataloged";
+    expect(true, &[twice]);
+    assert_eq!(world.judge(false).0, 0, "while it moves that is so");
+    plant("MOVE.GOES", None);
+    let again = "MOVE.GOES is on NEW001, where it is not cataloged";
+    expect(true, &[twice, again]);
+    // One byte of one track of another one, and the end of the last one.
+    let volume = volume::open(&world.path("old2.ckd"), Access::Exclusive).unwrap();
+    let found = VtocSpaceManager::new(volume.clone()).find(&name("MOVE.STAYS")).unwrap().unwrap();
+    let first = found.extents[0].first;
+    let mut slot = volume.read_track(first).unwrap();
+    let last = trackmirror::track::records(&slot).last().unwrap().unwrap().data_range().end - 1;
+    slot[last] ^= 1;
+    volume.write(first, &slot).unwrap();
+    drop(volume);
+    let spoiled = "MOVE.STAYS track 0 (OLD002";
+    expect(false, &[spoiled]);
+    let late = space("old1.ckd").find(&name("MOVE.LATE")).unwrap().unwrap();
+    let mut format1 = late.format1;
+    format1.set_last_used(Some((0, 1)));
+    let manager = space("old1.ckd");
+    manager.update(&DscbIdentity::of(&late), &format1, &NoJournal).unwrap();
+    manager.release(&DscbIdentity::of(&late), 1, &NoJournal).unwrap();
+    drop(manager);
+    expect(false, &[spoiled, "MOVE.LATE has 1 tracks and should have 2"]);
 }

@@ -17,7 +17,7 @@ use trackmirror::monitor::{Area, Identity, Subscription};
 use trackmirror::volume::{self, Access, VolumeExt};
 
 /// How often each of the guest's jobs goes through the data set: for some seconds.
-const PASSES: &str = "40";
+const PASSES: &str = "20";
 
 #[test]
 fn what_os_vs1_writes_and_allocates_while_its_data_sets_move_is_at_the_target() {

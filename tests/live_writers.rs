@@ -3,11 +3,13 @@
 //!
 //! The writers are the command's `demo-writer`, the judge is its `demo-check`, which knows nothing of monitors.
 //!
-//! `TRACKMIRROR_SEEDS=N` tries N seeds (100 by default), `TRACKMIRROR_SEED=K` the one that a failure names (both: N from
+//! `TRACKMIRROR_SEEDS=N` tries N seeds (80 by default), `TRACKMIRROR_SEED=K` the one that a failure names (both: N from
 //! K on).
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
+#[path = "live_writers/allocator.rs"]
+mod allocator;
 #[path = "live_writers/chaos.rs"]
 mod chaos;
 #[path = "live_writers/migrator.rs"]
@@ -213,7 +215,7 @@ fn nothing_is_lost_whoever_is_killed_and_when() {
     let (first, count) =
         (from_environment("TRACKMIRROR_SEED"), from_environment("TRACKMIRROR_SEEDS"));
     let first_seed = first.unwrap_or(0);
-    let seeds = first_seed..first_seed + count.unwrap_or(if first.is_some() { 1 } else { 100 });
+    let seeds = first_seed..first_seed + count.unwrap_or(if first.is_some() { 1 } else { 80 });
     let mut seen = chaos::Seen::default();
     let begun = std::time::Instant::now();
     for seed in seeds.clone() {

@@ -25,6 +25,8 @@ mod memory;
 mod prediction;
 #[path = "mirror/stage.rs"]
 mod stage;
+#[path = "mirror/strangers.rs"]
+mod strangers;
 mod support;
 #[path = "mirror/taken_out.rs"]
 mod taken_out;

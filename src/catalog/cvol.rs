@@ -254,9 +254,9 @@ impl Catalog for CvolCatalog {
     fn locate_all(&self, names: &[DsName]) -> Vec<Result<Option<CatalogEntry>>> {
         let read = || {
             let _held = self.volume.lock(Lock::Catalog)?;
-            if self.is_absent()? { Ok(None) } else { self.read().map(Some) }
+            Ok(if self.is_absent()? { None } else { Some(self.read()?) })
         };
-        let tree: Result<_> = read();
+        let tree: Result<Option<Tree>> = read();
         let locate = |name: &DsName| {
             let Some(tree) = tree.as_ref().map_err(Error::clone)? else { return Ok(None) };
             let found = find(tree, name)?;

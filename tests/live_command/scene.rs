@@ -120,13 +120,6 @@ impl Scene {
         self.images.push(image);
     }
 
-    /// The two writers again, after the machine stopped.
-    pub fn start_again(&mut self) {
-        self.images.clear();
-        self.start_writer(0, 2, 0, true);
-        self.start_writer(1, 2, 0, false);
-    }
-
     pub fn state(&self) -> PathBuf {
         self.world.path("state")
     }

@@ -90,7 +90,8 @@ impl Story {
         let late = random.one_in(6).then(|| random.below(count as u32) as usize);
         if let Some(late) = late {
             let late = &mut habits[late];
-            (late.unlisted, late.reopen, late.rate) = (true, false, 0);
+            // One thread: it cannot be refused and sleep through the window, both.
+            (late.unlisted, late.reopen, late.rate, late.threads) = (true, false, 0, 1);
         }
         let allocator = random.one_in(3).then(|| (random.next(), random.pick(&[5, 20, 60])));
         let images = habits.iter().map(|habits| habits.image.clone());

@@ -157,7 +157,8 @@ fn after_the_machine_restarted_the_same_command_goes_on_and_lets_everybody_in() 
     migration.hear("image W1 is not registered");
     drop(openers.open(&scene.world.data_sets[0], "LATER").expect("nobody is held"));
     scene.writers.clear();
-    scene.start_again();
+    scene.start_writer(0, 2, 0, true);
+    scene.start_writer(1, 2, 0, false);
     assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
     let receipt = &scene.answer()["result"]["receipt"];
     let count = |name: &str| receipt[name].as_u64().unwrap();

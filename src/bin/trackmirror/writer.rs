@@ -16,9 +16,11 @@
 //! | `proof` | `demo-check`: that every acknowledged write is where it belongs |
 //! | `allocator` | `demo-allocator`: another program, which changes what is allocated |
 //! | `changes` | the allocator's record |
+//! | `court` | that what it did is as its record says |
 
 pub mod allocator;
 mod changes;
+mod court;
 mod ledger;
 mod place;
 pub mod proof;

@@ -5,8 +5,8 @@
 //! never came to an end since its writer died or its volume failed. Only what such a write left half done may be half there,
 //! and then, if the source is given, exactly as it is on the source. A write that was refused must not be there at all.
 
-use super::allocator;
 use super::changes::Record;
+use super::court::Court;
 use super::ledger::{Entry, Kind, Ledger};
 use super::place::{Files, Located, read_place};
 use super::stamp::Stamp;
@@ -48,7 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<Answer> {
     if let Some(path) = &arguments.allocations {
         let record = Record::read(path)?;
         proof.change_count = record.done().count() as u64;
-        let court = allocator::Court {
+        let court = Court {
             files: &arguments.files,
             others_too: arguments.others_too,
             overwritten: overwritten(&arguments.ledgers)?,

@@ -121,6 +121,7 @@ impl Scene {
     }
 
     /// The two writers again, after the machine stopped.
+    #[allow(dead_code)] // Not every test stops the machine.
     pub fn start_again(&mut self) {
         self.images.clear();
         self.start_writer(0, 2, 0, true);

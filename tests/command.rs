@@ -27,6 +27,7 @@ const VERBS: &[&str] = &[
     "pace",
     "close-now",
     "postpone",
+    "back-out",
     "terminate",
     "verify",
     "monitored",
@@ -204,6 +205,7 @@ fn a_wrong_command_is_refused_with_8() {
         &["pace", "--state", "missing", "fast"],
         &["close-now", "--state", "missing"],
         &["postpone", "--state", "missing"],
+        &["back-out", "--state", "missing"],
     ] {
         let answer = world.run(words).expect(8);
         assert!(!answer.err.is_empty() && answer.out.is_empty(), "{words:?}");

@@ -13,7 +13,6 @@ mod file;
 #[path = "mirror/stage.rs"]
 mod stage;
 mod support;
-#[allow(dead_code)]
 #[path = "mirror/world.rs"]
 mod world;
 

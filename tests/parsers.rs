@@ -372,13 +372,16 @@ proptest! {
         drop(migration);
         // The bytes change, and the checksum with them: what a checksum cannot tell must be seen otherwise.
         let mut slot = store.read(0).unwrap().unwrap();
-        let length = 28 + u32::from_be_bytes(slot[20..24].try_into().unwrap()) as usize;
+        let field = |slot: &[u8], at: usize| u32::from_be_bytes(slot[at..at + 4].try_into().unwrap()) as usize;
+        let (head, tail) = (40 + field(&slot, 20), field(&slot, 28)..field(&slot, 28) + field(&slot, 32));
         for (at, byte) in changes {
-            let at = 28 + at.index(length - 28);
-            slot[at] = byte;
+            let at = at.index(head - 40 + tail.len());
+            slot[if at < head - 40 { 40 + at } else { tail.start + at - (head - 40) }] = byte;
         }
+        let crc = trackmirror::bytes::crc32c(0, &slot[tail]);
+        slot[36..40].copy_from_slice(&crc.to_be_bytes());
         let crc = trackmirror::bytes::crc32c(0, &slot[..24]);
-        let crc = trackmirror::bytes::crc32c(crc, &slot[28..length]);
+        let crc = trackmirror::bytes::crc32c(crc, &slot[28..head]);
         slot[24..28].copy_from_slice(&crc.to_be_bytes());
         store.write(0, &slot).unwrap();
         store.write(1, &slot).unwrap();

@@ -19,7 +19,6 @@ mod older;
 mod stage;
 #[path = "resume/targets.rs"]
 mod targets;
-#[allow(dead_code)] // It is there for others, too.
 #[path = "mirror/world.rs"]
 mod world;
 

@@ -47,7 +47,7 @@ pub const KINDS: &[Kind] = &[
         bytes[8..12].copy_from_slice(&[0, 0, 0, 7]);
         let length = u32::from_be_bytes(bytes[20..24].try_into().unwrap()) as usize;
         let crc = trackmirror::bytes::crc32c(0, &bytes[..24]);
-        let crc = trackmirror::bytes::crc32c(crc, &bytes[28..28 + length]);
+        let crc = trackmirror::bytes::crc32c(crc, &bytes[28..40 + length]);
         bytes[24..28].copy_from_slice(&crc.to_be_bytes());
         fs::write(slot(w, 0), bytes).unwrap();
     }),

@@ -216,7 +216,7 @@ fn a_dscb_or_an_entry_that_was_changed_since_forbids_it() {
     let user = stage.world.monitored_on("NEW001", "SYSA");
     let space = VtocSpaceManager::new(user.clone());
     let found = space.find(&name).unwrap().unwrap();
-    let mut format1 = found.format1.clone();
+    let mut format1 = found.format1;
     format1.set_last_used(Some((3, 1)));
     space.update(&Identity::of(&found), &format1, &NoJournal).unwrap();
     refused(stage.migration.back_out(), Reason::TargetWritten, &["DSCB", "TEST.LEDGER"]);

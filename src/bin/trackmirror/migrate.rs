@@ -90,7 +90,7 @@ pub struct Arguments {
     /// Say what would be moved, and move nothing
     #[arg(long)]
     dry_run: bool,
-    /// Say what would be moved, what would stop it, and how long the data sets would be away; change nothing
+    /// Say what would stop it, and how long the data sets would be away, and change nothing
     #[arg(long, conflicts_with = "dry_run")]
     rehearse: bool,
     /// Tell what happens in lines of JSON on the standard error, as in events.jsonl

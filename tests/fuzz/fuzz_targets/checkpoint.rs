@@ -45,8 +45,10 @@ fuzz_target!(|bytes: &[u8]| {
     let mut slot =
         [&b"TMRCHKPT\0\0\0\x01\0\0\0\0\0\0\0\x01"[..], &(bytes.len() as u32).to_be_bytes()]
             .concat();
-    let crc = crc32c(crc32c(0, &slot), bytes);
+    let no_tail = [0; 12];
+    let crc = crc32c(crc32c(crc32c(0, &slot), &no_tail), bytes);
     slot.extend(crc.to_be_bytes());
+    slot.extend(no_tail);
     slot.extend(bytes);
     let store = Arc::new(MemoryStore::default());
     store.write(0, &slot).unwrap();

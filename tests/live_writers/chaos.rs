@@ -93,6 +93,8 @@ impl Story {
             // One thread: it cannot be refused and sleep through the window, both.
             (late.unlisted, late.reopen, late.rate, late.threads) = (true, false, 0, 1);
         }
+        // Nor can one be read that was half written before it had anything on it.
+        let is_filled = !random.one_in(5);
         let allocator = random.one_in(3).then(|| (random.next(), random.pick(&[5, 20, 60])));
         let images = habits.iter().map(|habits| habits.image.clone());
         let orders = Orders {
@@ -119,7 +121,7 @@ impl Story {
                 };
                 let writer = random.below(count as u32) as usize;
                 let deed = match random.below(7) {
-                    0..=2 if !vary => {
+                    0..=2 if !vary && (is_filled || habits[writer].slow.is_none()) => {
                         let again = (!random.one_in(3)).then(|| random.below(60));
                         Deed::KillWriter(writer, again)
                     }
@@ -131,7 +133,7 @@ impl Story {
                 (when, deed)
             })
             .collect();
-        Story { habits, orders, deeds, is_filled: !random.one_in(5), late, allocator }
+        Story { habits, orders, deeds, is_filled, late, allocator }
     }
 }
 

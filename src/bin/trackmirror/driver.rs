@@ -426,7 +426,11 @@ impl Driver {
     /// Something failed. While others write, it is tried again if it can pass.
     fn bear(&mut self, error: Error) -> Flow {
         self.troubles += 1;
-        let is_over = self.troubles > TROUBLES_MAX || error.code() != Code::Environment;
+        // At the target its users may be just renaming or deleting it.
+        let is_theirs = self.state() == State::Switched
+            && matches!(error.reason(), Reason::TargetChanged | Reason::EntryChanged);
+        let can_pass = error.code() == Code::Environment || is_theirs;
+        let is_over = self.troubles > TROUBLES_MAX || !can_pass;
         if self.live().is_none() || is_over {
             return Err(self.stop(error));
         }

@@ -147,7 +147,10 @@ impl Migration {
         if defect(Defect::NamesAreNotComparedBeforeTheWindow) {
             return Ok(());
         }
-        let is_due = !self.course.pursuit.is_up_to_date || self.is_noted()?;
+        // Where only catalogs were compared, nobody has looked at what was noted.
+        let pursuit = &self.course.pursuit;
+        let was_compared = pursuit.is_up_to_date && pursuit.metadata != Metadata::Catalog;
+        let is_due = !was_compared || self.is_noted()?;
         if self.monitors.is_some() && is_due { self.accommodate() } else { Ok(()) }
     }
 

@@ -59,9 +59,7 @@ fn ten_thousand_worlds() {
 
 /// The first seed that finds a mistake, and what it says.
 fn found(defect: Defect) -> Option<(u64, String)> {
-    defect.while_made(|| {
-        (0..2000).find_map(|seed| rehearse(seed).wrong.map(|wrong| (seed, wrong)))
-    })
+    defect.while_made(|| (0..2000).find_map(|seed| rehearse(seed).wrong.map(|wrong| (seed, wrong))))
 }
 
 #[test]

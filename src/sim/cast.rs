@@ -1,8 +1,8 @@
 //! Everybody but the migrating process: images with their applications, and what they have open; data sets as their
 //! owners know them.
 
-use super::content::{self, Stamp};
 use super::changes::{Job, Notice};
+use super::content::{self, Stamp};
 use super::desk::Desk;
 use super::disk::{SimVolume, Who};
 use super::order::Order;
@@ -198,7 +198,8 @@ impl Cast {
         self.areas.clear();
         for &volser in &self.sources {
             let volume = world.volume_of(volser, Who::Others);
-            self.areas.insert(volser, Area::simulated(Identity::of(&volume)?, self.setup.slots.into())?);
+            self.areas
+                .insert(volser, Area::simulated(Identity::of(&volume)?, self.setup.slots.into())?);
         }
         (0..self.images.len()).try_for_each(|number| self.start(number))
     }
@@ -558,7 +559,8 @@ impl Cast {
         self.last_number += 1;
         let number_of_write = self.last_number;
         let late = if is_late { " (late)" } else { "" };
-        world.note(|| format!("{by} begins write {number_of_write} of {name}, track {index}{late}"));
+        world
+            .note(|| format!("{by} begins write {number_of_write} of {name}, track {index}{late}"));
         let left = steps[0];
         let flight = Flight {
             image: number,
@@ -755,7 +757,6 @@ impl Cast {
             image.before.remove(&id);
         }
     }
-
 }
 
 /// Ends the programs of an image without a word.

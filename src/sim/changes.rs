@@ -20,9 +20,7 @@ use crate::track::NullFormat;
 use crate::volume::intent::NoJournal;
 use crate::volume::{Volume, VolumeExt};
 use crate::vtoc::manager::VtocSpaceManager;
-use crate::vtoc::{
-    DataSetDscbs, Expiration, FreeSpace, Identity, NewDataSet, SpaceManager, Vtoc,
-};
+use crate::vtoc::{DataSetDscbs, Expiration, FreeSpace, Identity, NewDataSet, SpaceManager, Vtoc};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -88,7 +86,8 @@ impl Notice {
     pub fn check_in_window(&self) -> std::result::Result<(), String> {
         match self.last_step {
             Some(step) if step + SLACK < self.closed && !self.has_changed_catalog => Err(
-                "a change was followed in the window only, though a monitor had told of it before".into(),
+                "a change was followed in the window only, though a monitor had told of it before"
+                    .into(),
             ),
             _ => Ok(()),
         }
@@ -154,9 +153,7 @@ impl Cast {
             let held = cast.is_kept_from(world, &cast.data_set(id).name);
             (!kept && !held && !busy(cast, id)).then_some(id)
         };
-        let alone = |cast: &Cast, number: u8| {
-            meant(cast, number).filter(|id| !cast.is_in_use(*id))
-        };
+        let alone = |cast: &Cast, number: u8| meant(cast, number).filter(|id| !cast.is_in_use(*id));
         let job = match act {
             Act::Touch { data_set } => meant(self, data_set).map(|id| Job::touch(id, false)),
             Act::Extend { data_set, tracks, elsewhere } => meant(self, data_set).map(|id| {
@@ -287,9 +284,10 @@ impl Cast {
         let name = self.data_set(id).name;
         // Whoever migrates has the targets for himself.
         let is_free = world.stage().is_down && self.is_possible(world);
-        let may = is_free && world.durable_state().is_some_and(|state| {
-            state.is_before_switch() && state > State::Planned
-        });
+        let may = is_free
+            && world
+                .durable_state()
+                .is_some_and(|state| state.is_before_switch() && state > State::Planned);
         if !may || !self.stolen.is_empty() {
             return;
         }

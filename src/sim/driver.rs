@@ -120,6 +120,7 @@ impl Driver {
         let setup = self.world.cast().setup.clone();
         migration.set_copy_options(OPTIONS);
         migration.set_goal(Goal::Tracks(setup.goal.into()));
+        migration.set_metadata(setup.metadata);
         migration.set_limits(Limits {
             wait: Duration::from_millis(200),
             window: Duration::from_millis(1000),
@@ -131,7 +132,8 @@ impl Driver {
         while let Some(verb) = migration.next_verb() {
             self.verb_count += 1;
             if self.verb_count > VERBS_MAX {
-                let what = format!("it comes to no end: {}; {}", migration.state(), self.last_error);
+                let what =
+                    format!("it comes to no end: {}; {}", migration.state(), self.last_error);
                 self.world.wrong(what);
             }
             if self.world.is_wrong() {
@@ -216,11 +218,13 @@ impl Driver {
             let name = part.new.format1.name();
             let is_free = {
                 let cast = self.world.cast();
-                let is_thief = cast.thief == Some(name);
-                !is_thief && !cast.data_sets.iter().any(|data_set| {
-                    let lies_here = data_set.volsers.contains(&part.volser);
-                    data_set.is_alive && data_set.name == name && lies_here
-                })
+                let lies_there = cast.stolen.first().is_some_and(|place| place.0 == part.volser);
+                let is_thief = cast.thief == Some(name) && lies_there;
+                !is_thief
+                    && !cast.data_sets.iter().any(|data_set| {
+                        let lies_here = data_set.volsers.contains(&part.volser);
+                        data_set.is_alive && data_set.name == name && lies_here
+                    })
             };
             let volume = Arc::new(self.world.volume_of(part.volser, Who::Others));
             let space = VtocSpaceManager::new(volume.clone());

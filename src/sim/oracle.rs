@@ -153,9 +153,10 @@ impl Cast {
         let name = planned.assessment.name;
         let mut alive = self.data_sets.iter().filter(|d| d.is_alive && !d.changing);
         let Some(data_set) = alive.find(|data_set| data_set.name == name) else { return Ok(()) };
-        let runs = planned.parts.iter().flat_map(|part| {
-            content::tracks_of(part.volser, &part.new.extents)
-        });
+        let runs = planned
+            .parts
+            .iter()
+            .flat_map(|part| content::tracks_of(part.volser, &part.new.extents));
         self.check_tracks(world, data_set, &runs.collect::<Vec<Place>>())
     }
 
@@ -183,17 +184,24 @@ impl Cast {
 
     /// What stands on the volumes after the machine ended is the truth, where somebody's own writes were lost.
     pub fn accept_losses(&mut self, world: &World, lost: &BTreeMap<Volser, BTreeSet<u32>>) {
-        let switched = world.durable_state().is_some_and(|state| {
-            matches!(state, State::Switched | State::Complete)
-        });
+        let switched = world
+            .durable_state()
+            .is_some_and(|state| matches!(state, State::Switched | State::Complete));
         let is_lost = |(volser, track): &Place| {
             lost.get(volser).is_some_and(|tracks| tracks.contains(&track.0))
         };
+        let lie_on: Vec<Option<Vec<Volser>>> =
+            self.data_sets.iter().map(|data_set| self.volumes_of(world, data_set).ok()).collect();
         let sources = self.sources.clone();
-        for data_set in &mut self.data_sets {
+        for (data_set, lies_on) in self.data_sets.iter_mut().zip(lie_on) {
             for index in 0..data_set.truth.len() {
                 let Some(place) = data_set.written_at[index].filter(is_lost) else { continue };
-                if switched && sources.contains(&place.0) {
+                // What was written where it was before it was moved is nobody's any more.
+                let is_left = match &lies_on {
+                    Some(volsers) => !volsers.contains(&place.0),
+                    None => sources.contains(&place.0),
+                };
+                if switched && is_left {
                     continue;
                 }
                 let volume = world.volume_of(place.0, Who::Others);
@@ -202,9 +210,8 @@ impl Cast {
                     continue;
                 }
                 let stamp = content::stamp(&slot, volume.place(place.1));
-                let own = stamp.filter(|(id, track, _)| {
-                    *id == data_set.id && *track == index as u32
-                });
+                let own =
+                    stamp.filter(|(id, track, _)| *id == data_set.id && *track == index as u32);
                 data_set.truth[index] = own.map(|(_, _, number)| number);
                 let (name, now) = (data_set.name, data_set.truth[index]);
                 world.note(|| format!("{name}, track {index} holds write {now:?} again"));

@@ -75,7 +75,9 @@ impl Order {
                         (self.has_window, self.has_final, self.has_looked) = (false, false, false);
                         (self.is_resumed_switching, self.has_cataloged) = (false, false);
                     }
-                    State::Switching => needs(self.has_final, "the target did not hold everything")?,
+                    State::Switching => {
+                        needs(self.has_final, "the target did not hold everything")?
+                    }
                     State::Switched => needs(self.has_looked, "nobody had looked")?,
                     _ => {}
                 }

@@ -3,6 +3,7 @@
 //! A run depends on its story and on nothing else. A story comes from a seed; it can be told in words, and made shorter.
 
 use super::random::Random;
+use crate::assess::compare::Metadata;
 use crate::plan::Mode;
 use crate::state::{State, Verb};
 
@@ -220,6 +221,8 @@ pub struct Setup {
     pub sloppy: bool,
     /// An application that never closes.
     pub never_closes: bool,
+    /// Which records tell that something changed.
+    pub metadata: Metadata,
     /// Writes of an image that are announced at once in the areas; others go without a slot.
     pub slots: u8,
     /// Applications that were asked to close open again, and write, as soon as they may.
@@ -295,6 +298,12 @@ impl Setup {
             patience: if random.once_in(3) { random.small(20) } else { random.small(4) } as u16,
             sloppy: random.once_in(3),
             never_closes: random.once_in(12),
+            metadata: random.one_of(&[
+                Metadata::Both,
+                Metadata::Both,
+                Metadata::Vtoc,
+                Metadata::Catalog,
+            ]),
             slots: random.one_of(&[1, 3]),
             eager: random.once_in(2),
             rude: random.once_in(4),

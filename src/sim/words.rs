@@ -129,12 +129,13 @@ impl fmt::Display for Setup {
         }
         writeln!(
             f,
-            "  {} targets, {} images (those from {} on only tell what they wrote), {:?}, slack {} %, {} slots, steps of {} \
+            "  {} targets, {} images (those from {} on only tell what they wrote), {:?}, by {:?}, slack {} %, {} slots, steps of {} \
              tracks, goal {} tracks, {} operations to close, {} us for an operation",
             self.targets,
             self.images,
             self.tellers_from + 1,
             self.mode,
+            self.metadata,
             self.slack,
             self.slots,
             self.step,

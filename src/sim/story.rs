@@ -221,6 +221,8 @@ pub struct Setup {
     pub sloppy: bool,
     /// An application that never closes.
     pub never_closes: bool,
+    /// The last data set is not of the selection, until it gets a name that is.
+    pub outsider: bool,
     /// Which records tell that something changed.
     pub metadata: Metadata,
     /// Writes of an image that are announced at once in the areas; others go without a slot.
@@ -298,6 +300,7 @@ impl Setup {
             patience: if random.once_in(3) { random.small(20) } else { random.small(4) } as u16,
             sloppy: random.once_in(3),
             never_closes: random.once_in(12),
+            outsider: false,
             metadata: random.one_of(&[
                 Metadata::Both,
                 Metadata::Both,
@@ -321,7 +324,8 @@ impl Story {
     /// The story of a seed.
     pub fn of(seed: u64) -> Story {
         let mut random = Random::new(seed);
-        let setup = Setup::draw(&mut random);
+        let mut setup = Setup::draw(&mut random);
+        setup.outsider = setup.data_sets.len() > 1 && Random::new(seed ^ 0x0DD).once_in(3);
         let mut acts = vec![];
         for image in 0..setup.images {
             for data_set in 0..setup.data_sets.len() as u8 {
@@ -337,6 +341,11 @@ impl Story {
             if has_changes { random.between(1, 5) } else { 0 },
             if random.once_in(5) { 0 } else { random.small(3) },
         );
+        if setup.outsider {
+            let last = setup.data_sets.len() as u8 - 1;
+            let act = Act::Rename { data_set: last, between: 1 };
+            acts.push((When::In(State::Copying, Random::new(seed).below(90)), act));
+        }
         let crashes = if random.once_in(6) { 0 } else { random.between(1, 3) };
         for _ in 0..writes {
             let act = Story::draw_work(&mut random);

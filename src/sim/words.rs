@@ -116,6 +116,7 @@ impl fmt::Display for Setup {
         let flags = [
             (self.guest, "a guest changes catalog and sources"),
             (self.uncataloged, "data set 0 is in no catalog"),
+            (self.outsider, "the last data set is not of the selection"),
             (self.keep, "sources are kept"),
             (self.erase, "sources are erased"),
             (self.used_only, "only used tracks are copied"),

@@ -21,6 +21,7 @@
 //! | tell which tracks a program writes, and ask for it | [`monitor`] |
 //! | tell which data sets a program has open, and be asked to close them | [`registry::openers`], [`enqueue`] |
 //! | let a running system change its own volumes | [`operator`] |
+//! | rehearse in simulated worlds in which everything fails | `sim` (feature "sim") |
 //!
 //! The main job, without its events and options, which [`migrate`] tells of:
 //!

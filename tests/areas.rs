@@ -605,6 +605,24 @@ fn a_silent_image_keeps_the_window_shut_until_it_is_back_or_retired() {
 }
 
 #[test]
+fn what_a_silent_image_wrote_before_its_end_nobody_knows() {
+    let folder = folder();
+    let area = area(folder.path());
+    let subscription = filled(&area);
+    // It ends, or the operator retires it: in silence it told nothing, though it can tell when its writes begin.
+    for is_retired in [false, true] {
+        let image = Image::register(&area, "NEAR", Kind::Brackets).unwrap();
+        area.set_silent("NEAR").unwrap();
+        subscription.clear_marks(all()).unwrap();
+        if is_retired {
+            assert!(area.retire("NEAR").unwrap().all_changed);
+        }
+        drop(image);
+        assert_eq!(subscription.clear_marks(all()).unwrap(), TRACKS);
+    }
+}
+
+#[test]
 fn an_area_of_another_boot_is_made_anew() {
     let folder = folder();
     let old = area(folder.path());

@@ -149,7 +149,10 @@ impl Migration {
         if defect(Defect::NamesAreNotComparedBeforeTheWindow) {
             return Ok(false);
         }
-        if self.monitors.is_none() || self.course.pursuit.is_up_to_date && !self.is_noted()? {
+        // Where only catalogs were compared, nobody has looked at what was noted.
+        let pursuit = &self.course.pursuit;
+        let was_compared = pursuit.is_up_to_date && pursuit.metadata != Metadata::Catalog;
+        if self.monitors.is_none() || was_compared && !self.is_noted()? {
             return Ok(false);
         }
         let before = super::names(&self.plan);

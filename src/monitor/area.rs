@@ -378,7 +378,12 @@ impl Area {
         let retired = Standing::Retired.word(state >> 8);
         flow.image(index, image::STATE).store(retired, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        Ok(flow.reap(index))
+        let mut reaped = flow.reap(index);
+        if Standing::of(state) == Standing::Silent && !reaped.all_changed {
+            flow.mark_all();
+            reaped.all_changed = true;
+        }
+        Ok(reaped)
     }
 
     /// Tells that an image fell silent: all is changed, and there is no window until it is back or retired.

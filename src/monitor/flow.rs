@@ -333,9 +333,12 @@ impl<'a> Flow<'a> {
     /// write any more, by whoever holds its lock (or the operator's word).
     pub fn reap(&self, index: usize) -> Reaped {
         fence(Ordering::SeqCst);
+        // What it wrote while it was silent nobody knows.
+        let standing = Standing::of(self.image(index, image::STATE).load(Ordering::Acquire));
         let mut reaped = Reaped {
-            all_changed: Kind::of(self.image(index, image::KIND).load(Ordering::Relaxed))
-                != Kind::Brackets
+            all_changed: standing == Standing::Silent
+                || Kind::of(self.image(index, image::KIND).load(Ordering::Relaxed))
+                    != Kind::Brackets
                 || self.image(index, image::WITHOUT_SLOT).load(Ordering::Acquire) != 0,
             ..Reaped::default()
         };

@@ -214,8 +214,9 @@ impl Drop for Seat {
         }
         let flow = self.area.flow();
         let state = flow.image(self.index, image::STATE);
-        if self.has_in_flight() {
-            // A write whose end was never told: as after a death.
+        let is_silent = state.load(Ordering::Acquire) == Standing::Silent.word(self.incarnation);
+        if self.has_in_flight() || is_silent {
+            // A write whose end was never told: as after a death. What was written in silence nobody knows.
             flow.reap(self.index);
         }
         for standing in [Standing::Attached, Standing::Silent] {

@@ -41,6 +41,8 @@ pub struct Counts {
     pub events: BTreeMap<&'static str, u64>,
     /// Changes of allocation, by their kinds.
     pub changes: BTreeMap<&'static str, u64>,
+    /// Changes of allocation that a migration followed, by what became of the data set.
+    pub followed: BTreeMap<&'static str, u64>,
     /// Migrations that were completed.
     pub completed: u64,
     /// Migrations that were terminated.
@@ -50,6 +52,19 @@ pub struct Counts {
 impl Counts {
     pub(super) fn hear(&mut self, event: &Event) {
         *self.events.entry(event.name()).or_default() += 1;
+        let Event::Accommodated { what, .. } = event else { return };
+        let fates = [
+            ("made anew", "made anew"),
+            ("renamed to", "renamed"),
+            (": deleted", "deleted"),
+            (": new", "new"),
+            ("more on", "extended"),
+            ("fewer on", "released"),
+        ];
+        // The first that fits: what is made anew has other tracks, too.
+        if let Some((_, fate)) = fates.iter().find(|(word, _)| what.contains(word)) {
+            *self.followed.entry(fate).or_default() += 1;
+        }
     }
 
     /// Adds those of other runs.
@@ -78,6 +93,9 @@ impl Counts {
         }
         for (name, count) in &other.events {
             *self.events.entry(name).or_default() += count;
+        }
+        for (name, count) in &other.followed {
+            *self.followed.entry(name).or_default() += count;
         }
         for (name, count) in &other.changes {
             *self.changes.entry(name).or_default() += count;
@@ -108,11 +126,34 @@ impl Counts {
         let states = State::ALL.iter().filter(|state| !state.is_ended());
         let never = states.filter(|state| !self.deaths_in.contains_key(state));
         missing.extend(never.map(|state| format!("deaths while {state}")));
-        for name in ["switched-over", "accommodated", "postponed", "looked", "backed-out"] {
-            if name != "switched-over" && !self.events.contains_key(name) {
-                missing.push(format!("the event {name}"));
-            }
-        }
+        let events = [
+            "accommodated",
+            "backed-out",
+            "looked",
+            "postponed",
+            "released",
+            "scratched",
+            "kept",
+            "target-released",
+            "target-renamed",
+        ];
+        let never = events.into_iter().filter(|name| !self.events.contains_key(name));
+        missing.extend(never.map(|name| format!("the event {name}")));
+        let fates = ["deleted", "extended", "made anew", "new", "released", "renamed"];
+        let never = fates.into_iter().filter(|fate| !self.followed.contains_key(fate));
+        missing.extend(never.map(|fate| format!("following one that was {fate}")));
+        let changes = [
+            "created",
+            "deleted",
+            "extended",
+            "extended elsewhere",
+            "recreated",
+            "released",
+            "renamed",
+            "touched",
+        ];
+        let never = changes.into_iter().filter(|kind| !self.changes.contains_key(kind));
+        missing.extend(never.map(|kind| format!("data sets that were {kind}")));
         missing
     }
 }

@@ -120,6 +120,7 @@ impl Driver {
         let setup = self.world.cast().setup.clone();
         migration.set_copy_options(OPTIONS);
         migration.set_goal(Goal::Tracks(setup.goal.into()));
+        migration.set_metadata(setup.metadata);
         migration.set_limits(Limits {
             wait: Duration::from_millis(200),
             window: Duration::from_millis(1000),
@@ -217,7 +218,8 @@ impl Driver {
             let name = part.new.format1.name();
             let is_free = {
                 let cast = self.world.cast();
-                let is_thief = cast.thief == Some(name);
+                let lies_there = cast.stolen.first().is_some_and(|place| place.0 == part.volser);
+                let is_thief = cast.thief == Some(name) && lies_there;
                 !is_thief
                     && !cast.data_sets.iter().any(|data_set| {
                         let lies_here = data_set.volsers.contains(&part.volser);

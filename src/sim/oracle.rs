@@ -190,11 +190,18 @@ impl Cast {
         let is_lost = |(volser, track): &Place| {
             lost.get(volser).is_some_and(|tracks| tracks.contains(&track.0))
         };
+        let lie_on: Vec<Option<Vec<Volser>>> =
+            self.data_sets.iter().map(|data_set| self.volumes_of(world, data_set).ok()).collect();
         let sources = self.sources.clone();
-        for data_set in &mut self.data_sets {
+        for (data_set, lies_on) in self.data_sets.iter_mut().zip(lie_on) {
             for index in 0..data_set.truth.len() {
                 let Some(place) = data_set.written_at[index].filter(is_lost) else { continue };
-                if switched && sources.contains(&place.0) {
+                // What was written where it was before it was moved is nobody's any more.
+                let is_left = match &lies_on {
+                    Some(volsers) => !volsers.contains(&place.0),
+                    None => sources.contains(&place.0),
+                };
+                if switched && is_left {
                     continue;
                 }
                 let volume = world.volume_of(place.0, Who::Others);

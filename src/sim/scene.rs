@@ -47,6 +47,11 @@ pub(super) fn name(number: u32, renamed: u32) -> Result<DsName> {
     DsName::parse(&format!("SIM.D{number}{renamed}"))
 }
 
+/// The name of a data set that is not of the selection.
+fn outside(number: u32) -> Result<DsName> {
+    DsName::parse(&format!("OUT.D{number}"))
+}
+
 /// An F1 as those who allocate in this world write it.
 pub(super) fn format1(name: DsName, day: u16, place: u16, first: Volser) -> Format1 {
     let mut format1 = Format1::new(name);
@@ -124,7 +129,8 @@ pub(super) fn build(setup: &Setup) -> Result<(Disks, Cast)> {
     let mut data_sets = Vec::new();
     for (number, parts) in setup.data_sets.iter().enumerate() {
         let number = number as u32;
-        let name = name(number, 0)?;
+        let is_outside = setup.outsider && number as usize + 1 == setup.data_sets.len();
+        let name = if is_outside { outside(number)? } else { name(number, 0)? };
         let is_cataloged = !(setup.uncataloged && number == 0);
         let volsers: Vec<Volser> = parts.iter().map(|(on, _)| sources[usize::from(*on)]).collect();
         let mut home = Vec::new();

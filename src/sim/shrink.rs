@@ -58,7 +58,8 @@ impl Shrinking {
                 break;
             }
         }
-        let changes: [fn(&mut Setup); 12] = [
+        let changes: [fn(&mut Setup); 13] = [
+            |setup| setup.outsider = false,
             |setup| setup.images = 1,
             |setup| setup.guest = false,
             |setup| setup.uncataloged = false,

@@ -3,6 +3,7 @@
 //! A run depends on its story and on nothing else. A story comes from a seed; it can be told in words, and made shorter.
 
 use super::random::Random;
+use crate::assess::compare::Metadata;
 use crate::plan::Mode;
 use crate::state::{State, Verb};
 
@@ -220,6 +221,10 @@ pub struct Setup {
     pub sloppy: bool,
     /// An application that never closes.
     pub never_closes: bool,
+    /// The last data set is not of the selection, until it gets a name that is.
+    pub outsider: bool,
+    /// Which records tell that something changed.
+    pub metadata: Metadata,
     /// Writes of an image that are announced at once in the areas; others go without a slot.
     pub slots: u8,
     /// Applications that were asked to close open again, and write, as soon as they may.
@@ -295,6 +300,13 @@ impl Setup {
             patience: if random.once_in(3) { random.small(20) } else { random.small(4) } as u16,
             sloppy: random.once_in(3),
             never_closes: random.once_in(12),
+            outsider: false,
+            metadata: random.one_of(&[
+                Metadata::Both,
+                Metadata::Both,
+                Metadata::Vtoc,
+                Metadata::Catalog,
+            ]),
             slots: random.one_of(&[1, 3]),
             eager: random.once_in(2),
             rude: random.once_in(4),
@@ -312,7 +324,8 @@ impl Story {
     /// The story of a seed.
     pub fn of(seed: u64) -> Story {
         let mut random = Random::new(seed);
-        let setup = Setup::draw(&mut random);
+        let mut setup = Setup::draw(&mut random);
+        setup.outsider = setup.data_sets.len() > 1 && Random::new(seed ^ 0x0DD).once_in(3);
         let mut acts = vec![];
         for image in 0..setup.images {
             for data_set in 0..setup.data_sets.len() as u8 {
@@ -328,6 +341,11 @@ impl Story {
             if has_changes { random.between(1, 5) } else { 0 },
             if random.once_in(5) { 0 } else { random.small(3) },
         );
+        if setup.outsider {
+            let last = setup.data_sets.len() as u8 - 1;
+            let act = Act::Rename { data_set: last, between: 1 };
+            acts.push((When::In(State::Copying, Random::new(seed).below(90)), act));
+        }
         let crashes = if random.once_in(6) { 0 } else { random.between(1, 3) };
         for _ in 0..writes {
             let act = Story::draw_work(&mut random);

@@ -116,6 +116,7 @@ impl fmt::Display for Setup {
         let flags = [
             (self.guest, "a guest changes catalog and sources"),
             (self.uncataloged, "data set 0 is in no catalog"),
+            (self.outsider, "the last data set is not of the selection"),
             (self.keep, "sources are kept"),
             (self.erase, "sources are erased"),
             (self.used_only, "only used tracks are copied"),
@@ -129,12 +130,13 @@ impl fmt::Display for Setup {
         }
         writeln!(
             f,
-            "  {} targets, {} images (those from {} on only tell what they wrote), {:?}, slack {} %, {} slots, steps of {} \
+            "  {} targets, {} images (those from {} on only tell what they wrote), {:?}, by {:?}, slack {} %, {} slots, steps of {} \
              tracks, goal {} tracks, {} operations to close, {} us for an operation",
             self.targets,
             self.images,
             self.tellers_from + 1,
             self.mode,
+            self.metadata,
             self.slack,
             self.slots,
             self.step,

@@ -397,6 +397,8 @@ impl Migration {
         // While others write, what became of it since it was planned is followed before the first track is copied.
         if self.monitors.is_none() {
             switch::sources_stand(data_set, &ports)?;
+        } else if switch::leads_to_target(data_set, &ports)? {
+            return Err(resume::already_switched().of_data_set(data_set.assessment.name));
         }
         let begun = self.host.clock.monotonic();
         for part in &data_set.parts {

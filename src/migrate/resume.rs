@@ -313,7 +313,7 @@ impl Migration {
     }
 }
 
-fn already_switched() -> Error {
+pub(super) fn already_switched() -> Error {
     Error::new(
         Reason::EntryChanged,
         "the catalog leads to the target already, though it may be incomplete; correct the entry, then resume",

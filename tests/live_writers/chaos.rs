@@ -353,7 +353,8 @@ impl<'a> Play<'a> {
                     return true;
                 }
                 actor.process.kill();
-                actor.is_killed = true;
+                // It may have come to its own end just before.
+                actor.is_killed = actor.process.ended() == Some(-1);
                 self.seen.killed_writers += 1;
                 self.due.extend(again.map(|ms| (at(ms), Due::Restart(number))));
             }

@@ -320,7 +320,7 @@ impl Cast {
         image.before.insert(id, places);
         let name = self.data_set(id).name;
         world.note(|| format!("{by} closes {name}"));
-        if on_source && (self.setup.used_only || self.setup.patience % 2 == 0) {
+        if on_source && (self.setup.used_only || self.setup.patience.is_multiple_of(2)) {
             self.jobs.push(Job::touch(id, self.setup.used_only));
         }
     }

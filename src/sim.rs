@@ -43,6 +43,7 @@ mod shrink;
 mod story;
 mod words;
 mod world;
+mod writes;
 
 #[cfg(feature = "sim-defects")]
 pub use crate::defect::Defect;

@@ -1,7 +1,10 @@
 //! Data sets that cannot be copied leave the migration; the others go on.
+//!
+//! A data set leaves before anything is switched, durably, so its target was never more than a copy in the making: it is
+//! scratched whatever its owner has done with the source since, unless somebody cataloged it.
 
 use super::Migration;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::name::Volser;
 use crate::plan::{PassedOver, Plan};
@@ -46,7 +49,16 @@ impl Migration {
         if leaving.is_empty() {
             return Ok(());
         }
-        leaving.iter().try_for_each(|gone| switch::release_target(gone, &self.ports()))?;
+        for gone in &leaving {
+            let ports = self.ports();
+            if switch::leads_to_target(gone, &ports)? {
+                let what = "a catalog leads to the target of what was taken out, so that it is not scratched; make its \
+                            entry lead to the source first";
+                let error = Error::new(Reason::EntryChanged, what);
+                return Err(error.of_data_set(gone.assessment.name));
+            }
+            switch::scratch_target(gone, &ports)?;
+        }
         let gone = Plan { data_sets: leaving, ..Plan::default() };
         if let Some(monitors) = &mut self.monitors {
             monitors.become_sources(self.plan.source_volsers(), &self.plan.possible_sources());

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::geometry::Track;
 use crate::migrate::status;
 use crate::name::{DsName, Volser};
-use crate::plan::PlannedDataSet;
+use crate::plan::{Plan, PlannedDataSet};
 use crate::state::State;
 use crate::volume::intent::Intent;
 use crate::volume::{Volume, VolumeExt};
@@ -108,8 +108,14 @@ impl Cast {
             let entry = entry.map_err(told)?.ok_or("it is not cataloged")?;
             return Ok(entry.volumes.iter().map(|volume| volume.volser).collect());
         }
-        let state = world.durable_state().unwrap_or(State::Planned);
-        if state.is_before_switch() || matches!(state, State::Switching | State::Terminated) {
+        let durable = world.sections().and_then(|sections| status(&sections).ok());
+        let (state, plan) = durable.unwrap_or((State::Planned, Plan::default()));
+        // What was taken out stays where it is.
+        let mut stays = plan.scope.passed_over.iter();
+        if state.is_before_switch()
+            || matches!(state, State::Switching | State::Terminated)
+            || stays.any(|one| one.assessment.name == data_set.name)
+        {
             return Ok(data_set.volsers.clone());
         }
         let mut volsers = Vec::new();

@@ -195,8 +195,10 @@ pub fn assess(
     let mut names: BTreeSet<DsName> =
         volumes.iter().flat_map(|volume| volume.selected.keys().copied()).collect();
     names.extend(masks.iter().filter_map(DsMask::as_name));
-    let catalogs: Vec<(&dyn Catalog, Option<Error>)> =
-        catalogs.iter().map(|catalog| (&**catalog, catalog.check_sound().err())).collect();
+    let names: Vec<DsName> = names.into_iter().collect();
+    let asked = catalogs.iter().map(|catalog| Asked::new(&**catalog, &names));
+    let catalogs: Vec<Asked<'_>> =
+        asked.map(|asked| Asked { damage: asked.catalog.check_sound().err(), ..asked }).collect();
     names.into_iter().map(|name| assess_one(name, &volumes, &catalogs, options)).collect()
 }
 
@@ -242,9 +244,29 @@ pub fn assess_again<'a>(
     }
     volumes.iter_mut().for_each(|volume| volume.selected.retain(|name, _| wanted.contains(name)));
     // That they can be changed was seen before; to see it takes long.
-    let catalogs: Vec<(&dyn Catalog, Option<Error>)> =
-        catalogs.iter().map(|catalog| (&**catalog, None)).collect();
-    wanted.into_iter().map(|name| assess_one(name, &volumes, &catalogs, options)).collect()
+    let names: Vec<DsName> = wanted.into_iter().collect();
+    let catalogs: Vec<Asked<'_>> =
+        catalogs.iter().map(|catalog| Asked::new(&**catalog, &names)).collect();
+    names.into_iter().map(|name| assess_one(name, &volumes, &catalogs, options)).collect()
+}
+
+/// A catalog, and what it says of the names that are assessed.
+struct Asked<'a> {
+    catalog: &'a dyn Catalog,
+    /// What forbids changing it.
+    damage: Option<Error>,
+    entries: BTreeMap<DsName, Result<Option<CatalogEntry>>>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(catalog: &'a dyn Catalog, names: &[DsName]) -> Asked<'a> {
+        let entries = names.iter().copied().zip(catalog.locate_all(names)).collect();
+        Asked { catalog, damage: None, entries }
+    }
+
+    fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>> {
+        self.entries.get(name).cloned().unwrap_or(Ok(None))
+    }
 }
 
 /// A volume that is given, with its data sets that are selected.
@@ -275,7 +297,7 @@ impl Given {
 fn assess_one(
     name: DsName,
     volumes: &[Given],
-    catalogs: &[(&dyn Catalog, Option<Error>)],
+    catalogs: &[Asked<'_>],
     options: &Options,
 ) -> Result<Assessment> {
     let refuse = |reason, sentence: String| Error::new(reason, sentence).of_data_set(name);
@@ -283,8 +305,9 @@ fn assess_one(
         volumes.iter().filter(|volume| volume.selected.contains_key(&name)).collect();
     let mut data_set = Assessment { name, parts: vec![], cataloged: vec![], refusals: vec![] };
     let mut elsewhere: Vec<Cataloged> = Vec::new();
-    for (catalog, damage) in catalogs {
-        let entry = match catalog.locate(&name) {
+    for asked in catalogs {
+        let (catalog, damage) = (asked.catalog, &asked.damage);
+        let entry = match asked.locate(&name) {
             // The entry is that of the true name, and another data set may have it.
             Ok(Some(entry)) if entry.name != name => {
                 data_set.refusals.push(refuse(
@@ -301,7 +324,7 @@ fn assess_one(
             Ok(Some(entry)) => entry,
             Ok(None) => continue,
             // It leaves the name to another catalog, which is asked too.
-            Err(error) if refers_to_given(&error, *catalog, catalogs) => continue,
+            Err(error) if refers_to_given(&error, catalog, catalogs) => continue,
             Err(error) if error.reason() == Reason::EntryKind => {
                 if !holders.is_empty() {
                     data_set.refusals.push(error);
@@ -395,16 +418,12 @@ fn assess_one(
 }
 
 /// Whether a catalog did not say where a name is because another one says it, and that is given.
-fn refers_to_given(
-    error: &Error,
-    by: &dyn Catalog,
-    catalogs: &[(&dyn Catalog, Option<Error>)],
-) -> bool {
+fn refers_to_given(error: &Error, by: &dyn Catalog, catalogs: &[Asked<'_>]) -> bool {
     let referred = error.volser().map(Volser::from_bytes);
     error.reason() == Reason::EntryKind
         && referred.is_some()
         && referred != by.volser()
-        && catalogs.iter().any(|(catalog, _)| catalog.volser() == referred)
+        && catalogs.iter().any(|asked| asked.catalog.volser() == referred)
 }
 
 /// The volumes of a data set that no catalog names, by what its F1s say.

@@ -26,7 +26,8 @@
 //! * copying starts when every image is covered, and what changes is copied again; the migration is *mirrored* when what
 //!   is left is below a [`Goal`], or as little as it can become;
 //! * [`quiesce`](Migration::quiesce) asks for the close and keeps new openers out, and when nobody has the data sets open
-//!   it seals their tracks: this is the *window*. What is left is copied, what else changed at the source is followed;
+//!   it seals their tracks: this is the *window*. What is left is copied, what else changed at the sources is followed, as
+//!   it was before whenever a monitor noted that a VTOC was written;
 //! * [`switch`](Migration::switch) looks once more, after the catalogs were changed and before that counts: a write that
 //!   nobody should have made backs it out, and is named. Then the users are let in.
 //!

@@ -238,13 +238,22 @@ impl Catalog for CvolCatalog {
 
     /// Names that the catalog refers to another one are [`Reason::EntryKind`].
     fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>> {
-        let locate = || {
+        self.locate_all(&[*name]).pop().unwrap_or(Ok(None))
+    }
+
+    fn locate_all(&self, names: &[DsName]) -> Vec<Result<Option<CatalogEntry>>> {
+        let read = || {
             let _held = self.volume.lock(Lock::Catalog)?;
-            let tree = self.read()?;
-            let found = find(&tree, name)?;
+            self.read()
+        };
+        let tree = read();
+        let locate = |name: &DsName| {
+            let tree = tree.as_ref().map_err(Error::clone)?;
+            let found = find(tree, name)?;
             found.map(|(path, entry)| tree.catalog_entry(path.name, &entry)).transpose()
         };
-        locate().map_err(|error: Error| error.of_data_set(*name))
+        let named = |name: &DsName| locate(name).map_err(|error| error.of_data_set(*name));
+        names.iter().map(named).collect()
     }
 
     /// An entry with volume control blocks has no place for the address of an F1.

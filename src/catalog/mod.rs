@@ -94,6 +94,12 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// of that other one.
     fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>>;
 
+    /// The entry of each of these names, in their order: what [`locate`](Catalog::locate) says, without reading the catalog
+    /// for each of them, where it can.
+    fn locate_all(&self, names: &[DsName]) -> Vec<Result<Option<CatalogEntry>>> {
+        names.iter().map(|name| self.locate(name)).collect()
+    }
+
     /// An entry as this catalog holds it, and gives it back: without what it has no place for.
     fn as_held(&self, entry: CatalogEntry) -> CatalogEntry {
         entry

@@ -94,8 +94,8 @@ impl Pursuit {
 }
 
 impl Migration {
-    /// Which records tell that something changed, until the last comparison before the switch: that one looks at the DSCBs
-    /// in any case. The default are both.
+    /// Which records tell that something changed, before the window. In the window everything is looked at. The default are
+    /// both.
     pub fn set_metadata(&mut self, metadata: Metadata) {
         self.course.pursuit.metadata = metadata;
     }
@@ -108,14 +108,10 @@ impl Migration {
         if self.monitors.is_none() {
             return Ok(());
         }
-        let metadata = match self.course.pursuit.metadata {
-            Metadata::Vtoc => Metadata::Vtoc,
-            Metadata::Both | Metadata::Catalog => Metadata::Both,
-        };
         // The marks are cleared before anything is compared.
         self.course.pursuit.is_up_to_date = false;
         for round in 1.. {
-            let decided = self.decide(metadata);
+            let decided = self.decide(Metadata::Both);
             let is_last = round == ROUNDS_MAX;
             let decision = match decided {
                 // It may have been read while it was changed.
@@ -147,9 +143,9 @@ impl Migration {
         if defect(Defect::NamesAreNotComparedBeforeTheWindow) {
             return Ok(());
         }
-        // Where only catalogs were compared, nobody has looked at what was noted.
+        // Where not everything was compared, nobody has looked at all that was noted.
         let pursuit = &self.course.pursuit;
-        let was_compared = pursuit.is_up_to_date && pursuit.metadata != Metadata::Catalog;
+        let was_compared = pursuit.is_up_to_date && pursuit.metadata == Metadata::Both;
         let is_due = !was_compared || self.is_noted()?;
         if self.monitors.is_some() && is_due { self.accommodate() } else { Ok(()) }
     }

@@ -17,8 +17,7 @@ impl Migration {
         self.durable.lock().change(|stored| {
             stored.plan.data_sets.remove(number);
             // It is no new one, whatever becomes of it.
-            let assessment = gone.assessment.clone();
-            stored.plan.scope.passed_over.push(PassedOver { assessment, may_join: false });
+            stored.plan.scope.passed_over.push(PassedOver::new(&gone.assessment, false));
             stored.kept_as.remove(number);
             stored.released.parts.remove(number);
             stored.leaving.push(gone.clone());

@@ -95,10 +95,8 @@ fn passed_over(assessed: Vec<Assessment>, refusals: &[Refusal]) -> Vec<PassedOve
     let is_refused =
         |data_set: &Assessment| refusals.iter().any(|refusal| refusal.name == data_set.name);
     let there = assessed.into_iter().filter(|data_set| !data_set.parts.is_empty());
-    let passed_over = there.filter(is_refused);
-    passed_over
-        .map(|assessment| PassedOver { may_join: !assessment.is_movable(), assessment })
-        .collect()
+    let refused = there.filter(is_refused);
+    refused.map(|data_set| PassedOver::new(&data_set, !data_set.is_movable())).collect()
 }
 
 /// That the tracks of a data set can go where they are planned: what is said in them forbids it, or where they lie.

@@ -161,6 +161,13 @@ impl Catalog for CommandCatalog {
         (self.read)()?.locate(name)
     }
 
+    fn locate_all(&self, names: &[DsName]) -> Vec<Result<Option<CatalogEntry>>> {
+        match (self.read)() {
+            Ok(catalog) => catalog.locate_all(names),
+            Err(error) => names.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
     fn list(&self, mask: &DsMask) -> Result<Vec<CatalogEntry>> {
         (self.read)()?.list(mask)
     }

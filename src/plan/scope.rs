@@ -20,6 +20,14 @@ pub struct PassedOver {
     pub may_join: bool,
 }
 
+impl PassedOver {
+    /// What was assessed so. Why it was refused is told then, and not kept.
+    pub fn new(assessment: &Assessment, may_join: bool) -> PassedOver {
+        let assessment = Assessment { refusals: Vec::new(), ..assessment.clone() };
+        PassedOver { assessment, may_join }
+    }
+}
+
 impl Encode for PassedOver {
     fn encode(&self, to: &mut Encoder) {
         to.put(&self.assessment);

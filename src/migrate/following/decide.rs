@@ -261,8 +261,7 @@ impl Migration {
                 if !was_known {
                     self.tell_refused(present, &error);
                 }
-                let (assessment, may_join) = (present.clone(), true);
-                draft.passed_over.push(PassedOver { assessment, may_join });
+                draft.passed_over.push(PassedOver::new(present, true));
             }
         }
     }
@@ -415,15 +414,11 @@ impl<'a> Draft<'a> {
 
     /// One that was passed over stays so, whatever became of it; but one that was made anew is another one.
     fn pass_over_again(&mut self, was: &PassedOver, change: &AllocationChange<'_>) {
-        let present = || change.present.cloned().unwrap_or_else(|| was.assessment.clone());
+        let present = change.present.unwrap_or(&was.assessment);
         match change.fate {
             Fate::Deleted => {}
-            Fate::Recreated => {
-                self.passed_over.push(PassedOver { assessment: present(), may_join: true });
-            }
-            Fate::Renamed => {
-                self.passed_over.push(PassedOver { assessment: present(), ..was.clone() });
-            }
+            Fate::Recreated => self.passed_over.push(PassedOver::new(present, true)),
+            Fate::Renamed => self.passed_over.push(PassedOver::new(present, was.may_join)),
             Fate::Persistent | Fate::Unclear | Fate::New => self.passed_over.push(was.clone()),
         }
     }

@@ -149,9 +149,9 @@ impl Migration {
         if defect(Defect::NamesAreNotComparedBeforeTheWindow) {
             return Ok(false);
         }
-        // Where only catalogs were compared, nobody has looked at what was noted.
+        // Where not everything was compared, nobody has looked at all that was noted.
         let pursuit = &self.course.pursuit;
-        let was_compared = pursuit.is_up_to_date && pursuit.metadata != Metadata::Catalog;
+        let was_compared = pursuit.is_up_to_date && pursuit.metadata == Metadata::Both;
         if self.monitors.is_none() || was_compared && !self.is_noted()? {
             return Ok(false);
         }

@@ -140,7 +140,7 @@ pub struct Rehearsal {
     pub left_tracks: u64,
 }
 
-/// Rehearses a migration of this plan: see the [module's rule](self). The volumes need only be readable; of a source that
+/// Rehearses a migration of this plan. The volumes need only be readable; of a source that
 /// nobody has written to under a monitor yet there need be no area.
 ///
 /// Errors: only those after which nothing more can be said; everything else is an obstacle.

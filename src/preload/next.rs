@@ -53,6 +53,7 @@ macro_rules! functions {
             /// # Safety
             /// As for the C library's function of this name.
             #[inline]
+            #[allow(non_snake_case)] // It is called as in C.
             pub unsafe fn $name($($argument: $type),*) -> $result {
                 // SAFETY: this is the function's signature; the caller keeps its rules. Where a function takes a variable
                 // number of arguments, integers and pointers are handed over as here on all machines that this is

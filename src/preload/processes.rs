@@ -70,6 +70,7 @@ becoming! {
 macro_rules! ending {
     ($(fn $name:ident as $other:literal;)*) => {
         $(
+            #[allow(non_snake_case)] // It is called as in C.
             #[unsafe(export_name = $other)]
             pub unsafe extern "C" fn $name(code: c_int) -> ! {
                 set_ending(true);

@@ -3,9 +3,9 @@
 use crate::bracket::{Turn, Uncancelled, say};
 use crate::c::{self, c_int};
 use crate::image::{self, Recognised};
+use crate::monitor::areas;
 use crate::monitor::layout::NAME_BYTES;
 use crate::monitor::program::{self, Program};
-use crate::monitor::areas;
 use crate::opens;
 use crate::streams;
 use crate::table::{self, FORBIDDEN, OURS};
@@ -160,7 +160,8 @@ fn take_part(open: &[c_int]) {
         let descriptor = open.iter().find(is_it);
         descriptor.inspect(|descriptor| table::set(**descriptor, OURS)).is_some()
     };
-    let joined = registry().and_then(|(folder, mode)| Program::join(&folder, mode, id, has_inherited));
+    let joined =
+        registry().and_then(|(folder, mode)| Program::join(&folder, mode, id, has_inherited));
     let _ = PROGRAM.set(joined.map(Some).map_err(|error| format!("the program's file: {error}")));
 }
 

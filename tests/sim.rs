@@ -111,6 +111,11 @@ const KEPT: &[(u64, &str)] = &[
     (937, "a comparison that failed after the marks were cleared was not done again"),
     (1047, "the same as 604, after the close was asked for"),
     (1805, "a migration could not be given up, because somebody else had the target's name"),
+    (1866, "what an image wrote in silence was lost when it ended"),
+    (
+        27982,
+        "after a read that failed once nothing that a monitor noted in a VTOC was seen before the window",
+    ),
     (2459, "a data set made anew on fewer volumes was taken for one that is gone"),
 ];
 

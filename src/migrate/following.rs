@@ -254,12 +254,20 @@ impl Migration {
     fn clear_marks(&mut self) -> Result<()> {
         let Some(monitors) = &self.monitors else { return Ok(()) };
         let mut vtocs = std::mem::take(&mut self.course.pursuit.vtocs);
+        let sources = self.plan.source_volsers();
         for volser in monitors.subscriptions().keys() {
             if !vtocs.contains_key(volser)
                 && let Some(space) = self.host.space.get(volser)
-                && let Ok(vtoc) = space.read()
             {
-                vtocs.insert(*volser, vtoc.extent);
+                match space.read() {
+                    Ok(vtoc) => drop(vtocs.insert(*volser, vtoc.extent)),
+                    // Of a source it must be known, or nothing of it would ever be noted.
+                    Err(error) if sources.contains(volser) => {
+                        self.course.pursuit.vtocs = vtocs;
+                        return Err(error);
+                    }
+                    Err(_) => {}
+                }
             }
         }
         let cleared = monitors.clear_marks(&vtocs);

@@ -54,6 +54,7 @@ pub(super) struct Job {
     /// Other names that it keeps for itself.
     names: Vec<DsName>,
     is_exclusive: bool,
+    has_begun: bool,
 }
 
 /// When VTOCs were changed, to know whether that was noticed in time.
@@ -111,7 +112,16 @@ impl Job {
 
     fn new(id: u32, kind: &'static str, steps: Vec<Step>, between: u8) -> Job {
         let names = Vec::new();
-        Job { id, kind, steps: steps.into(), between, left: 0, names, is_exclusive: false }
+        Job {
+            id,
+            kind,
+            steps: steps.into(),
+            between,
+            left: 0,
+            names,
+            is_exclusive: false,
+            has_begun: false,
+        }
     }
 
     fn exclusive(self) -> Job {
@@ -236,6 +246,11 @@ impl Cast {
                 continue;
             }
             let Some(step) = job.steps.front().cloned() else { continue };
+            // Who has not begun finds his data set elsewhere by now, and leaves it.
+            let is_late = world.state() >= State::Switching && job.kind != "created";
+            if is_late && !job.has_begun {
+                continue;
+            }
             let went = match self.is_possible(world) {
                 true => self.step(world, job.id, &step),
                 false => Ok(Went::Later),
@@ -245,6 +260,7 @@ impl Cast {
                     self.notice.step_done(&step, self.moment);
                     let name = self.data_set(job.id).name;
                     world.note(|| format!("{name}: {step:?} is done"));
+                    job.has_begun = true;
                     job.steps.pop_front();
                     job.left = job.between;
                 }

@@ -632,3 +632,29 @@ fn a_track_that_does_not_check_while_it_is_written_is_no_error() {
     source.volume.write(track, &torn).unwrap();
     assert_eq!(copier.step(100).unwrap_err().track(), Some(33));
 }
+
+#[test]
+fn a_table_that_changes_again_and_again_lets_every_pass_end() {
+    let (mut world, subscription, image, mut copier) = monitored();
+    let volumes = world.given();
+    for round in 0..20_u32 {
+        // The first tracks are written again and again, and each step finds another table.
+        let source = world.volume("SRC001");
+        let hot = Extent::new(Track(10), 4);
+        let again = || source.volume.write(hot.first, &source.volume.read_track(hot.first)?);
+        image.write(hot, again).unwrap().unwrap();
+        copier.step(5).unwrap();
+        let track_count = 40 - round % 2;
+        let (source, target) = ([run("SRC001", 10, track_count)], [run("TGT001", 20, track_count)]);
+        if track_count == 40 {
+            subscription.add(&[Extent::new(Track(49), 1)]).unwrap();
+        }
+        let table = TranslateTable::new(TranslateTable::map(&source, &target).unwrap()).unwrap();
+        world.table = table.clone();
+        copier =
+            copier.with_table(table, &volumes, &volumes, &BTreeMap::new(), options(1)).unwrap();
+    }
+    assert!(copier.pass_count() >= 2, "{} passes ended", copier.pass_count());
+    assert!(copier.left() <= 5, "{} tracks wait for their turn", copier.left());
+    world.assert_durable(&copier);
+}

@@ -23,7 +23,8 @@ TOLD_FIRST = (
     ('TEST.SEQ.NEW', 'new'),
     ('TEST.SEQ.RENAMED', 'renamed'),
     ('TEST.SEQ.VBS', 'deleted'),
-    ('TEST.SEQ.VB', 'made anew'),
+    # In one step, or in two if it was looked at in between.
+    ('TEST.SEQ.VB', ('made anew', 'new;')),
 )
 TOLD_THEN = (
     ('TEST.SEQ.FB', 'tracks more'),

@@ -138,9 +138,14 @@ class Migration:
         return any(event['event'] in ('not-converging', 'resynchronized') for event in self.events())
 
     def has_followed(self, told):
-        """Whether it told of these changes."""
+        """Whether it told of these changes: a name with a word, or with one of some."""
         what = [event['text'] for event in self.events() if event['event'] == 'accommodated']
-        return all(any(name in text and word in text for text in what) for name, word in told)
+
+        def is_told(name, words):
+            words = (words,) if isinstance(words, str) else words
+            return any(name in text and any(word in text for word in words) for text in what)
+
+        return all(is_told(name, words) for name, words in told)
 
     def order(self, verb):
         ordered = subprocess.run([self.binary, verb, '--state', self.state], capture_output=True, text=True, timeout=60)

@@ -87,7 +87,8 @@ impl Copies {
         })
     }
 
-    /// The runs of tracks, in the order in which they were written; those that follow each other are one.
+    /// The runs of tracks, in the order in which they were written; those that touch each other are one, because a pass goes
+    /// on where the last one ended.
     pub fn take(&self) -> Vec<(String, u32, u32)> {
         let mut runs: Vec<(String, u32, u32)> = Vec::new();
         for (on, run) in std::mem::take(&mut *self.0.lock()) {
@@ -95,6 +96,10 @@ impl Copies {
                 Some((last, first, count))
                     if *last == on.to_string() && *first + *count == run.first.0 =>
                 {
+                    *count += run.track_count;
+                }
+                Some((last, first, count)) if *last == on.to_string() && run.end().0 == *first => {
+                    *first = run.first.0;
                     *count += run.track_count;
                 }
                 _ => runs.push((on.to_string(), run.first.0, run.track_count)),

@@ -2,6 +2,15 @@
 //!
 //! What the machines tell each other, and why nothing is lost, is told in [`monitor::remote`](crate::monitor::remote).
 
+mod agent;
+mod enqueue;
+mod machine;
+mod order;
+
+pub use agent::{Agent, Counts, EnqueueOf, Service};
+pub use enqueue::MachineEnqueue;
+pub use machine::{Machine, MachineReport, Presence};
+
 use crate::error::Result;
 use std::fmt;
 

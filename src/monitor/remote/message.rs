@@ -12,7 +12,10 @@
 //!   4 answer            nonce, incarnation (2 x 8 each), number, base, forgotten (8 each), order (8),
 //!                       why it is not ready, why it is not quiet (each: 1 byte whether, text)
 //!   5 farewell          incarnation (2 x 8), number (8)
-//!   6, 7                an order, and who has data sets open: see `remote`
+//!   6 order             nonce (2 x 8), order (8), stage (1: 0 open, 1 asked, 2 held, 3 ended, 4 told), owner (text),
+//!                       data set names (list of 44 bytes), volumes (list of 6 bytes)
+//!   7 openers           nonce (2 x 8), order (8), trouble (1 byte whether, text), list of: image, program (texts),
+//!                       process (1 byte whether, 4), data set (1 byte whether, 44)
 //! end    CRC-32C of all that comes before (4 bytes)
 //!
 //! runs   a byte string: for each run of tracks, in ascending order, how many tracks lie between the end of the last
@@ -25,6 +28,7 @@
 use crate::bytes::{Decoder, Encode, Encoder, crc32c};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
+use crate::name::Volser;
 
 const MAGIC: [u8; 4] = *b"TMRM";
 const VERSION: u8 = 1;
@@ -60,8 +64,8 @@ pub struct Envelope {
     pub migration: [u64; 2],
     /// The image that sends it, or is to get it.
     pub image: String,
-    /// The volume, as EBCDIC bytes; zeros if it is of none.
-    pub volser: [u8; 6],
+    /// The volume; zeros if it is of none.
+    pub volser: Volser,
     /// What it is.
     pub kind: MessageKind,
     /// The rest, by kind.
@@ -390,7 +394,7 @@ mod tests {
         Envelope {
             migration: [1, 2],
             image: "SYSB".into(),
-            volser: [0xE5; 6],
+            volser: Volser::from_bytes([0xE5; 6]),
             kind: MessageKind::Report,
             body,
         }

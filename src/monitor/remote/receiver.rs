@@ -9,6 +9,7 @@ use crate::bytes::{Encode, encoded};
 use crate::error::Result;
 use crate::geometry::Extent;
 use crate::monitor::{NotQuiet, Subscription, new_migration};
+use crate::name::Volser;
 use std::collections::BTreeSet;
 
 /// How many reports behind a gap are remembered. Those that are not are sent again.
@@ -136,10 +137,9 @@ impl Receiver {
     /// Error: [`Reason::BadMessage`](crate::error::Reason::BadMessage); then nothing has changed.
     pub fn absorb(&mut self, message: &[u8]) -> Result<Absorbed> {
         let envelope = Envelope::of(message)?;
-        let identity = self.subscription.area().identity();
         if envelope.migration != self.migration
             || envelope.image != self.image
-            || envelope.volser != identity.volser
+            || envelope.volser != self.volser()
         {
             return Ok(Absorbed::PassedOver("it is not for this migration, image and volume"));
         }
@@ -297,6 +297,10 @@ impl Receiver {
         Some(NotQuiet::Elsewhere { image, why })
     }
 
+    fn volser(&self) -> Volser {
+        Volser::from_bytes(self.subscription.area().identity().volser)
+    }
+
     fn acknowledgement(&self, farewell: bool) -> Vec<u8> {
         let acknowledgement = Acknowledgement {
             incarnation: self.known.unwrap_or_default(),
@@ -310,7 +314,7 @@ impl Receiver {
         Envelope {
             migration: self.migration,
             image: self.image.clone(),
-            volser: self.subscription.area().identity().volser,
+            volser: self.volser(),
             kind,
             body: encoded(body),
         }

@@ -8,6 +8,7 @@ use crate::bytes::{Encode, encoded};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
 use crate::monitor::{Area, Batch, Subscription};
+use crate::name::Volser;
 use std::collections::BTreeMap;
 
 /// How many tracks one batch spans: while it is not acknowledged, what changes again in them waits.
@@ -173,6 +174,23 @@ impl Reporter {
         Ok(Some(self.message(MessageKind::Answer, &answer)))
     }
 
+    /// The answer of somebody who cannot report, to a question: why not.
+    ///
+    /// Error: [`Reason::BadMessage`].
+    pub fn refuse(message: &[u8], why: &str) -> Result<Vec<u8>> {
+        let envelope = Envelope::of(message)?;
+        let question: Question = envelope.body()?;
+        let answer = Answer {
+            nonce: question.nonce,
+            incarnation: (0, 0),
+            numbers: Numbers::default(),
+            order: question.order,
+            unready: Some(why.into()),
+            unquiet: None,
+        };
+        Ok(Envelope { kind: MessageKind::Answer, body: encoded(&answer), ..envelope }.to_bytes())
+    }
+
     /// Why it is not certain that each write is marked from now on; `None` if it is.
     fn prepare(&self) -> Result<Option<String>> {
         if self.subscription.is_filled() {
@@ -244,17 +262,21 @@ impl Reporter {
         Numbers { last: self.number(), base: self.base, forgotten: self.forgotten }
     }
 
+    fn volser(&self) -> Volser {
+        Volser::from_bytes(self.area().identity().volser)
+    }
+
     fn is_for_us(&self, envelope: &Envelope) -> bool {
         envelope.migration == self.migration
             && envelope.image == self.image
-            && envelope.volser == self.area().identity().volser
+            && envelope.volser == self.volser()
     }
 
     fn message(&self, kind: MessageKind, body: &impl Encode) -> Vec<u8> {
         Envelope {
             migration: self.migration,
             image: self.image.clone(),
-            volser: self.area().identity().volser,
+            volser: self.volser(),
             kind,
             body: encoded(body),
         }

@@ -94,6 +94,17 @@ pub enum NotQuiet {
     },
 }
 
+impl NotQuiet {
+    /// The track that it is about, or the first one; `None` if nobody knows.
+    pub fn track(&self) -> Option<Track> {
+        match self {
+            NotQuiet::Changed { track, .. } | NotQuiet::Taken { track } => Some(*track),
+            NotQuiet::InFlight { extent, .. } => extent.map(|extent| extent.first),
+            NotQuiet::Silent { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for NotQuiet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

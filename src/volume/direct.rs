@@ -240,3 +240,120 @@ mod system {
         None
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    /// As a medium that wants memory aligned to `memory` bytes.
+    fn wants(memory: usize) -> Direct {
+        Direct { memory, spare: Mutex::default() }
+    }
+
+    fn address(buffer: &[u8]) -> usize {
+        buffer.as_ptr().addr()
+    }
+
+    #[test]
+    fn buffers_begin_at_pages_and_are_as_long_as_asked() {
+        for length in [0, 1, 512, 4095, 4096, 57_344] {
+            let mut buffers: Vec<_> = (0..5).map(|_| AlignedBuffer::new(length)).collect();
+            for buffer in &mut buffers {
+                assert_eq!(buffer.length(), length);
+                assert_eq!(buffer.bytes().len(), length);
+                assert!(address(buffer.bytes()).is_multiple_of(PAGE));
+                buffer.bytes().fill(0xA5);
+            }
+        }
+    }
+
+    #[test]
+    fn as_many_buffers_are_kept_as_were_in_use_and_no_very_long_one() {
+        let direct = wants(512);
+        let first = direct.with_aligned(2048, |one| {
+            direct.with_aligned(1024, |two| assert_ne!(address(one), address(two)));
+            address(one)
+        });
+        assert_eq!(direct.spare.lock().len(), 2);
+        direct.with_aligned(1536, |again| {
+            assert_eq!((again.len(), address(again)), (1536, first), "the longer one serves");
+        });
+        direct.with_aligned(4096, |longer| assert_eq!(longer.len(), 4096));
+        assert_eq!(direct.spare.lock().len(), 2, "it took the place of one that was too short");
+        direct.with_aligned(KEPT_BYTES_MAX + 512, |_| ());
+        assert_eq!(direct.spare.lock().len(), 1);
+    }
+
+    #[test]
+    fn only_what_is_not_aligned_goes_through_a_buffer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, (0..=255).cycle().take(4096).collect::<Vec<u8>>()).unwrap();
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let direct = wants(512);
+        let mut own = AlignedBuffer::new(2048);
+        assert_eq!(direct.read_at(&file, &mut own.bytes()[512..1536], 512).unwrap(), 1024);
+        assert_eq!(direct.write_at(&file, &own.bytes()[512..1024], 0).unwrap(), 512);
+        assert!(direct.spare.lock().is_empty());
+        let mut other = vec![0; 1025];
+        let at = usize::from(address(&other).is_multiple_of(512));
+        assert_eq!(direct.read_at(&file, &mut other[at..][..1024], 512).unwrap(), 1024);
+        assert_eq!(other[at..][..1024], own.bytes()[512..1536]);
+        assert_eq!(direct.spare.lock().len(), 1);
+    }
+
+    #[test]
+    fn a_part_of_a_sector_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, [7; 1300]).unwrap();
+        let file = File::open(&path).unwrap();
+        for memory in [1, PAGE] {
+            let mut bytes = AlignedBuffer::new(4096);
+            // Aligned, and not.
+            let bytes = &mut bytes.bytes()[8..2056];
+            let direct = wants(memory);
+            assert_eq!(direct.read_at(&file, bytes, 0).unwrap(), 1024);
+            assert_eq!(direct.read_at(&file, bytes, 1024).unwrap(), 0);
+            assert_eq!(direct.read_at(&file, bytes, 2048).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn what_the_system_tells_of_a_file_is_what_works() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, [7; 4096]).unwrap();
+        // Without a way past the caches it cannot be opened, or says so; where the system is silent, it is tried.
+        let flags = open_flag(&path).unwrap();
+        let Ok(file) = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&path)
+        else {
+            return;
+        };
+        let result = Direct::of(&file, &path);
+        match system::alignment(&file) {
+            Some(Alignment { offset: 1..=SECTOR, memory }) => {
+                assert!(memory.is_power_of_two());
+                let mut bytes = [0; 1024 + 1];
+                assert_eq!(result.unwrap().read_at(&file, &mut bytes[1..], 512).unwrap(), 1024);
+                assert_eq!(bytes[1..], [7; 1024]);
+            }
+            None => assert!(result.is_ok()),
+            Some(_) => assert_eq!(result.unwrap_err().reason(), Reason::NotDirect),
+        }
+        assert_eq!(system::sector_size(&file), None, "a file has no sectors");
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_read_so_is_refused_with_the_sectors_if_they_are_known() {
+        let path = Path::new("/images/work01.ckd");
+        for (alignment, words) in [(Some(4096), "sectors of 4096 bytes"), (None, "larger sectors")]
+        {
+            let error = too_coarse(path, alignment);
+            assert_eq!(error.reason(), Reason::NotDirect);
+            assert!(error.sentence().starts_with("/images/work01.ckd: "), "{error}");
+            assert!(error.sentence().contains(words), "{error}");
+        }
+    }
+}

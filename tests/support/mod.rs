@@ -12,6 +12,8 @@ pub mod desk;
 pub mod lead;
 pub mod library;
 pub mod player;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod space;
 pub mod unflushed;
 

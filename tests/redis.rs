@@ -28,9 +28,16 @@ fn server(url: &str) -> RedisServer {
     url.parse().unwrap()
 }
 
+/// An owner who has sent something, so that it is known which migration is his.
+fn owner_of(server: &RedisServer) -> RedisChannel {
+    let owner = RedisChannel::owner(server, IMAGE);
+    let _ = owner.send(&message(200, 1));
+    owner
+}
+
 fn ends(url: &str) -> (RedisChannel, RedisChannel) {
     let server = server(url);
-    let owner = RedisChannel::owner(&server, IMAGE, MIGRATION);
+    let owner = owner_of(&server);
     let agent = RedisChannel::agent(&server, IMAGE);
     // An agent hears what is sent from its first look on.
     let _ = agent.receive();
@@ -119,14 +126,17 @@ fn messages_go_both_ways_in_their_order() {
 fn migrations_and_images_do_not_mix() {
     let redis = RedisProcess::start();
     let (owner, agent) = ends(&redis.url());
-    let other_migration = RedisChannel::owner(&server(&redis.url()), IMAGE, [2, 2]);
+    let other_migration = RedisChannel::owner(&server(&redis.url()), IMAGE);
     let other_image = RedisChannel::agent(&server(&redis.url()), "SYSC");
     receive(&other_image, 0);
     agent.send(&message(1, 5)).unwrap();
     receive(&other_migration, 0);
-    other_migration.send(b"question 2").unwrap();
-    owner.send(b"question 1").unwrap();
-    assert_eq!(receive(&agent, 2), [b"question 2".to_vec(), b"question 1".to_vec()]);
+    let mut other = Envelope::of(&message(2, 5)).unwrap();
+    other.migration = [2, 2];
+    other_migration.send(&other.to_bytes()).unwrap();
+    owner.send(&message(3, 5)).unwrap();
+    assert_eq!(receive(&agent, 2), [other.to_bytes(), message(3, 5)]);
+    receive(&other_migration, 0);
     receive(&owner, 1);
     receive(&other_image, 0);
 }
@@ -140,11 +150,11 @@ fn what_was_not_done_is_delivered_to_the_next_process() {
     assert!(!first.is_empty());
     drop(owner);
     agent.send(&message(4, 5)).unwrap();
-    let owner = RedisChannel::owner(&server(&redis.url()), IMAGE, MIGRATION);
+    let owner = owner_of(&server(&redis.url()));
     let expected: Vec<_> = (1..=4).map(|number| message(number, 5)).collect();
     assert_eq!(receive(&owner, 4), expected);
     drop(owner);
-    receive(&RedisChannel::owner(&server(&redis.url()), IMAGE, MIGRATION), 0);
+    receive(&owner_of(&server(&redis.url())), 0);
     assert_eq!(redis.number(&format!("XLEN {TO_OWNER}")), 0, "the owner removes what is done");
 }
 
@@ -162,7 +172,7 @@ fn both_agents_of_one_name_get_every_question() {
 fn an_agent_hears_nothing_of_the_past_and_leaves_no_group() {
     let redis = RedisProcess::start();
     let (owner, agent) = ends(&redis.url());
-    owner.send(b"old").unwrap();
+    owner.send(&message(1, 5)).unwrap();
     drop(agent);
     let groups = || format!("{:?}", redis.ask(&format!("XINFO GROUPS {TO_AGENT}")));
     assert!(!groups().contains("agent-"), "{}", groups());
@@ -206,7 +216,7 @@ fn what_is_trimmed_while_it_is_read_is_passed_over() {
     owner.receive().unwrap();
     drop(owner);
     (0..100).for_each(|_| agent.send(&message(9, 5)).unwrap());
-    let owner = RedisChannel::owner(&server(&redis.url()), IMAGE, MIGRATION);
+    let owner = owner_of(&server(&redis.url()));
     let mut received = 0;
     for _ in 0..100 {
         received += owner.receive().unwrap().len();
@@ -309,7 +319,7 @@ fn passwords_are_needed_and_never_shown() {
     works_again(&owner, &agent);
     assert!(!format!("{owner:?}").contains("secret"));
     let server = server(&redis.url()).with_password("secret/1");
-    receive(&RedisChannel::owner(&server, IMAGE, MIGRATION), 0);
+    receive(&owner_of(&server), 0);
 }
 
 #[test]
@@ -333,11 +343,11 @@ fn a_user_needs_what_is_documented_and_no_more() {
     drop(agent);
     for command in ["xadd", "expire"] {
         redis.ask(&format!("ACL SETUSER migrator -{command}"));
-        let error = failure(|| owner.send(b"x"));
+        let error = failure(|| owner.send(&message(1, 5)));
         assert!(error.sentence().contains("ACL SETUSER"), "{error}");
         redis.ask(&format!("ACL SETUSER migrator +{command}"));
         std::thread::sleep(Duration::from_millis(300));
-        owner.send(b"x").unwrap();
+        owner.send(&message(1, 5)).unwrap();
     }
     // Without this one, groups that were left behind stay, and all else works.
     redis.ask("ACL SETUSER migrator -xinfo");

@@ -80,8 +80,7 @@ const FIELD: &str = "m";
 /// ```no_run
 /// use trackmirror::remote::{Channel, RedisChannel};
 /// let server = "redis://redis.example.com".parse()?;
-/// let channel = RedisChannel::owner(&server, "SYSB", [1, 2]);
-/// channel.send(b"a question")?;
+/// let channel = RedisChannel::owner(&server, "SYSB");
 /// for message in channel.receive()? {
 ///     println!("{} bytes", message.len());
 /// }
@@ -96,19 +95,11 @@ pub struct RedisChannel {
 /// Which end it is.
 #[derive(Debug)]
 enum End {
-    Owner { image: String, migration: [u64; 2] },
+    Owner { image: String },
     Agent { image: String, group: String },
 }
 
 impl End {
-    /// The stream that is read here.
-    fn own_key(&self) -> String {
-        match self {
-            End::Owner { image, migration } => key_to_owner(image, *migration),
-            End::Agent { image, .. } => key_to_agent(image),
-        }
-    }
-
     /// The group by which it is read, and its only consumer.
     fn group(&self) -> &str {
         match self {
@@ -140,6 +131,8 @@ fn key_to_agent(image: &str) -> String {
 
 #[derive(Default)]
 struct State {
+    /// Whose answers an owner reads: of the migration that he sent something of.
+    migration: Option<[u64; 2]>,
     link: Option<Link>,
     reader: Reader,
     /// After the connection failed, or receiving did.
@@ -190,9 +183,10 @@ impl Pause {
 }
 
 impl RedisChannel {
-    /// The end of a migration's owner, to the agent of this image.
-    pub fn owner(server: &RedisServer, image: &str, migration: [u64; 2]) -> RedisChannel {
-        RedisChannel::new(server, End::Owner { image: image.into(), migration })
+    /// The end of a migration's owner, to the agent of this image. Which migration it is, the messages say; before the first
+    /// one is sent, nothing comes.
+    pub fn owner(server: &RedisServer, image: &str) -> RedisChannel {
+        RedisChannel::new(server, End::Owner { image: image.into() })
     }
 
     /// The end of an image's agent, to the owners of all migrations.
@@ -221,6 +215,28 @@ impl RedisChannel {
         })
     }
 
+    /// The stream that is read here.
+    fn own_key(&self, state: &State) -> Option<String> {
+        match &self.end {
+            End::Owner { image } => state.migration.map(|of| key_to_owner(image, of)),
+            End::Agent { image, .. } => Some(key_to_agent(image)),
+        }
+    }
+
+    /// The stream that a message belongs into.
+    fn key_of(&self, state: &mut State, message: &[u8]) -> Result<String> {
+        let migration = Envelope::of(message)?.migration;
+        match &self.end {
+            End::Agent { image, .. } => Ok(key_to_owner(image, migration)),
+            End::Owner { image } => {
+                if state.migration.replace(migration) != Some(migration) {
+                    state.reader = Reader::default();
+                }
+                Ok(key_to_agent(image))
+            }
+        }
+    }
+
     /// Connects, unless there is a connection.
     fn connect<'a>(&self, state: &'a mut State) -> Answered<&'a mut Link> {
         if state.link.is_none() {
@@ -240,14 +256,14 @@ impl RedisChannel {
         Ok(())
     }
 
-    fn received(&self, state: &mut State) -> Answered<Vec<Vec<u8>>> {
+    fn received(&self, state: &mut State, key: &str) -> Answered<Vec<Vec<u8>>> {
         self.connect(state)?;
         loop {
             if !state.reader.has_group {
-                self.make_group(state)?;
+                self.make_group(state, key)?;
                 state.reader.has_group = true;
             }
-            match self.read(state) {
+            match self.read(state, key) {
                 // Everything that was handed to the group before has been read.
                 Ok(entries) if entries.is_empty() && !state.reader.is_new => {
                     state.reader.is_new = true;
@@ -268,19 +284,19 @@ impl RedisChannel {
     }
 
     /// Acknowledges what was handed out, and reads more.
-    fn read(&self, state: &mut State) -> Answered<Vec<Entry>> {
-        let (key, group) = (self.end.own_key(), self.end.group());
+    fn read(&self, state: &mut State, key: &str) -> Answered<Vec<Entry>> {
+        let group = self.end.group();
         let mut commands = Vec::new();
         if !state.reader.handed_out.is_empty() {
             let ids = &state.reader.handed_out;
-            commands.push(redis::cmd("XACK").arg(&key).arg(group).arg(ids).to_owned());
+            commands.push(redis::cmd("XACK").arg(key).arg(group).arg(ids).to_owned());
             if self.end.is_owner() {
-                commands.push(redis::cmd("XDEL").arg(&key).arg(ids).to_owned());
+                commands.push(redis::cmd("XDEL").arg(key).arg(ids).to_owned());
             }
         }
         let mut read = redis::cmd("XREADGROUP");
         read.arg("GROUP").arg(group).arg(group).arg("COUNT").arg(state.reader.count.max(1));
-        read.arg("STREAMS").arg(&key).arg(if state.reader.is_new { ">" } else { "0" });
+        read.arg("STREAMS").arg(key).arg(if state.reader.is_new { ">" } else { "0" });
         commands.push(read);
         let mut answers = self.connect(state)?.exchange(&commands)?;
         let read = answers.pop().unwrap_or(Value::Nil);
@@ -291,14 +307,14 @@ impl RedisChannel {
         entries(accepted(read)?)
     }
 
-    fn make_group(&self, state: &mut State) -> Answered<()> {
-        let (key, group) = (self.end.own_key(), self.end.group());
+    fn make_group(&self, state: &mut State, key: &str) -> Answered<()> {
+        let group = self.end.group();
         let mut create = redis::cmd("XGROUP");
-        create.arg("CREATE").arg(&key).arg(group).arg(self.end.group_begins()).arg("MKSTREAM");
+        create.arg("CREATE").arg(key).arg(group).arg(self.end.group_begins()).arg("MKSTREAM");
         // So that it can be seen how long nobody has read; servers before 6.2 do it at the first reading.
         let mut consumer = redis::cmd("XGROUP");
-        consumer.arg("CREATECONSUMER").arg(&key).arg(group).arg(group);
-        let answers = self.connect(state)?.exchange(&[create, consumer, expire(&key)])?;
+        consumer.arg("CREATECONSUMER").arg(key).arg(group).arg(group);
+        let answers = self.connect(state)?.exchange(&[create, consumer, expire(key)])?;
         match answers.into_iter().next().map(accepted) {
             Some(Err(Trouble::Refused { code, .. })) if code == "BUSYGROUP" => {}
             Some(Err(trouble)) => return Err(trouble),
@@ -306,7 +322,7 @@ impl RedisChannel {
         }
         match self.end.is_owner() {
             true => Ok(()),
-            false => self.remove_stale_groups(state, &key),
+            false => self.remove_stale_groups(state, key),
         }
     }
 
@@ -355,11 +371,8 @@ impl RedisChannel {
 
 impl Channel for RedisChannel {
     fn send(&self, message: &[u8]) -> Result<()> {
-        let key = match &self.end {
-            End::Owner { image, .. } => key_to_agent(image),
-            End::Agent { image, .. } => key_to_owner(image, Envelope::of(message)?.migration),
-        };
         let mut state = self.state()?;
+        let key = self.key_of(&mut state, message)?;
         state.pause.check()?;
         state.sending.check()?;
         let Err(trouble) = self.add(&mut state, &key, message) else {
@@ -383,8 +396,9 @@ impl Channel for RedisChannel {
     fn receive(&self) -> Result<Vec<Vec<u8>>> {
         let mut state = self.state()?;
         state.pause.check()?;
+        let Some(key) = self.own_key(&state) else { return Ok(Vec::new()) };
         state.reader.is_remade = false;
-        match self.received(&mut state) {
+        match self.received(&mut state, &key) {
             Ok(messages) => {
                 state.pause.end();
                 state.reader.count = (state.reader.count * 2).clamp(2, COUNT_MAX);

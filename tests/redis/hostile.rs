@@ -29,11 +29,11 @@ fn answers(bytes: &'static [u8]) -> String {
 
 /// Both calls of both ends fail in time, and the next ones at once.
 fn nobody_is_held_up(url: &str) -> Error {
-    let owner = RedisChannel::owner(&server(url), IMAGE, MIGRATION);
+    let owner = RedisChannel::owner(&server(url), IMAGE);
     let agent = RedisChannel::agent(&server(url), IMAGE);
     failure(|| agent.receive());
     fails_at_once(&agent);
-    let error = failure(|| owner.send(b"x"));
+    let error = failure(|| owner.send(&message(1, 5)));
     std::thread::sleep(Duration::from_millis(150));
     failure(|| owner.receive());
     error
@@ -157,7 +157,7 @@ fn refusals_say_what_to_do() {
             (0..3).for_each(|_| _ = stream.write_all(refusal));
             let _ = std::io::copy(&mut stream, &mut std::io::sink());
         });
-        let owner = RedisChannel::owner(&server(&url), IMAGE, MIGRATION);
+        let owner = RedisChannel::agent(&server(&url), IMAGE);
         let error = failure(|| owner.receive());
         assert!(error.sentence().contains(advice), "{error}");
     }

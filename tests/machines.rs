@@ -19,12 +19,19 @@ mod kernel;
 mod migrator;
 #[path = "machines/network.rs"]
 mod network;
+#[path = "machines/play.rs"]
+mod play;
 #[path = "machines/redis.rs"]
 mod redis;
 #[path = "machines/relay.rs"]
 mod relay;
+#[path = "machines/site.rs"]
+mod site;
+#[path = "machines/story.rs"]
+mod story;
 mod support;
 #[path = "live_writers/world.rs"]
+#[allow(dead_code)] // It is shared with other tests.
 mod world;
 #[path = "live_writers/writer.rs"]
 mod writer;
@@ -37,6 +44,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
 use std::time::Duration;
 use world::Random;
 
@@ -105,14 +113,11 @@ fn a_machine_that_is_cut_off_gets_nothing_and_is_not_heard() {
             sockets[from].send_to(text, addresses[to]).unwrap();
             sockets[to].set_read_timeout(Some(Duration::from_millis(300))).unwrap();
             let mut buffer = [0; 16];
-            match sockets[to].recv(&mut buffer) {
-                Ok(length) => {
-                    assert_eq!(&buffer[..length], text);
-                    true
-                }
-                Err(error) => {
-                    assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                    false
+            loop {
+                match sockets[to].recv(&mut buffer) {
+                    Ok(length) => break &buffer[..length] == text,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break false,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted),
                 }
             }
         })
@@ -178,4 +183,44 @@ fn redis_can_be_killed_emptied_filled_and_started_again() {
     assert_eq!(ask("SET key value"), value("+OK\r\n"));
     redis.empty();
     assert_eq!(ask("GET key"), value("$-1\r\n"));
+}
+
+/// A number from the environment.
+fn from_environment(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
+}
+
+/// How many seeds are played at a time. They mostly wait for each other's answers.
+const AT_A_TIME: usize = 2;
+
+#[test]
+fn nothing_is_lost_whoever_is_cut_off_or_killed_and_when() {
+    let (first, count) =
+        (from_environment("TRACKMIRROR_SEED"), from_environment("TRACKMIRROR_SEEDS"));
+    let first_seed = first.unwrap_or(0);
+    let seeds = first_seed..first_seed + count.unwrap_or(if first.is_some() { 1 } else { 50 });
+    let begun = std::time::Instant::now();
+    let next = Mutex::new(seeds.clone());
+    let (seen, failed) = (Mutex::new(play::Seen::default()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                loop {
+                    let Some(seed) = next.lock().unwrap().next() else { break };
+                    match std::panic::catch_unwind(|| play::run(seed)) {
+                        Ok(told) => seen.lock().unwrap().add(&told),
+                        Err(_) => failed.lock().unwrap().push(seed),
+                    }
+                }
+            });
+        }
+    });
+    let (seen, failed) = (seen.into_inner().unwrap(), failed.into_inner().unwrap());
+    println!("{} seeds in {:.1} s: {seen}", seeds.end - seeds.start, begun.elapsed().as_secs_f64());
+    assert!(
+        failed.is_empty(),
+        "seeds {failed:?} failed; to repeat one: TRACKMIRROR_SEED={} cargo test --test machines nothing_is_lost",
+        failed[0]
+    );
 }

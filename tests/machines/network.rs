@@ -19,7 +19,7 @@ const DEVICE: &str = "wire";
 pub struct Machine {
     pub name: String,
     pub address: Ipv4Addr,
-    namespace: String,
+    pub namespace: String,
 }
 
 impl Machine {

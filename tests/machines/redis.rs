@@ -59,6 +59,10 @@ impl Redis {
         }
     }
 
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Forgets everything.
     pub fn empty(&self) {
         assert_eq!(self.ask("FLUSHALL").as_deref(), Some("+OK"));

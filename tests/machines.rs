@@ -40,13 +40,16 @@ use disks::Disk;
 use network::Network;
 use redis::{PORT, Redis};
 use relay::{Cut, Fates, Weather};
+use site::Site;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::time::Duration;
+use story::Story;
 use world::Random;
+use writer::Process;
 
 /// Sends a megabyte from one machine to the other, through this weather at both.
 fn transfer(weather: Weather, seed: u64) -> Fates {
@@ -183,6 +186,27 @@ fn redis_can_be_killed_emptied_filled_and_started_again() {
     assert_eq!(ask("SET key value"), value("+OK\r\n"));
     redis.empty();
     assert_eq!(ask("GET key"), value("$-1\r\n"));
+}
+
+#[test]
+fn writers_of_several_machines_write_one_disk() {
+    let mut random = Random(5);
+    let site = Site::new(&mut random, 3);
+    let story = Story::new(&mut random, 3);
+    let start = |(host, habits): &(usize, _)| site.hosts[*host].world.writer(habits);
+    let mut writers: Vec<Process> = story.writers.iter().map(start).collect();
+    writers.iter_mut().for_each(|writer| writer.hear("filled"));
+    std::thread::sleep(Duration::from_millis(200));
+    for writer in &mut writers {
+        writer.end_input();
+        assert_eq!(writer.wait(), 0, "{:#?}", writer.said());
+    }
+    let mut judge = site.judge();
+    judge.arg("--ledger").args(site.ledgers()).arg("--volume").args(&site.disks.sources);
+    let output = judge.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("are there, whole"), "{said}");
+    assert_eq!(site.ledgers().len(), writers.len());
 }
 
 /// A number from the environment.

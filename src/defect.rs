@@ -3,10 +3,24 @@
 //! Without the feature "sim-defects" there is no switch: the question is a constant, and what depends on it is not
 //! compiled.
 
-/// A mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // Each name says what is done wrong.
-pub enum Defect {
+macro_rules! defects {
+    ($($name:ident,)*) => {
+        /// A mistake.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(missing_docs)] // Each name says what is done wrong.
+        pub enum Defect {
+            $($name,)*
+        }
+
+        #[cfg(feature = "sim-defects")]
+        impl Defect {
+            /// All of them.
+            pub const ALL: &'static [Defect] = &[$(Defect::$name,)*];
+        }
+    };
+}
+
+defects! {
     // The copier.
     DoneBeforeTheFlush,
     FailedBatchIsDone,
@@ -62,53 +76,6 @@ mod switch {
     use std::cell::Cell;
 
     impl Defect {
-        /// All of them.
-        pub const ALL: &'static [Defect] = {
-            use Defect::*;
-            &[
-                DoneBeforeTheFlush,
-                FailedBatchIsDone,
-                TakeForgetsTaken,
-                DoneClearsWhatChangedMeanwhile,
-                LookForgetsSlots,
-                LookForgetsWritesWithoutSlot,
-                LookForgetsChanged,
-                StoppedIsTakenForDead,
-                DeathForgetsSlots,
-                DeathOfATellerForgetsItsWrites,
-                SilenceIsIgnored,
-                SealsAreNotSet,
-                SealsAreNotOpened,
-                SubscriptionIsLeft,
-                NobodyIsHeld,
-                OpenersAreIgnored,
-                LetInBeforeUnsealing,
-                HoldEndsWithTheProcess,
-                CatalogedBeforeTheFinalResynchronization,
-                NamesAreNotComparedBeforeTheWindow,
-                NoLook,
-                ScratchedBeforeLooked,
-                BackOutForgetsTheCatalog,
-                SwitchingIsNotDurable,
-                VtocReadBeforeMarksAreCleared,
-                ComparedByNameOnly,
-                JoiningIsNotAdded,
-                LeavingTargetStays,
-                RenamedTargetKeepsItsName,
-                NextPlanIsNotDurable,
-                VoidAreasAreTrusted,
-                TargetIsNotRechecked,
-                SettleDropsEverything,
-                IntentIsNotDurable,
-                NoFlushAfterAChange,
-                CheckpointHasOneSlot,
-                CheckpointForgetsFailures,
-                ReleaseFreesTooMuch,
-                ScratchLeavesTheSpace,
-                CatalogKeepsTheFirstVolume,
-            ]
-        };
-
         /// Makes this mistake in this thread while something is done.
         pub fn while_made<T>(self, act: impl FnOnce() -> T) -> T {
             struct Back(Option<Defect>);

@@ -96,6 +96,50 @@ impl Extent {
         self.first < other.end() && other.first < self.end()
     }
 
+    /// The first tracks of extents, and what lies behind them: nothing if there are no more tracks than that.
+    ///
+    /// ```
+    /// use trackmirror::geometry::{Extent, Track};
+    /// let extents = [Extent::new(Track(10), 3), Extent::new(Track(20), 4)];
+    /// let (kept, behind) = Extent::cut(&extents, 5);
+    /// assert_eq!(kept, [Extent::new(Track(10), 3), Extent::new(Track(20), 2)]);
+    /// assert_eq!(behind, [Extent::new(Track(22), 2)]);
+    /// ```
+    pub fn cut(extents: &[Extent], track_count: u32) -> (Vec<Extent>, Vec<Extent>) {
+        let (mut kept, mut behind, mut left) = (Vec::new(), Vec::new(), track_count);
+        for extent in extents {
+            let count = extent.track_count.min(left);
+            left -= count;
+            if count > 0 {
+                kept.push(Extent::new(extent.first, count));
+            }
+            if count < extent.track_count {
+                behind.push(Extent::new(extent.first.plus(count), extent.track_count - count));
+            }
+        }
+        (kept, behind)
+    }
+
+    /// Extents with more behind them, as they stand in a VTOC: one that goes on where the last one ends is merged into
+    /// it.
+    ///
+    /// ```
+    /// use trackmirror::geometry::{Extent, Track};
+    /// let more = [Extent::new(Track(13), 2), Extent::new(Track(20), 4)];
+    /// let joined = Extent::joined(&[Extent::new(Track(10), 3)], &more);
+    /// assert_eq!(joined, [Extent::new(Track(10), 5), Extent::new(Track(20), 4)]);
+    /// ```
+    pub fn joined(extents: &[Extent], more: &[Extent]) -> Vec<Extent> {
+        let mut joined = extents.to_vec();
+        for &extent in more {
+            match joined.last_mut().filter(|last| last.end() == extent.first) {
+                Some(last) => last.track_count += extent.track_count,
+                None => joined.push(extent),
+            }
+        }
+        joined
+    }
+
     /// Whether it begins and ends on a cylinder boundary.
     pub fn is_cylinder_aligned(self, heads: u16) -> bool {
         self.first.0.is_multiple_of(u32::from(heads))
@@ -406,6 +450,86 @@ impl Geometry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn extents(pairs: &[(u32, u32)]) -> Vec<Extent> {
+        pairs.iter().map(|&(first, count)| Extent::new(Track(first), count)).collect()
+    }
+
+    fn tracks(extents: &[Extent]) -> Vec<u32> {
+        extents.iter().flat_map(|extent| extent.first.0..extent.end().0).collect()
+    }
+
+    #[test]
+    fn extents_are_cut_within_and_between() {
+        let whole = extents(&[(10, 3), (5, 2), (20, 4)]);
+        let check = |track_count, kept: &[(u32, u32)], behind: &[(u32, u32)]| {
+            let expected = (extents(kept), extents(behind));
+            assert_eq!(Extent::cut(&whole, track_count), expected, "{track_count}");
+        };
+        check(0, &[], &[(10, 3), (5, 2), (20, 4)]);
+        check(2, &[(10, 2)], &[(12, 1), (5, 2), (20, 4)]);
+        check(3, &[(10, 3)], &[(5, 2), (20, 4)]);
+        check(5, &[(10, 3), (5, 2)], &[(20, 4)]);
+        check(8, &[(10, 3), (5, 2), (20, 3)], &[(23, 1)]);
+        check(9, &[(10, 3), (5, 2), (20, 4)], &[]);
+        check(u32::MAX, &[(10, 3), (5, 2), (20, 4)], &[]);
+        assert_eq!(Extent::cut(&[], 7), (vec![], vec![]));
+        // An extent without tracks is on neither side.
+        assert_eq!(Extent::cut(&extents(&[(3, 0), (4, 1)]), 0).1, extents(&[(4, 1)]));
+        assert_eq!(Extent::cut(&extents(&[(4, 1), (3, 0)]), 1), (extents(&[(4, 1)]), vec![]));
+    }
+
+    #[test]
+    fn only_neighbours_are_joined() {
+        let joined = |these: &[(u32, u32)], more: &[(u32, u32)]| {
+            Extent::joined(&extents(these), &extents(more))
+        };
+        assert_eq!(joined(&[(10, 3)], &[(13, 2), (15, 1)]), extents(&[(10, 6)]));
+        // Behind another one, before the last one, or apart.
+        assert_eq!(joined(&[(10, 3), (30, 1)], &[(13, 2)]), extents(&[(10, 3), (30, 1), (13, 2)]));
+        assert_eq!(joined(&[(10, 3)], &[(8, 2)]), extents(&[(10, 3), (8, 2)]));
+        assert_eq!(joined(&[(10, 3)], &[(14, 2)]), extents(&[(10, 3), (14, 2)]));
+        // What was apart already stays so: a VTOC is not tidied up.
+        assert_eq!(joined(&[(10, 3), (13, 1)], &[]), extents(&[(10, 3), (13, 1)]));
+        assert_eq!(joined(&[], &[(10, 3), (13, 1)]), extents(&[(10, 4)]));
+        assert!(joined(&[], &[]).is_empty());
+    }
+
+    fn any_extents() -> impl Strategy<Value = Vec<Extent>> {
+        // Few tracks, so that neighbours are met.
+        vec((0..12u32, 1..5u32), 0..6).prop_map(|pairs| extents(&pairs))
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_loses_no_track_and_can_be_joined_again(
+            whole in any_extents(),
+            track_count in 0..30u32,
+        ) {
+            let (kept, behind) = Extent::cut(&whole, track_count);
+            let all = tracks(&whole);
+            prop_assert_eq!(tracks(&kept).len(), all.len().min(track_count as usize));
+            prop_assert_eq!([tracks(&kept), tracks(&behind)].concat(), all);
+            prop_assert!(kept.iter().chain(&behind).all(|extent| extent.track_count > 0));
+            let merged = Extent::joined(&[], &whole);
+            prop_assert_eq!(Extent::joined(&Extent::joined(&[], &kept), &behind), merged);
+        }
+
+        #[test]
+        fn what_is_joined_has_the_tracks_of_both_in_their_order(
+            these in any_extents(),
+            more in any_extents(),
+        ) {
+            let joined = Extent::joined(&these, &more);
+            prop_assert_eq!(tracks(&joined), [tracks(&these), tracks(&more)].concat());
+            prop_assert!(joined.len() <= these.len() + more.len());
+            prop_assert!(joined.len() >= these.len());
+            let new = &joined[these.len().saturating_sub(1)..];
+            prop_assert!(new.windows(2).all(|pair| pair[0].end() != pair[1].first));
+        }
+    }
 
     #[test]
     fn addresses_go_there_and_back_at_every_corner_of_28_bits() {

@@ -77,6 +77,7 @@ pub mod operator;
 pub mod pace;
 pub mod plan;
 pub mod registry;
+pub mod remote;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod state;

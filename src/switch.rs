@@ -440,6 +440,17 @@ pub fn leads_to_target(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<b
     Ok(false)
 }
 
+/// That no entry leads to the target: what users find is not scratched.
+///
+/// Error: [`Reason::EntryChanged`].
+pub fn target_is_uncataloged(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
+    if !leads_to_target(data_set, ports)? {
+        return Ok(());
+    }
+    let what = "a catalog leads to the target, so that it is not scratched; make its entry lead to the source first";
+    Err(Error::new(Reason::EntryChanged, what).of_data_set(data_set.assessment.name))
+}
+
 /// Whether the catalogs lead to the source, as they did when it was assessed. Where none does, nobody can say.
 pub fn leads_to_source(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<bool> {
     for cataloged in &data_set.assessment.cataloged {
@@ -457,13 +468,7 @@ pub fn leads_to_source(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<b
 /// Error: [`Reason::EntryChanged`], [`Reason::SourceChanged`].
 fn target_is_spare(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
     let name = data_set.assessment.name;
-    let refuse = |reason, sentence| Err(Error::new(reason, sentence).of_data_set(name));
-    if leads_to_target(data_set, ports)? {
-        return refuse(
-            Reason::EntryChanged,
-            "a catalog leads to the target, so that it is not scratched; make its entry lead to the source first",
-        );
-    }
+    target_is_uncataloged(data_set, ports)?;
     if data_set.combines {
         return Ok(());
     }
@@ -481,11 +486,12 @@ fn target_is_spare(data_set: &PlannedDataSet, ports: &Ports<'_>) -> Result<()> {
         }
     }
     if is_source_gone && is_whole && is_ours {
-        return refuse(
+        return Err(Error::new(
             Reason::SourceChanged,
             "the source is gone, and the target may be the only copy, so that it is not scratched; see what it is, and \
              scratch it yourself if it is not needed",
-        );
+        )
+        .of_data_set(name));
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ mod taken_out;
 #[path = "crash/world.rs"]
 mod world;
 
-use known::{Checked, Known, has_torn_structure, process};
+use known::{Checked, Known, assert_none_failed, has_torn_structure, process};
 use scenario::Scenario;
 use trackmirror::state::State;
 use world::{At, Fate, Fault, Kind, Random};
@@ -92,11 +92,7 @@ fn crash_everywhere(scenario: Scenario) {
             for fault in (0..way_count).map(|way| faults[(way + operation) % faults.len()]) {
                 let at = At { operation, fault, seed: random.below(1 << 30) as u64 };
                 // A second fault, somewhere in the process that resumes, for a third of the runs.
-                let again = (random.below(3) == 0).then(|| At {
-                    operation: 1 + random.below(operations.len().min(30)),
-                    fault: [Fault::Kill, Fault::Power][random.below(2)](Fate::ALL[random.below(4)]),
-                    seed: random.below(1 << 30) as u64,
-                });
+                let again = At::again(&mut random, 3, operations.len().min(30));
                 run_count += 1;
                 let failed = crash(&known, at, again).err();
                 failures.extend(failed.map(|what| format!("{kind:?}, {at:?}, {again:?}: {what}")));
@@ -104,9 +100,7 @@ fn crash_everywhere(scenario: Scenario) {
         }
     }
     eprintln!("{}: {} operations, {run_count} runs", known.scenario.name, operations.len());
-    let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
-    let (name, count) = (known.scenario.name, failures.len());
-    assert!(failures.is_empty(), "{name}: {count} of {run_count} runs failed:\n{first}");
+    assert_none_failed(known.scenario.name, run_count, &failures);
 }
 
 #[test]

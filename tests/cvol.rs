@@ -2,12 +2,14 @@
 //! says; a crash at any write leaves a catalog that is valid, and settling the intent completes the change; catalogs of
 //! real systems and of `dasdload` are read.
 
+mod support;
+
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tempfile::TempDir;
 use trackmirror::bytes::{Decoder, array, encoded};
 use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
@@ -530,23 +532,10 @@ fn crash(
     }
 }
 
-/// A file of the shared folder of real volumes, if it is there.
-fn shared(file: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("TRACKMIRROR_SHARED").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let path = folder.join("volumes").join(file);
-    if !path.exists() {
-        eprintln!("{} is not there: the real volume is not tested", path.display());
-    }
-    path.exists().then_some(path)
-}
-
-fn unpack(file: &str, folder: &Path) -> Option<Arc<dyn Volume>> {
-    let packed = shared(file)?;
-    let path = folder.join("volume.ckd");
-    let target = std::fs::File::create(&path).unwrap();
-    assert!(Command::new("xz").arg("-dc").arg(packed).stdout(target).status().unwrap().success());
-    Some(volume::open(&path, Access::Exclusive).unwrap())
+/// A copy of a real volume in a folder of its own, if the real volumes are there.
+fn real_volume(name: &str) -> Option<(TempDir, Arc<dyn Volume>)> {
+    let (folder, images) = support::copies(&[name])?;
+    Some((folder, volume::open(&images[0], Access::Exclusive).unwrap()))
 }
 
 /// The F1s of a volume by their addresses, as a catalog has them.
@@ -596,8 +585,7 @@ fn lines(catalog: &CvolCatalog, mask: &str) -> Vec<String> {
 
 #[test]
 fn a_real_catalog_is_read_and_changed() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(volume) = unpack("vs1-clna01.3330.ckd.xz", folder.path()) else { return };
+    let Some((_folder, volume)) = real_volume("vs1-clna01") else { return };
     let catalog = sysctlg(volume);
     assert_eq!(catalog.name(), "SYSCTLG on CLNA01");
     let all = [
@@ -639,11 +627,9 @@ fn a_real_catalog_is_read_and_changed() {
 
 #[test]
 fn the_addresses_of_f1s_in_a_real_catalog_are_right() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(volume) = unpack("vs1-dliba1-ready.3330.ckd.xz", folder.path()) else { return };
+    let Some((_folder, volume)) = real_volume("vs1-dliba1-ready") else { return };
     let catalog = sysctlg(volume.clone());
-    let other = tempfile::tempdir().unwrap();
-    let clna01 = unpack("vs1-clna01.3330.ckd.xz", other.path()).unwrap();
+    let (_other, clna01) = real_volume("vs1-clna01").unwrap();
     let format1s = [("DLIBA1", format1s(&*volume)), ("CLNA01", format1s(&*clna01))];
     let mut proven = 0;
     for entry in catalog.list(&"**".parse().unwrap()).unwrap() {

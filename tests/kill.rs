@@ -11,11 +11,12 @@
 mod process;
 mod support;
 
-use process::{How, kill, run};
+use process::{How, init, kill, run};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use support::space::make_catalog;
 use tempfile::TempDir;
 use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
@@ -47,10 +48,7 @@ impl World {
     fn new() -> World {
         let world = World { folder: support::folder() };
         for (file, volser) in [("old.ckd", "OLD001"), ("new.ckd", "NEW001")] {
-            let mut init = support::trackmirror();
-            init.arg("init").arg(world.path(file)).args(["--device", "2311", "--volser", volser]);
-            let made = init.args(["--cylinders", "6", "--vtoc-tracks", "2"]).output().unwrap();
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            init(&world.path(file), volser, 6);
         }
         let volume = volume::open(&world.path("old.ckd"), Access::Exclusive).unwrap();
         allocate(&volume, CATALOGED, &[(20, 3)]);
@@ -58,13 +56,7 @@ impl World {
         (0..9).for_each(|n| allocate(&volume, &format!("STAY.N{n}"), &[(48 + n, 1)]));
         allocate(&volume, OTHER, &[(58, 1)]);
         allocate(&volume, UNCATALOGED, &[(5, 1), (7, 1), (9, 1), (11, 1), (13, 2)]);
-        let extents = vec![Extent::new(Track(30), 2)];
-        let mut format1 = Format1::new(name("SYSCTLG"));
-        format1.set_volume_sequence(1);
-        format1.set_first_volser(volume.volser());
-        let new = NewDataSet { format1, extents: extents.clone() };
-        VtocSpaceManager::new(volume.clone()).allocate(&new, &NoJournal).unwrap();
-        let catalog = CvolCatalog::format(volume.clone(), extents).unwrap();
+        let catalog = make_catalog(&volume, &[Extent::new(Track(30), 2)]);
         for cataloged in [CATALOGED, OTHER] {
             let unit_type = volume.geometry().device.unit_type();
             let volser = volume.volser();

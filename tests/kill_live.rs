@@ -15,7 +15,7 @@
 mod process;
 mod support;
 
-use process::{How, call_count, kill, run};
+use process::{How, call_count, init, kill, run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use support::space::make_catalog;
 use tempfile::TempDir;
 use trackmirror::catalog::Catalog;
 use trackmirror::catalog::cvol::CvolCatalog;
@@ -101,19 +102,10 @@ impl World {
     fn new() -> World {
         let world = World { folder: folder() };
         for (file, volser) in IMAGES {
-            let mut init = support::trackmirror();
-            init.arg("init").arg(world.path(file)).args(["--device", "2311", "--volser", volser]);
-            let (code, text) = run(init.args(["--cylinders", "7", "--vtoc-tracks", "2"]));
-            assert_eq!(code, 0, "{text}");
+            init(&world.path(file), volser, 7);
         }
         let system = volume::open(&world.path("sys.ckd"), Access::Exclusive).unwrap();
-        let extents = vec![Extent::new(Track(30), 2)];
-        let mut format1 = Format1::new(name("SYSCTLG"));
-        format1.set_volume_sequence(1);
-        format1.set_first_volser(system.volser());
-        let new = NewDataSet { format1, extents: extents.clone() };
-        VtocSpaceManager::new(system.clone()).allocate(&new, &NoJournal).unwrap();
-        CvolCatalog::format(system.clone(), extents).unwrap();
+        make_catalog(&system, &[Extent::new(Track(30), 2)]);
         drop(system);
         let (code, text) = run(&mut world.allocator(&[BEFORE]));
         assert_eq!(code, 0, "{text}");

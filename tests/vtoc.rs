@@ -1,53 +1,16 @@
 //! VTOCs of real volumes are read as their systems meant them, and stay right when data sets come and go.
 
+mod support;
 mod support_vtoc {
-    //! Real volumes and the tools of Hercules.
+    //! The tools of Hercules.
 
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
     use std::process::{Command, Stdio};
-
-    /// The folder of real volumes, or `None` where it is absent.
-    pub fn volumes() -> Option<Vec<PathBuf>> {
-        let shared = std::env::var_os("TRACKMIRROR_SHARED")
-            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-        let Ok(entries) = std::fs::read_dir(shared.join("volumes")) else {
-            eprintln!("there are no real volumes in {}: nothing is tested", shared.display());
-            return None;
-        };
-        let mut files: Vec<PathBuf> = entries
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|e| e == "cckd" || e == "xz"))
-            .collect();
-        files.sort();
-        assert!(!files.is_empty());
-        Some(files)
-    }
 
     fn quiet(program: &str) -> Command {
         let mut command = Command::new(program);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
-    }
-
-    /// Unpacks one of them as a plain image.
-    pub fn unpack(file: &Path, into: &Path) -> PathBuf {
-        let name = file.file_stem().unwrap().to_str().unwrap().trim_end_matches(".ckd");
-        let image = into.join(name);
-        let status = if file.extension().unwrap() == "xz" {
-            let mut xz =
-                Command::new("xz").arg("-dc").arg(file).stdout(Stdio::piped()).spawn().unwrap();
-            let copied = Command::new("cp")
-                .args(["--sparse=always", "/dev/stdin"])
-                .arg(&image)
-                .stdin(xz.stdout.take().unwrap())
-                .status();
-            assert!(xz.wait().unwrap().success());
-            copied
-        } else {
-            quiet("dasdcopy").args(["-q", "-o", "CKD"]).arg(file).arg(&image).status()
-        };
-        assert!(status.unwrap().success(), "{}", file.display());
-        image
     }
 
     /// A new image without a VTOC, as Hercules makes it: with so many cylinders, or all with the alternates.
@@ -81,7 +44,7 @@ mod support_vtoc {
 }
 
 use std::path::Path;
-use support_vtoc::{dasdinit, dasdls, has_hercules, unpack, volumes};
+use support_vtoc::{dasdinit, dasdls, has_hercules};
 use trackmirror::dscb::{Dscb, Format1};
 use trackmirror::geometry::{DEVICES, Extent};
 use trackmirror::volume::intent::NoJournal;
@@ -94,12 +57,12 @@ use trackmirror::vtoc::{FreeSpace, NewDataSet, SpaceManager, Vtoc};
 
 /// Each real volume, unpacked for a moment.
 fn with_volumes(mut test: impl FnMut(&Path)) {
-    let Some(files) = volumes().filter(|_| has_hercules()) else {
+    if !has_hercules() {
         return;
-    };
-    for file in files {
-        let folder = tempfile::tempdir().unwrap();
-        test(&unpack(&file, folder.path()));
+    }
+    for volume in support::real_volumes() {
+        let folder = support::folder();
+        test(&volume.copy_to(folder.path()));
     }
 }
 

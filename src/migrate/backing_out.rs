@@ -29,6 +29,7 @@
 //! To go on mirroring the migration is opened again.
 
 use super::durable::WatchedArea;
+use super::monitors::is_subscribed;
 use super::{Migration, pair};
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::error::{Error, Reason, Result};
@@ -138,10 +139,7 @@ impl Migration {
         let mut found = BTreeMap::new();
         for (volser, ids) in targets {
             let area = self.host.live.as_ref().and_then(|live| live.areas.get(&volser));
-            let is_subscribed = |area: &&Area| {
-                area.subscriptions().iter().any(|subscription| subscription.migration == id)
-            };
-            let area = area.filter(is_subscribed);
+            let area = area.filter(|area| is_subscribed(area, id));
             if let Some(area) = area
                 && !self.targets.contains_key(&volser)
             {
@@ -276,11 +274,7 @@ impl Migration {
              data sets back instead"
         );
         let error = Error::new(Reason::TargetWritten, why).on_volume(volser);
-        let track = match found {
-            NotQuiet::Changed { track, .. } | NotQuiet::Taken { track } => *track,
-            NotQuiet::InFlight { extent: Some(extent), .. } => extent.first,
-            _ => return error,
-        };
+        let Some(track) = found.track() else { return error };
         let heads = self.host.volumes.get(&volser).map_or(1, |volume| volume.geometry().heads());
         super::name_data_set(&self.plan, error.at_track(track.0, heads), volser, track.0)
     }

@@ -4,7 +4,7 @@
 //! scratched whatever its owner has done with the source since, unless somebody cataloged it.
 
 use super::Migration;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::name::Volser;
 use crate::plan::{PassedOver, Plan};
@@ -51,12 +51,7 @@ impl Migration {
         }
         for gone in &leaving {
             let ports = self.ports();
-            if switch::leads_to_target(gone, &ports)? {
-                let what = "a catalog leads to the target of what was taken out, so that it is not scratched; make its \
-                            entry lead to the source first";
-                let error = Error::new(Reason::EntryChanged, what);
-                return Err(error.of_data_set(gone.assessment.name));
-            }
+            switch::target_is_uncataloged(gone, &ports)?;
             switch::scratch_target(gone, &ports)?;
         }
         let gone = Plan { data_sets: leaving, ..Plan::default() };

@@ -26,6 +26,7 @@
 //! which died in between fills again.
 
 use super::durable::WatchedArea;
+use super::pair;
 use crate::copy::Volumes;
 use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
@@ -306,7 +307,6 @@ impl Monitors {
 
     /// The areas in which the work is filled in, for the checkpoint.
     pub fn watched(&self) -> Vec<WatchedArea> {
-        let pair = |words: [u64; 2]| (words[0], words[1]);
         let areas = self.areas();
         areas.map(|(volser, area)| (*volser, (pair(area.id()), pair(area.boot())))).collect()
     }
@@ -376,11 +376,6 @@ impl Monitors {
 
     /// What the look found after the data sets were closed, as an error that names image, volume and track.
     pub fn late_writer(&self, volumes: &Volumes, volser: Volser, found: &NotQuiet) -> Error {
-        let track = match found {
-            NotQuiet::Changed { track, .. } | NotQuiet::Taken { track } => Some(*track),
-            NotQuiet::InFlight { extent: Some(extent), .. } => Some(extent.first),
-            _ => None,
-        };
         let by = match found {
             NotQuiet::Changed { image: None, .. } => self.tellers(volser),
             _ => String::new(),
@@ -394,7 +389,7 @@ impl Monitors {
         );
         let heads = volumes.get(&volser).map_or(1, |volume| volume.geometry().heads());
         let at = |track: Track| error.clone().at_track(track, heads);
-        track.map_or(error.clone(), at).on_volume(volser)
+        found.track().map_or(error.clone(), at).on_volume(volser)
     }
 
     /// The images that only tell what they wrote: who of them wrote a track is not noted.
@@ -428,7 +423,7 @@ fn check_begun(volser: Volser, subscription: &Subscription) -> Result<()> {
     Err(Error::new(Reason::NotFilled, why).on_volume(volser))
 }
 
-fn is_subscribed(area: &Area, migration: [u64; 2]) -> bool {
+pub(super) fn is_subscribed(area: &Area, migration: [u64; 2]) -> bool {
     area.subscriptions().iter().any(|subscription| subscription.migration == migration)
 }
 

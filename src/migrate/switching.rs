@@ -307,15 +307,8 @@ impl Migration {
     pub fn terminate(&mut self) -> Result<()> {
         self.begin(Verb::Terminate)?;
         let ports = self.ports();
-        for data_set in &self.plan().data_sets {
-            if switch::leads_to_target(data_set, &ports)? {
-                return Err(Error::new(
-                    Reason::EntryChanged,
-                    "a catalog leads to the target, which would be scratched; make its entry lead to the source first",
-                )
-                .of_data_set(data_set.assessment.name));
-            }
-        }
+        let data_sets = &self.plan().data_sets;
+        data_sets.iter().try_for_each(|one| switch::target_is_uncataloged(one, &ports))?;
         self.settle_leaving()?;
         self.copier = None;
         if let Some(monitors) = &mut self.monitors {

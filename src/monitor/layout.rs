@@ -29,6 +29,8 @@
 //! R subscription records of 16 words
 //!    0  state                                        3  process id of the owner
 //!  1-2  migration                                    4  since when, ms since 1970
+//!  5-6  its incarnation, if it reports to another     7  the last number of a report
+//!       machine
 //! R times 3 bitmaps of B words: changed, taken, sealed
 //! ```
 //!
@@ -125,6 +127,8 @@ pub mod subscription {
     pub const MIGRATION: usize = 1;
     pub const PROCESS: usize = 3;
     pub const SINCE: usize = 4;
+    pub const INCARNATION: usize = 5;
+    pub const REPORT_NUMBER: usize = 7;
 
     pub const FREE: u64 = 0;
     /// Claimed; the writes begun before are not known to have ended.

@@ -38,6 +38,7 @@
 //! | `seat` | an image's registration, life and death |
 //! | `program` | which programs that were started with a monitor have written a volume, and still live |
 //! | `area`, `image`, `owner`, `volume` | the same with this library's errors and types |
+//! | [`remote`] | what images on other machines write |
 //!
 //! The files down to `seat` use nothing else of this library but `changed::shared`, so that a monitor can be built from
 //! them that is loaded into programs.
@@ -50,6 +51,7 @@ mod layout;
 mod map;
 mod owner;
 pub mod program;
+pub mod remote;
 mod seat;
 #[cfg(feature = "sim")]
 mod simulated;

@@ -80,6 +80,29 @@ pub enum NotQuiet {
         /// The first such track.
         track: Track,
     },
+    /// An image on another machine has not answered.
+    Unanswered {
+        /// The image.
+        image: String,
+    },
+    /// An image on another machine is not quiet.
+    Elsewhere {
+        /// The image.
+        image: String,
+        /// What was found there.
+        why: String,
+    },
+}
+
+impl NotQuiet {
+    /// The track that it is about, or the first one; `None` if nobody knows.
+    pub fn track(&self) -> Option<Track> {
+        match self {
+            NotQuiet::Changed { track, .. } | NotQuiet::Taken { track } => Some(*track),
+            NotQuiet::InFlight { extent, .. } => extent.map(|extent| extent.first),
+            NotQuiet::Silent { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for NotQuiet {
@@ -98,6 +121,10 @@ impl fmt::Display for NotQuiet {
             }
             NotQuiet::Changed { track, image: None } => write!(f, "track {} was written", track.0),
             NotQuiet::Taken { track } => write!(f, "track {} is not copied", track.0),
+            NotQuiet::Unanswered { image } => {
+                write!(f, "image {image} on another machine has not answered")
+            }
+            NotQuiet::Elsewhere { image, why } => write!(f, "image {image} answered: {why}"),
         }
     }
 }
@@ -146,6 +173,11 @@ impl Subscription {
             put(subscription::MIGRATION, migration[0]);
             put(subscription::MIGRATION + 1, migration[1]);
             put(subscription::SINCE, SystemClock.now().as_millis() as u64);
+            // The life of another subscription may have been noted here.
+            for word in [subscription::INCARNATION, subscription::INCARNATION + 1] {
+                put(word, 0);
+            }
+            put(subscription::REPORT_NUMBER, 0);
             state.store(subscription::FILLING, Ordering::Release);
             flow.activate(index);
             pending = flow.in_flight().collect();
@@ -216,6 +248,13 @@ impl Subscription {
         changed.set(all).expect("the volume has all its tracks");
     }
 
+    /// Marks tracks as changed, as a monitor does.
+    ///
+    /// Error: [`Reason::OutsideVolume`]; then nothing is marked.
+    pub fn set_changed(&self, extent: Extent) -> Result<()> {
+        self.map(Map::Changed).set(extent)
+    }
+
     /// The first run of work within an extent, changed or taken and in no batch, or its first `track_count_max` tracks.
     ///
     /// Error: [`Reason::OutsideVolume`].
@@ -284,6 +323,52 @@ impl Subscription {
             self.map(Map::Taken).clear(extent)?;
         }
         Ok(batch)
+    }
+
+    /// Takes the first work within an extent, together with what else is work in the `span_max` tracks that begin there, as
+    /// far as no other batch reaches. Only one thread may do so at a time.
+    ///
+    /// Error: [`Reason::OutsideVolume`].
+    pub fn take_next(&self, within: Extent, span_max: u32) -> Result<Option<Batch>> {
+        let Some(first) = self.next_work(within, 1)?.map(|work| work.first) else {
+            return Ok(None);
+        };
+        let next_out = {
+            let out = self.inner.out.lock();
+            out.range(first.0..).next().map_or(u32::MAX, |(next, _)| *next)
+        };
+        let end = within.end().0.min(first.0.saturating_add(span_max)).min(next_out);
+        self.take(Extent::new(first, end - first.0)).map(Some)
+    }
+
+    /// A name for this life of the subscription, which began when it was opened for the first time: made by the first who
+    /// asks, and the same for whoever takes it up again.
+    pub(super) fn incarnation(&self) -> Result<(u64, u64)> {
+        let flow = self.inner.area.opened.flow();
+        let word = |n| flow.subscription(self.inner.index, subscription::INCARNATION + n);
+        let get = || (word(0).load(Ordering::SeqCst), word(1).load(Ordering::SeqCst));
+        // The second word is written last: who dies in between leaves a name that nobody has heard.
+        if get().1 == 0 {
+            let [high, low] = super::new_migration()?;
+            word(0).store(high, Ordering::SeqCst);
+            word(1).store(low.max(1), Ordering::SeqCst);
+        }
+        Ok(get())
+    }
+
+    /// The number of the report made last, in this life of the subscription.
+    pub(super) fn report_number(&self) -> u64 {
+        self.report_word().load(Ordering::SeqCst)
+    }
+
+    /// A number that no report has had.
+    pub(super) fn next_report_number(&self) -> u64 {
+        self.report_word().fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn report_word(&self) -> &super::sync::AtomicU64 {
+        let flow = self.inner.area.opened.flow();
+        flow.subscription(self.inner.index, subscription::REPORT_NUMBER)
     }
 
     /// Clears the marks of tracks whose content is about to be read otherwise (those of the VTOC): how many there were.

@@ -161,16 +161,9 @@ impl SpaceManager for VtocSpaceManager {
             if by.is_empty() {
                 return Ok(found);
             }
-            let mut extents = found.extents.clone();
-            for &extent in by {
-                change.take(extent)?;
-                match extents.last_mut().filter(|last| last.end() == extent.first) {
-                    Some(last) => last.track_count += extent.track_count,
-                    None => extents.push(extent),
-                }
-            }
+            by.iter().try_for_each(|&extent| change.take(extent))?;
             change.start()?;
-            change.replace_extents(&found, &extents)?;
+            change.replace_extents(&found, &Extent::joined(&found.extents, by))?;
             change.finish()?;
             change.commit(format!("extending {}", of.name), journal, &of.name)
         })
@@ -193,18 +186,8 @@ impl SpaceManager for VtocSpaceManager {
             if track_count == has {
                 return Ok(found);
             }
-            let (mut kept, mut left) = (Vec::new(), track_count);
-            for &extent in &found.extents {
-                let keep = extent.track_count.min(left);
-                left -= keep;
-                if keep > 0 {
-                    kept.push(Extent::new(extent.first, keep));
-                }
-                if keep < extent.track_count {
-                    let freed = Extent::new(extent.first.plus(keep), extent.track_count - keep);
-                    change.free.give(freed)?;
-                }
-            }
+            let (mut kept, behind) = Extent::cut(&found.extents, track_count);
+            behind.into_iter().try_for_each(|extent| change.free.give(extent))?;
             if defect(Defect::ReleaseFreesTooMuch)
                 && let Some(last) = kept.last_mut().filter(|last| last.track_count > 1)
             {

@@ -1,10 +1,10 @@
 //! The same while a switch is undone on request, after its users could have been let in at the targets: whenever process or
 //! machine ends, each name leads to one complete copy, and nobody stays held. Then it is moved after all.
 
-use crate::known::{Checked, Known, OPTIONS, has_torn_structure, propose_all};
-use crate::live::Run;
+use crate::known::{Checked, Known, OPTIONS, assert_none_failed, has_torn_structure, propose_all};
+use crate::live::{Run, crash_at};
 use crate::scenario::{self, Scenario};
-use crate::world::{At, Fate, Fault, Kind, Random, Slots};
+use crate::world::{At, Fault, Kind, Slots};
 use trackmirror::checkpoint::Checkpoint;
 use trackmirror::migrate::{Goal, Migration};
 use trackmirror::state::State;
@@ -121,35 +121,10 @@ fn crash(known: &mut Known, at: At, again: Option<At>) -> Checked {
 fn crash_everywhere(scenario: Scenario) {
     let mut known = Known::of(scenario);
     let operations = clean_run(&mut known);
-    let (mut run_count, mut failures) = (0, Vec::new());
-    for seed in 0..crate::seed_count() {
-        // Of long runs every other operation, and the others with the next seed.
-        let stride = if operations.len() > 100 { 2 } else { 1 };
-        let places = operations.iter().enumerate().skip(seed as usize % stride).step_by(stride);
-        for (index, kind) in places {
-            let operation = index + 1;
-            let mut random = Random::new(seed << 20 | operation as u64);
-            let faults = [
-                Fault::Kill(Fate::Done),
-                Fault::Kill([Fate::TornOld, Fate::TornGarbage, Fate::Dropped][random.below(3)]),
-                Fault::Power(Fate::ALL[random.below(4)]),
-            ];
-            let fault = faults[(operation + seed as usize) % faults.len()];
-            let at = At { operation, fault, seed: random.below(1 << 30) as u64 };
-            let again = (random.below(2) == 0).then(|| At {
-                operation: 1 + random.below(operations.len().min(30)),
-                fault: [Fault::Kill, Fault::Power][random.below(2)](Fate::ALL[random.below(4)]),
-                seed: random.below(1 << 30) as u64,
-            });
-            run_count += 1;
-            let failed = crash(&mut known, at, again).err();
-            failures.extend(failed.map(|what| format!("{kind:?}, {at:?}, {again:?}: {what}")));
-        }
-    }
+    let (run_count, failures) = crash_at(&operations, 2, |at, again| crash(&mut known, at, again));
     let name = known.scenario.name;
     eprintln!("{name}, backed out: {} operations, {run_count} runs", operations.len());
-    let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
-    assert!(failures.is_empty(), "{name}: {} of {run_count} failed:\n{first}", failures.len());
+    assert_none_failed(name, run_count, &failures);
 }
 
 #[test]

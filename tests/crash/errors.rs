@@ -1,7 +1,7 @@
 //! Operations that fail, once, in a process that lives on: the verb ends with the error, the state does not move, and
 //! the same verb told again finishes the job.
 
-use crate::known::{Known, host, propose_all};
+use crate::known::{Known, assert_none_failed, host, propose_all};
 use crate::scenario::{self, Scenario};
 use crate::world::{At, Fate, Fault, Random, Slots, World};
 use std::sync::Arc;
@@ -99,8 +99,7 @@ fn fail_everywhere(scenario: Scenario) {
     }
     let name = known.scenario.name;
     eprintln!("{name}: {run_count} operations failed, one of each run");
-    let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
-    assert!(failures.is_empty(), "{name}: {} of {run_count} runs failed:\n{first}", failures.len());
+    assert_none_failed(name, run_count, &failures);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! next process leads it to the same end: each data set that is there is at the target, cataloged, with what its source
 //! held, and of the others nothing is left.
 
-use crate::known::{Checked, Known, OPTIONS, View, catalog, has_torn_structure, told};
+use crate::known::{
+    Checked, Known, OPTIONS, View, assert_none_failed, catalog, has_torn_structure, told,
+};
 use crate::scenario::{Builder, Scenario, volser};
 use crate::world::{At, Fate, Fault, Random, Slots, World};
 use std::collections::BTreeMap;
@@ -408,19 +410,14 @@ fn everywhere(first: usize, options: MoveOptions) {
             ];
             let fault = faults[(operation / 3 + seed as usize) % faults.len()];
             let at = At { operation, fault, seed: random.below(1 << 30) as u64 };
-            let again = (random.below(3) == 0).then(|| At {
-                operation: 1 + random.below(40),
-                fault: [Fault::Kill, Fault::Power][random.below(2)](Fate::ALL[random.below(4)]),
-                seed: random.below(1 << 30) as u64,
-            });
+            let again = At::again(&mut random, 3, 40);
             run_count += 1;
             let failed = run(&known, Some(at), again).err();
             failures.extend(failed.map(|what| format!("{kind:?}, {at:?}, {again:?}: {what}")));
         }
     }
     eprintln!("following: {} operations, {run_count} runs", operations.len());
-    let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
-    assert!(failures.is_empty(), "{} of {run_count} runs failed:\n{first}", failures.len());
+    assert_none_failed("following", run_count, &failures);
 }
 
 #[test]

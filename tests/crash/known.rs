@@ -26,6 +26,13 @@ pub const OPTIONS: CopyOptions = CopyOptions { threads: 1, batch_tracks: Some(2)
 /// Nothing, or what is wrong.
 pub type Checked = std::result::Result<(), String>;
 
+/// That no run failed; if some did, what was wrong with the first ones.
+#[track_caller]
+pub fn assert_none_failed(what: &str, run_count: usize, failures: &[String]) {
+    let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
+    assert!(failures.is_empty(), "{what}: {} of {run_count} runs failed:\n{first}", failures.len());
+}
+
 /// What a data set holds: the digest of each track.
 pub type Content = Vec<u32>;
 

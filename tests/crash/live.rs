@@ -5,7 +5,9 @@
 //! ends, its memory is lost, and so are the monitors' areas.
 
 use crate::application::{Application, Asked, IMAGE};
-use crate::known::{Checked, Known, OPTIONS, View, has_torn_structure, propose_all, told};
+use crate::known::{
+    Checked, Known, OPTIONS, View, assert_none_failed, has_torn_structure, propose_all, told,
+};
 use crate::scenario::{self, Scenario};
 use crate::world::{At, Fate, Fault, Kind, Random, Slots, World};
 use std::collections::BTreeMap;
@@ -277,14 +279,16 @@ fn fail_everywhere(scenario: Scenario) {
     }
     let name = known.scenario.name;
     eprintln!("{name}, live: {} operations, {run_count} runs", operations.len());
-    let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
-    assert!(failures.is_empty(), "{name}: {} of {run_count} failed:\n{first}", failures.len());
+    assert_none_failed(name, run_count, &failures);
 }
 
-/// Every operation of the scenario, in ways that are drawn.
-fn crash_everywhere(scenario: Scenario) {
-    let mut known = Known::of(scenario);
-    let (operations, writes) = clean_run(&mut known);
+/// Ends runs at these operations in ways that are drawn, and of one of so many also the process that resumes: how many runs
+/// there were, and what failed.
+pub fn crash_at(
+    operations: &[Kind],
+    one_of: usize,
+    mut crash: impl FnMut(At, Option<At>) -> Checked,
+) -> (usize, Vec<String>) {
     let (mut run_count, mut failures) = (0, Vec::new());
     for seed in 0..crate::seed_count() {
         // Of long runs every other operation, and the others with the next seed.
@@ -299,24 +303,24 @@ fn crash_everywhere(scenario: Scenario) {
                 Fault::Power(Fate::ALL[random.below(4)]),
             ];
             // One way for each operation, another with each seed.
-            {
-                let fault = faults[(operation + seed as usize) % faults.len()];
-                let at = At { operation, fault, seed: random.below(1 << 30) as u64 };
-                let again = (random.below(3) == 0).then(|| At {
-                    operation: 1 + random.below(operations.len().min(30)),
-                    fault: [Fault::Kill, Fault::Power][random.below(2)](Fate::ALL[random.below(4)]),
-                    seed: random.below(1 << 30) as u64,
-                });
-                run_count += 1;
-                let failed = crash(&mut known, at, again).err();
-                failures.extend(failed.map(|what| format!("{kind:?}, {at:?}, {again:?}: {what}")));
-            }
+            let fault = faults[(operation + seed as usize) % faults.len()];
+            let at = At { operation, fault, seed: random.below(1 << 30) as u64 };
+            let again = At::again(&mut random, one_of, operations.len().min(30));
+            run_count += 1;
+            let failed = crash(at, again).err();
+            failures.extend(failed.map(|what| format!("{kind:?}, {at:?}, {again:?}: {what}")));
         }
     }
+    (run_count, failures)
+}
+
+fn crash_everywhere(scenario: Scenario) {
+    let mut known = Known::of(scenario);
+    let (operations, writes) = clean_run(&mut known);
+    let (run_count, failures) = crash_at(&operations, 3, |at, again| crash(&mut known, at, again));
     let name = known.scenario.name;
     eprintln!("{name}, live: {} operations, {writes} writes, {run_count} runs", operations.len());
-    let first = failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
-    assert!(failures.is_empty(), "{name}: {} of {run_count} failed:\n{first}", failures.len());
+    assert_none_failed(name, run_count, &failures);
 }
 
 /// Verbs in any order, operations that fail, processes that end without a word, and areas that are lost, all drawn from a

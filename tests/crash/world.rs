@@ -75,6 +75,17 @@ pub struct At {
     pub seed: u64,
 }
 
+impl At {
+    /// In one of so many runs, the end of the process that resumes, at one of its first operations.
+    pub fn again(random: &mut Random, one_of: usize, operation_count: usize) -> Option<At> {
+        (random.below(one_of) == 0).then(|| At {
+            operation: 1 + random.below(operation_count),
+            fault: [Fault::Kill, Fault::Power][random.below(2)](Fate::ALL[random.below(4)]),
+            seed: random.below(1 << 30) as u64,
+        })
+    }
+}
+
 /// The kind of an operation, for messages and for choosing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -88,6 +88,15 @@ fn ended(command: &mut Command) -> Output {
     output
 }
 
+/// Makes an image of a small volume.
+pub fn init(image: &Path, volser: &str, cylinders: u32) {
+    let mut init = support::trackmirror();
+    init.arg("init").arg(image).args(["--device", "2311", "--volser", volser]);
+    init.args(["--vtoc-tracks", "2", "--cylinders", &cylinders.to_string()]);
+    let (code, text) = run(&mut init);
+    assert_eq!(code, 0, "{text}");
+}
+
 /// Runs a command to its end: its code, and what it said.
 pub fn run(command: &mut Command) -> (i32, String) {
     let output = ended(command);

@@ -3,7 +3,7 @@
 
 use crate::guest::{Guest, free, from};
 use crate::memory::{Memory, numbered, to};
-use crate::world::{name, volser};
+use crate::world::{make_catalog, name, volser};
 use trackmirror::assess::compare::Metadata;
 use trackmirror::catalog::Catalog;
 use trackmirror::dscb::Format1;
@@ -12,7 +12,9 @@ use trackmirror::geometry::{Extent, Track};
 use trackmirror::migrate::{Migration, MoveOptions};
 use trackmirror::plan::Mode;
 use trackmirror::state::State;
+use trackmirror::volume::intent::NoJournal;
 use trackmirror::volume::{Volume, VolumeExt};
+use trackmirror::vtoc::{Expiration, Identity, SpaceManager};
 use trackmirror::{DsName, Reason, Volser, track};
 
 /// When the change happens.
@@ -729,4 +731,23 @@ fn dscbs_that_cannot_be_read_give_the_window_up_until_they_can() {
     to(&mut migration, State::Complete);
     assert_moved(&memory, data_set, &numbered(8, &[]));
     memory.assert_nothing_left();
+}
+
+#[test]
+fn a_catalog_that_is_scratched_meanwhile_is_asked_no_more() {
+    for state in WHEN {
+        let memory = Memory::new(&["OLD001"], &["NEW001"], 10);
+        // It names nothing.
+        make_catalog(memory.volumes[&volser("OLD001")].clone());
+        let grows = memory.data_set("TEST.GROWS", &[("OLD001", &[(70, 10)])], |_, _| {});
+        let guest = Guest::new(&memory);
+        let mut migration = at(&memory, state);
+        let space = guest.space("OLD001");
+        let found = space.find(&name("SYSCTLG")).unwrap().unwrap();
+        space.scratch(&Identity::of(&found), Expiration::Ignore, &NoJournal).unwrap();
+        guest.extend(grows, "OLD001", (90, 5), 100);
+        to(&mut migration, State::Complete);
+        assert_moved(&memory, grows, &[numbered(10, &[]), from(100, 5)].concat());
+        memory.assert_nothing_left();
+    }
 }

@@ -1,6 +1,7 @@
-//! Volumes on which little is free.
+//! Space of volumes that is taken: what little is left free, and catalogs.
 
 use std::sync::Arc;
+use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::dscb::Format1;
 use trackmirror::geometry::Extent;
 use trackmirror::volume::Volume;
@@ -27,4 +28,14 @@ pub fn leave_free(volume: Arc<dyn Volume>, holes: &[Extent]) {
         let new = NewDataSet { format1, extents: vec![*filler] };
         space.allocate(&new, &NoJournal).unwrap();
     }
+}
+
+/// Makes an empty catalog in these extents of a volume.
+pub fn make_catalog(volume: &Arc<dyn Volume>, extents: &[Extent]) -> CvolCatalog {
+    let mut format1 = Format1::new("SYSCTLG".parse().unwrap());
+    format1.set_volume_sequence(1);
+    format1.set_first_volser(volume.volser());
+    let new = NewDataSet { format1, extents: extents.to_vec() };
+    VtocSpaceManager::new(volume.clone()).allocate(&new, &NoJournal).unwrap();
+    CvolCatalog::format(volume.clone(), extents.to_vec()).unwrap()
 }

@@ -151,7 +151,8 @@ impl Migration {
         }
     }
 
-    /// The catalogs, but those that were taken for one because their volume could not be read then, and are none.
+    /// The catalogs, but those that nothing of the plan is in and that are none (any more): their SYSCTLG was scratched since
+    /// this process began, or was never used. One that was only assumed knows that itself, and names nothing.
     fn catalogs(&self, plan: &Plan) -> Vec<Arc<dyn Catalog>> {
         let first = plan.data_sets.first().map(|data_set| data_set.assessment.name);
         let known = plan.data_sets.iter().flat_map(|data_set| &data_set.assessment.cataloged);

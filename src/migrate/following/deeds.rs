@@ -115,11 +115,11 @@ impl Deed {
             }
             What::Allocate(_) => Some(standing),
             What::Release(count) => {
-                Some(Standing { extents: first_of(&standing.extents, *count), ..standing })
+                Some(Standing { extents: Extent::cut(&standing.extents, *count).0, ..standing })
             }
             What::Rename(to) => Some(Standing { name: *to, ..standing }),
             What::Extend(by) => {
-                Some(Standing { extents: joined(&standing.extents, by), ..standing })
+                Some(Standing { extents: Extent::joined(&standing.extents, by), ..standing })
             }
         }
     }
@@ -168,7 +168,7 @@ impl Deed {
         match &self.what {
             What::Update(_) | What::Allocate(_) => Done::Silently,
             What::Scratch | What::Release(_) => {
-                Done::Released(behind(&self.standing.extents, after))
+                Done::Released(Extent::cut(&self.standing.extents, after).1)
             }
             What::Rename(to) => Done::Renamed(*to),
             What::Extend(by) => Done::Allocated(by.clone()),
@@ -296,10 +296,10 @@ fn resize(
             return Err(error.on_volume(part.volser));
         }
         let release = Deed::new(What::Release(kept), &standing);
-        standing.extents = first_of(&standing.extents, kept);
+        standing.extents = Extent::cut(&standing.extents, kept).0;
         releases.push(release);
     }
-    let by = behind(&new.new.extents, kept);
+    let (_, by) = Extent::cut(&new.new.extents, kept);
     if !by.is_empty() {
         let named = Standing { name: new.new.format1.name(), ..standing.clone() };
         allocations.push(Deed::new(What::Extend(by), &named));
@@ -350,46 +350,6 @@ fn common(these: &[Extent], those: &[Extent]) -> u32 {
         }
     }
     count
-}
-
-/// The first tracks of extents.
-fn first_of(extents: &[Extent], track_count: u32) -> Vec<Extent> {
-    let mut left = track_count;
-    let mut kept = Vec::new();
-    for extent in extents {
-        let count = extent.track_count.min(left);
-        left -= count;
-        if count > 0 {
-            kept.push(Extent::new(extent.first, count));
-        }
-    }
-    kept
-}
-
-/// The tracks behind the first ones.
-fn behind(extents: &[Extent], track_count: u32) -> Vec<Extent> {
-    let mut left = track_count;
-    let mut rest = Vec::new();
-    for extent in extents {
-        let count = extent.track_count.min(left);
-        left -= count;
-        if count < extent.track_count {
-            rest.push(Extent::new(extent.first.plus(count), extent.track_count - count));
-        }
-    }
-    rest
-}
-
-/// Extents with others behind them, as they stand in a VTOC: one that goes on where the last one ends is merged into it.
-fn joined(extents: &[Extent], by: &[Extent]) -> Vec<Extent> {
-    let mut joined = extents.to_vec();
-    for &extent in by {
-        match joined.last_mut() {
-            Some(last) if last.end() == extent.first => last.track_count += extent.track_count,
-            _ => joined.push(extent),
-        }
-    }
-    joined
 }
 
 #[cfg(test)]

@@ -8,34 +8,8 @@ use crate::name::Volser;
 use crate::plan::space::{Shape, VOLUMES_MAX, free_in_pieces, in_few_extents, usable_runs};
 use crate::plan::{EXTENTS_MAX, PlannedDataSet, Target, candidates};
 
-/// The first tracks of extents.
-fn cut(extents: &[Extent], track_count: u32) -> Vec<Extent> {
-    let mut left = track_count;
-    let mut kept = Vec::new();
-    for extent in extents {
-        let count = extent.track_count.min(left);
-        left -= count;
-        if count > 0 {
-            kept.push(Extent::new(extent.first, count));
-        }
-    }
-    kept
-}
-
 fn count(extents: &[Extent]) -> u32 {
     extents.iter().map(|extent| extent.track_count).sum()
-}
-
-/// Extents with others behind them: one that goes on where the last one ends is merged into it.
-fn joined(extents: &[Extent], by: &[Extent]) -> Vec<Extent> {
-    let mut joined = extents.to_vec();
-    for &extent in by {
-        match joined.last_mut() {
-            Some(last) if last.end() == extent.first => last.track_count += extent.track_count,
-            _ => joined.push(extent),
-        }
-    }
-    joined
 }
 
 /// How the target of a data set gets another size.
@@ -67,7 +41,7 @@ impl Resize<'_> {
         if wanted < was {
             let mut left = wanted;
             for (_, extents) in &mut space {
-                *extents = cut(extents, left);
+                *extents = Extent::cut(extents, left).0;
                 left -= count(extents);
             }
             space.retain(|(_, extents)| !extents.is_empty());
@@ -80,7 +54,7 @@ impl Resize<'_> {
         let Some((last, extents)) = space.last_mut() else { return Ok(space) };
         let shape = self.shape(*last)?;
         if let Some(by) = self.extension(self.target(*last)?, extents, missing, &shape) {
-            *extents = joined(extents, &by);
+            *extents = Extent::joined(extents, &by);
             return self.with_nucleus_whole(space);
         }
         let others = if shape.one_volume || shape.extents_max == 1 {
@@ -122,7 +96,7 @@ impl Resize<'_> {
             let target = self.target(*last)?;
             let here = left.min(room(target, extents.len()));
             if let Some(by) = self.extension(target, extents, here, shape) {
-                *extents = joined(extents, &by);
+                *extents = Extent::joined(extents, &by);
                 left -= here;
             }
         }
@@ -191,9 +165,10 @@ impl Resize<'_> {
                 let keeps_slack = number + 1 == self.present.parts.len()
                     && place + 1 == stored.len()
                     && wanted >= stored[place].track_count();
-                let kept = if keeps_slack { extents.clone() } else { cut(extents, wanted) };
+                let kept =
+                    if keeps_slack { extents.clone() } else { Extent::cut(extents, wanted).0 };
                 if let Some(by) = by {
-                    space.push((*volser, joined(&kept, &by)));
+                    space.push((*volser, Extent::joined(&kept, &by)));
                     continue;
                 }
             }

@@ -1,0 +1,389 @@
+//! The other machine's side: reports what its programs write, answers, and closes data sets there.
+//!
+//! An [`Agent`] is asked to [`serve`](Agent::serve) again and again, by whatever loop or thread its host has. Everything that
+//! must not be lost lies in the monitor areas of its machine: it may be killed at any point, and another one goes on.
+
+use super::Channel;
+use super::order::{Openers, Order, Stage};
+use crate::bytes::encoded;
+use crate::clock::{Clock, SystemClock};
+use crate::enqueue::Enqueue;
+use crate::error::{Error, Reason, Result};
+use crate::monitor::remote::{Envelope, Farewelled, MessageKind, Reporter};
+use crate::monitor::{Area, Identity};
+use crate::name::Volser;
+use crate::registry::expected::is_image_name;
+use crate::volume::Volume;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// About how long a report is at most.
+const REPORT_LENGTH: usize = 32 << 10;
+/// How many reports may be on their way at once.
+const UNACKNOWLEDGED_MAX: usize = 16;
+/// How long an acknowledgement may take before everything is reported once more.
+const OVERDUE: Duration = Duration::from_secs(1);
+
+/// Gives what asks and holds data sets on this machine in the name of an owner.
+pub type EnqueueOf = Box<dyn Fn(&str) -> Result<Arc<dyn Enqueue>> + Send + Sync>;
+
+/// Serves the migrations that other machines own: see the [module](self).
+pub struct Agent {
+    image: String,
+    channel: Arc<dyn Channel>,
+    enqueue_of: EnqueueOf,
+    volumes: Vec<Site>,
+    reporters: BTreeMap<([u64; 2], Volser), Desk>,
+    /// The order carried out last, of each migration.
+    orders: BTreeMap<[u64; 2], Order>,
+    ended: BTreeSet<[u64; 2]>,
+    farewells: Vec<Farewelled>,
+    is_leaving: bool,
+    counts: Counts,
+}
+
+/// A volume of this machine.
+#[derive(Debug)]
+struct Site {
+    volume: Arc<dyn Volume>,
+    area: Area,
+    /// Images that must be registered there.
+    expected: Vec<String>,
+}
+
+/// A reporter at work.
+#[derive(Debug)]
+struct Desk {
+    reporter: Reporter,
+    /// Since when nothing was acknowledged, while something is on its way.
+    waiting_since: Option<Duration>,
+}
+
+/// What an agent did since it was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Reports sent.
+    pub reports: u64,
+    /// Their bytes.
+    pub report_bytes: u64,
+    /// Acknowledgements heard.
+    pub acknowledgements: u64,
+    /// Questions answered.
+    pub answers: u64,
+    /// Orders carried out.
+    pub orders: u64,
+    /// How often everything unacknowledged was reported once more.
+    pub repeats: u64,
+}
+
+/// What an agent serves of one migration and volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The migration.
+    pub migration: [u64; 2],
+    /// The volume.
+    pub volser: Volser,
+    /// The number of its last report.
+    pub number: u64,
+    /// How many reports are not acknowledged.
+    pub unacknowledged: usize,
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Agent { image, channel, volumes, reporters, counts, .. } = self;
+        f.debug_struct("Agent")
+            .field("image", image)
+            .field("channel", channel)
+            .field("volumes", volumes)
+            .field("reporters", reporters)
+            .field("counts", counts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// For this machine, under the name that the owners of migrations know it by. No two machines may have the same.
+    ///
+    /// Error: [`Reason::BadImageName`].
+    pub fn new(image: &str, channel: Arc<dyn Channel>, enqueue_of: EnqueueOf) -> Result<Agent> {
+        if !is_image_name(image) {
+            let why = "an image's name has 1 to 32 printable ASCII characters and no blanks";
+            return Err(Error::new(Reason::BadImageName, why));
+        }
+        Ok(Agent {
+            image: image.into(),
+            channel,
+            enqueue_of,
+            volumes: Vec::new(),
+            reporters: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            farewells: Vec::new(),
+            is_leaving: false,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Serves a volume, too: by its monitor area on this machine. What programs here wrote to their cache is flushed
+    /// through `volume` before it is reported. These images must be registered there, alive or ended since.
+    ///
+    /// Errors: [`Reason::AreaForeign`] if the area is of another volume; [`Reason::DuplicateVolser`].
+    pub fn add(
+        &mut self,
+        volume: Arc<dyn Volume>,
+        area: Area,
+        expected: Vec<String>,
+    ) -> Result<()> {
+        let volser = volume.volser();
+        if !area.identity().fits(&Identity::of(&*volume)?) {
+            let why = "the monitor area is of another volume";
+            return Err(Error::new(Reason::AreaForeign, why).on_volume(volser));
+        }
+        if self.volumes.iter().any(|site| site.volume.volser() == volser) {
+            let why = "two volumes with this serial are given; give one of them";
+            return Err(Error::new(Reason::DuplicateVolser, why).on_volume(volser));
+        }
+        self.volumes.push(Site { volume, area, expected });
+        Ok(())
+    }
+
+    /// One round: takes what has come, answers, and reports what was written. Whether anything came or went; if not, it may
+    /// wait a little before the next round.
+    ///
+    /// Errors: those of the channel, and of volumes that cannot be flushed. The next round goes on.
+    pub fn serve(&mut self) -> Result<bool> {
+        let before = self.counts;
+        let messages = self.channel.receive()?;
+        let mut result = Ok(());
+        for message in &messages {
+            // One that cannot be served does not keep the others waiting.
+            let served = self.take(message);
+            result = result.and(served);
+        }
+        result = result.and(self.report_all());
+        for farewell in &self.farewells {
+            result = result.and(self.channel.send(farewell.message()));
+        }
+        result.map(|()| !messages.is_empty() || self.counts != before)
+    }
+
+    /// What it did since it was started.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What it serves.
+    pub fn services(&self) -> Vec<Service> {
+        let service = |((migration, volser), desk): (&([u64; 2], Volser), &Desk)| Service {
+            migration: *migration,
+            volser: *volser,
+            number: desk.reporter.number(),
+            unacknowledged: desk.reporter.unacknowledged(),
+        };
+        self.reporters.iter().map(service).collect()
+    }
+
+    fn take(&mut self, message: &[u8]) -> Result<()> {
+        let envelope = match Envelope::of(message) {
+            Ok(envelope) if envelope.image == self.image => envelope,
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                log::warn!("{error}");
+                return Ok(());
+            }
+        };
+        match envelope.kind {
+            MessageKind::Question => self.answer(&envelope, message),
+            MessageKind::Order => self.carry_out(&envelope),
+            MessageKind::Acknowledgement => self.acknowledge(&envelope, message),
+            _ => Ok(()),
+        }
+    }
+
+    fn acknowledge(&mut self, envelope: &Envelope, message: &[u8]) -> Result<()> {
+        self.farewells.retain(|farewell| !farewell.is_heard(message));
+        if let Some(desk) = self.reporters.get_mut(&(envelope.migration, envelope.volser))
+            && desk.reporter.acknowledge(message)?
+        {
+            self.counts.acknowledgements += 1;
+            desk.waiting_since = (desk.reporter.unacknowledged() > 0).then(now);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, envelope: &Envelope, message: &[u8]) -> Result<()> {
+        let is_served = self.reporters.contains_key(&(envelope.migration, envelope.volser));
+        if self.ended.contains(&envelope.migration) || self.is_leaving && !is_served {
+            return Ok(());
+        }
+        let answer = match self.reporter_for(envelope) {
+            Ok(reporter) => reporter.answer(message, None)?,
+            Err(why) => Some(Reporter::refuse(message, why.sentence())?),
+        };
+        if let Some(answer) = answer {
+            self.channel.send(&answer)?;
+            self.counts.answers += 1;
+        }
+        Ok(())
+    }
+
+    /// The reporter for a question. If somebody has the volume open for writing whom no monitor watches, there is none: what
+    /// he writes nobody knows, so when he is gone, another incarnation begins.
+    fn reporter_for(&mut self, envelope: &Envelope) -> Result<&mut Reporter> {
+        let site = self.volumes.iter().find(|site| envelope.volser == site.volume.volser());
+        let site = site.ok_or_else(|| {
+            let why =
+                "the agent there was not given this volume; give it to `trackmirror monitor-agent`";
+            Error::new(Reason::NoSuchVolume, why)
+        })?;
+        let key = (envelope.migration, site.volume.volser());
+        if let Err(error) = site.check_covered() {
+            if let Some(desk) = self.reporters.remove(&key) {
+                desk.reporter.end();
+            }
+            return Err(error);
+        }
+        if !self.reporters.contains_key(&key) {
+            let reporter = Reporter::open(&site.area, envelope.migration, &self.image)?;
+            self.reporters.insert(key, Desk { reporter, waiting_since: None });
+        }
+        let desk = self.reporters.get_mut(&key);
+        Ok(&mut desk.expect("it is there, or was just put there").reporter)
+    }
+
+    fn report_all(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        for ((_, volser), desk) in &mut self.reporters {
+            let site = self.volumes.iter().find(|site| site.volume.volser() == *volser);
+            let Some(site) = site else { continue };
+            if desk.waiting_since.is_some_and(|since| now() > since + OVERDUE) {
+                desk.reporter.resend();
+                desk.waiting_since = None;
+                self.counts.repeats += 1;
+            }
+            let reported = desk.report(&*self.channel, &*site.volume, &mut self.counts);
+            result = result.and(reported);
+        }
+        result
+    }
+
+    fn carry_out(&mut self, envelope: &Envelope) -> Result<()> {
+        let order: Order = envelope.body()?;
+        let mut openers = Openers { nonce: order.nonce, order: order.order, ..Openers::default() };
+        let last = self.orders.get(&envelope.migration);
+        match last.filter(|last| {
+            last.order > order.order || last.order == order.order && last.nonce != order.nonce
+        }) {
+            // It comes late, or an earlier life of the owner gave more: he learns it from the answer.
+            Some(last) => openers.order = last.order.max(order.order.saturating_add(1)),
+            None => {
+                match self.close(envelope.migration, &order) {
+                    Ok(found) => openers.openers = found,
+                    Err(error) => openers.trouble = Some(error.to_string()),
+                }
+                self.orders.insert(envelope.migration, order);
+                self.counts.orders += 1;
+            }
+        }
+        let answer = Envelope {
+            migration: envelope.migration,
+            image: self.image.clone(),
+            volser: Volser::from_bytes([0; 6]),
+            kind: MessageKind::Openers,
+            body: encoded(&openers),
+        };
+        self.channel.send(&answer.to_bytes())
+    }
+
+    /// Does what an order says, and tells who has the data sets open.
+    fn close(&mut self, migration: [u64; 2], order: &Order) -> Result<Vec<crate::enqueue::Opener>> {
+        if order.stage == Stage::Ended {
+            let of_migration = |(of, _): &([u64; 2], Volser), _: &mut Desk| *of == migration;
+            let ended: Vec<_> = self.reporters.extract_if(.., of_migration).collect();
+            ended.into_iter().for_each(|(_, desk)| desk.reporter.end());
+            // The owner asks no more; a question that comes late must not begin it anew.
+            self.ended.insert(migration);
+            return Ok(Vec::new());
+        }
+        let (names, volumes) = (order.data_sets.as_slice(), order.volumes.as_slice());
+        let enqueue = (self.enqueue_of)(&order.owner)?;
+        match order.stage {
+            Stage::Open => return enqueue.release(names, volumes).map(|()| Vec::new()),
+            Stage::Asked => enqueue.ask_to_close(names, volumes)?,
+            Stage::Held => enqueue.hold(names, volumes)?,
+            Stage::Told | Stage::Ended => {}
+        }
+        let mut openers = enqueue.is_closed(names, volumes)?;
+        for opener in &mut openers {
+            opener.image = format!("{} of {}", opener.image, self.image);
+        }
+        Ok(openers)
+    }
+
+    /// Takes leave of every migration: this machine promises that nothing on it writes the volumes until an agent serves
+    /// them again. [`serve`](Agent::serve) is to be called until this gives back true: the owners have heard it.
+    ///
+    /// Error: [`Reason::NotCovered`] as long as a program lives that may write, or anything is not acknowledged.
+    pub fn farewell(&mut self) -> Result<bool> {
+        self.is_leaving = true;
+        while let Some((key, desk)) = self.reporters.pop_first() {
+            let Desk { reporter, waiting_since } = desk;
+            match reporter.farewell() {
+                Ok(farewelled) => self.farewells.push(farewelled),
+                Err((reporter, error)) => {
+                    let reporter = *reporter;
+                    self.reporters.insert(key, Desk { reporter, waiting_since });
+                    return Err(error);
+                }
+            }
+        }
+        Ok(self.farewells.is_empty())
+    }
+}
+
+impl Site {
+    /// That every write on this machine is noticed.
+    fn check_covered(&self) -> Result<()> {
+        self.area.check_known(&self.expected)?;
+        let Some(path) = self.volume.path() else { return Ok(()) };
+        match self.area.unregistered_writers(path)?.first() {
+            None => Ok(()),
+            Some(writer) => Err(Error::new(
+                Reason::NotCovered,
+                format!(
+                    "{} is open for writing by {writer} there, which no monitor watches; end it, and start it with \
+                     `trackmirror monitored`",
+                    path.display()
+                ),
+            )),
+        }
+    }
+}
+
+impl Desk {
+    fn report(
+        &mut self,
+        channel: &dyn Channel,
+        volume: &dyn Volume,
+        counts: &mut Counts,
+    ) -> Result<()> {
+        while self.reporter.unacknowledged() < UNACKNOWLEDGED_MAX {
+            let Some(report) = self.reporter.report(REPORT_LENGTH, || volume.flush())? else {
+                break;
+            };
+            self.waiting_since.get_or_insert(now());
+            counts.reports += 1;
+            counts.report_bytes += report.len() as u64;
+            channel.send(&report)?;
+        }
+        Ok(())
+    }
+}
+
+/// A time that never goes back.
+fn now() -> Duration {
+    SystemClock.monotonic()
+}

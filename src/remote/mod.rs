@@ -1,0 +1,26 @@
+//! Images on other machines, over any channel.
+//!
+//! What the machines tell each other, and why nothing is lost, is told in [`monitor::remote`](crate::monitor::remote).
+
+mod agent;
+mod enqueue;
+mod machine;
+mod order;
+
+pub use agent::{Agent, Counts, EnqueueOf, Service};
+pub use enqueue::MachineEnqueue;
+pub use machine::{Machine, MachineReport, Presence};
+
+use crate::error::Result;
+use std::fmt;
+
+/// Carries messages to the other side and back. It may lose, delay, double and reorder them: that costs time, and
+/// nothing else.
+pub trait Channel: Send + Sync + fmt::Debug {
+    /// Hands one message over. It does not wait for its arrival, and an error need not be the last word: what matters is
+    /// sent again.
+    fn send(&self, message: &[u8]) -> Result<()>;
+
+    /// What has come since the last call, in any order. It does not wait.
+    fn receive(&self) -> Result<Vec<Vec<u8>>>;
+}

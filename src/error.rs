@@ -84,6 +84,7 @@ reasons! {
     FileExists = 316, Refused, "the file exists";
     ImageOpen = 317, Refused, "the compressed image was not closed properly";
     NoSuchVolume = 318, Refused, "no such volume was given";
+    NotDirect = 319, Refused, "the volume cannot be read past this machine's caches";
     // Layer 4: VTOC.
     NoVtoc = 401, Refused, "the volume has no VTOC";
     DamagedVtoc = 402, Refused, "the VTOC does not check";

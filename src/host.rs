@@ -8,6 +8,7 @@ use crate::error::{Error, Reason, Result};
 use crate::event::{Event, EventSink, NoEvents};
 use crate::monitor::Area;
 use crate::name::Volser;
+use crate::remote::Machine;
 use crate::switch::{Ports, Space};
 use crate::volume::Volume;
 use crate::volume::intent::Journal;
@@ -45,6 +46,8 @@ pub struct Live {
     pub areas: BTreeMap<Volser, Area>,
     /// The images that can write to a volume. Each must be registered in its area before copying starts.
     pub images: BTreeMap<Volser, Vec<String>>,
+    /// The images on other machines. Each can write to every source volume.
+    pub machines: Vec<Machine>,
     /// Who has the data sets open, and sees that nobody opens them.
     pub enqueue: Arc<dyn Enqueue>,
 }

@@ -75,6 +75,7 @@ mod copying;
 mod durable;
 mod following;
 mod leaving;
+mod machines;
 mod monitors;
 mod newest;
 mod propose;
@@ -244,6 +245,7 @@ impl Migration {
             Some(live) => {
                 let possible = plan.possible_sources();
                 Monitors::new(live.clone(), id, plan.source_volsers(), &possible)?;
+                machines::check_past_caches(&host, &plan.source_volsers())?;
                 Some(Watched { migration: id, ..Watched::default() })
             }
         };
@@ -257,6 +259,7 @@ impl Migration {
             released,
             intent,
             watched,
+            elsewhere: Vec::new(),
             leaving,
             next: None,
             way_back: WayBack::default(),
@@ -275,7 +278,12 @@ impl Migration {
             (None, _) => None,
             (Some(watched), Some(live)) => {
                 let (sources, possible) = (plan.source_volsers(), plan.possible_sources());
-                Some(Monitors::new(live.clone(), watched.migration, sources, &possible)?)
+                let mut live = live.clone();
+                live.machines = machines::of_migration(live.machines, &durable.stored)?;
+                let id = watched.migration;
+                let mut monitors = Monitors::new(live, id, sources, &possible)?;
+                monitors.machines.remember(&durable.stored.elsewhere);
+                Some(monitors)
             }
             (Some(_), None) => {
                 return Err(Error::new(

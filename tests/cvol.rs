@@ -430,6 +430,9 @@ impl Volume for Crashing {
     fn flush(&self) -> Result<()> {
         Ok(())
     }
+    fn is_past_caches(&self) -> bool {
+        self.volume.is_past_caches()
+    }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         self.volume.lock(lock)
     }

@@ -407,6 +407,9 @@ impl Volume for Image {
             false => Ok(()),
         }
     }
+    fn is_past_caches(&self) -> bool {
+        self.volume.is_past_caches()
+    }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         self.volume.lock(lock)
     }

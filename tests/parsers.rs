@@ -80,6 +80,9 @@ impl Volume for Watched {
     fn flush(&self) -> Result<()> {
         self.volume.flush()
     }
+    fn is_past_caches(&self) -> bool {
+        self.volume.is_past_caches()
+    }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         self.volume.lock(lock)
     }

@@ -157,6 +157,9 @@ impl Volume for Faulty {
         seen.durable.extend(pending);
         Ok(())
     }
+    fn is_past_caches(&self) -> bool {
+        self.volume.is_past_caches()
+    }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         self.volume.lock(lock)
     }

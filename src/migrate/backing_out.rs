@@ -103,6 +103,10 @@ impl Migration {
         let id = self.durable.lock().stored.id;
         let sources = self.plan.possible_sources();
         let Some(live) = &self.host.live else { return Ok(Vec::new()) };
+        if !live.machines.is_empty() {
+            let why = "other machines may write to the targets, and report only of the sources";
+            return Err(Error::new(Reason::NotMonitored, why));
+        }
         let mut targets = Vec::new();
         for volser in self.plan.target_volsers() {
             let area = live.areas.get(&volser).filter(|_| !sources.contains(&volser));

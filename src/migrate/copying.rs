@@ -260,7 +260,7 @@ impl Migration {
         let Some(monitors) = &self.monitors else { return Ok(()) };
         let areas = monitors.watched();
         for (volser, _) in &areas {
-            let images = monitors.images_of(*volser).to_vec();
+            let images = monitors.all_images_of(*volser);
             self.host.tell(&Event::MonitorsStarted { volser: *volser, images });
         }
         self.durable.lock().change(|stored| {
@@ -484,7 +484,8 @@ impl Migration {
             .check_alone()
             .and_then(|()| self.check_before_copying())
             .and_then(|()| self.check_covered(Images::Known))
-            .and_then(|_| self.keep_up());
+            .and_then(|_| self.check_machines())
+            .and_then(|()| self.keep_up());
         let taken = self.host.clock.monotonic().saturating_sub(begun);
         self.course.rehearsed_at = Some(begun);
         match looked {

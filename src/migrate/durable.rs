@@ -9,6 +9,7 @@
 //! | `PROG` | for each data set how many of its source's parts are released; which one is being released |
 //! | `INTN` | the [`Intent`] that is being carried out, if one is |
 //! | `MONI` | what is [`Watched`], if others write to the sources meanwhile |
+//! | `REMO` | the [`Elsewhere`] of each image on another machine |
 //! | `NEXT` | the [`Next`] plan while the targets are made what it wants; the one in `PLAN` is what they were |
 //! | `DEED` | how many deeds of the [`Next`] plan are begun, and whether the last of them is not known to be done |
 //! | `BACK` | the [`WayBack`] from the targets, if there is one |
@@ -23,6 +24,7 @@ use crate::bytes::{Decoder, Encode, Encoder};
 use crate::checkpoint::{Checkpoint, Sections};
 use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
+use crate::monitor::remote::Incarnation;
 use crate::name::{DsName, Volser};
 use crate::plan::{Plan, PlannedDataSet};
 use crate::state::State;
@@ -36,13 +38,15 @@ const STAT: [u8; 4] = *b"STAT";
 const PROG: [u8; 4] = *b"PROG";
 const INTN: [u8; 4] = *b"INTN";
 const MONI: [u8; 4] = *b"MONI";
+const REMO: [u8; 4] = *b"REMO";
 const GONE: [u8; 4] = *b"GONE";
 const NEXT: [u8; 4] = *b"NEXT";
 const DEED: [u8; 4] = *b"DEED";
 const BACK: [u8; 4] = *b"BACK";
 
 /// Every section that this release knows.
-const KNOWN: [[u8; 4]; 11] = [IDEN, PLAN, OPTS, STAT, PROG, INTN, MONI, GONE, NEXT, DEED, BACK];
+const KNOWN: [[u8; 4]; 12] =
+    [IDEN, PLAN, OPTS, STAT, PROG, INTN, MONI, REMO, GONE, NEXT, DEED, BACK];
 
 /// How the data sets of a plan are moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,6 +124,28 @@ impl Encode for Watched {
     }
 }
 
+/// An image on another machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Elsewhere {
+    /// Its name.
+    pub image: String,
+    /// It cannot write any more, and is not heard.
+    pub is_retired: bool,
+    /// The incarnation whose reports are applied, on each volume.
+    pub known: Vec<(Volser, Incarnation)>,
+}
+
+impl Encode for Elsewhere {
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.image);
+        to.put(&self.is_retired);
+        to.put(&self.known);
+    }
+    fn decode(from: &mut Decoder<'_>) -> Result<Elsewhere> {
+        Ok(Elsewhere { image: from.get()?, is_retired: from.get()?, known: from.get()? })
+    }
+}
+
 /// What a migration is, apart from the work that it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stored {
@@ -133,6 +159,8 @@ pub(super) struct Stored {
     pub intent: Option<Intent>,
     /// `None` if nobody else writes.
     pub watched: Option<Watched>,
+    /// The images on other machines.
+    pub elsewhere: Vec<Elsewhere>,
     /// Data sets that were taken out of the plan, and whose targets are still to be released.
     pub leaving: Vec<PlannedDataSet>,
     /// What the plan becomes, while the targets are changed accordingly.
@@ -239,6 +267,7 @@ impl Durable {
             released: sections.require(PROG)?,
             intent: sections.get(INTN)?,
             watched: sections.get(MONI)?,
+            elsewhere: sections.get(REMO)?.unwrap_or_default(),
             leaving: sections.get(GONE)?.unwrap_or_default(),
             next,
             way_back: sections.get(BACK)?.unwrap_or_default(),
@@ -268,6 +297,10 @@ impl Durable {
         match &self.stored.watched {
             Some(watched) => self.sections.put(MONI, watched),
             None => self.sections.remove(MONI),
+        }
+        match self.stored.elsewhere.is_empty() {
+            false => self.sections.put(REMO, &self.stored.elsewhere),
+            true => self.sections.remove(REMO),
         }
         match self.stored.leaving.is_empty() {
             false => self.sections.put(GONE, &self.stored.leaving),

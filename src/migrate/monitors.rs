@@ -20,12 +20,15 @@
 //! track of their VTOC tells that something changed. What 1 to 4 say is asked of such a volume when it becomes a source
 //! ([`Monitors::check_further`], [`Monitors::join`]).
 //!
+//! *Images on other machines* report to the same subscriptions; see `machines`.
+//!
 //! The crash argument: a subscription outlives its process. A migration that finds the area of the same id and boot,
 //! and its subscription filled there, has missed nothing, and goes on with what is left. If anything of that does not
 //! hold, all is changed: it fills in everything anew. The ids become durable only after the filling, so that a process
 //! which died in between fills again.
 
 use super::durable::WatchedArea;
+use super::machines::Machines;
 use super::pair;
 use crate::copy::Volumes;
 use crate::defect::{Defect, defect};
@@ -48,6 +51,7 @@ pub(super) struct Monitors {
     /// Volumes that somebody had open for writing whom no monitor watches: until they are filled in anew, nobody knows
     /// what he wrote.
     unwatched: BTreeSet<Volser>,
+    pub(super) machines: Machines,
 }
 
 /// What must be so with the images that the host lists.
@@ -74,7 +78,9 @@ impl Monitors {
         }
         live.areas.retain(|volser, _| sources.contains(volser) || possible.contains(volser));
         let (migration, unwatched) = ([migration.0, migration.1], BTreeSet::new());
-        Ok(Monitors { live, sources, migration, subscriptions: BTreeMap::new(), unwatched })
+        let machines = Machines::new(&mut live, migration, &sources);
+        let subscriptions = BTreeMap::new();
+        Ok(Monitors { live, sources, migration, subscriptions, unwatched, machines })
     }
 
     /// What the host gave.
@@ -102,6 +108,12 @@ impl Monitors {
         self.live.images.get(&volser).map_or(&[], |images| images)
     }
 
+    /// The same, and those on other machines.
+    pub fn all_images_of(&self, volser: Volser) -> Vec<String> {
+        let elsewhere = self.machines.names();
+        self.images_of(volser).iter().cloned().chain(elsewhere).collect()
+    }
+
     /// That no image can write to a source volume without being noticed. What images that died had in flight becomes work;
     /// their names are given back.
     ///
@@ -114,6 +126,9 @@ impl Monitors {
                 Images::Attached => area.check_coverage(self.images_of(*volser))?,
                 Images::Known => area.check_known(self.images_of(*volser))?,
             }
+        }
+        if images == Images::Attached {
+            self.machines.check_ready()?;
         }
         Ok(died)
     }
@@ -160,6 +175,7 @@ impl Monitors {
         self.live
             .areas
             .retain(|volser, area| stays(volser) || gone.insert(*volser, area.clone()).is_some());
+        self.machines.set_sources(&self.sources, gone.keys());
         for (volser, area) in gone {
             match self.subscriptions.remove(&volser) {
                 Some(subscription) => subscription.close(),
@@ -183,6 +199,7 @@ impl Monitors {
             Some(subscription) => subscription.clone(),
             None => {
                 let subscription = Subscription::open(&area, self.migration)?;
+                self.machines.watch(volser, &subscription)?;
                 self.subscriptions.insert(volser, subscription.clone());
                 subscription
             }
@@ -192,6 +209,7 @@ impl Monitors {
         }
         area.reap()?;
         area.check_coverage(self.images_of(volser))?;
+        self.machines.check_ready_on(volser)?;
         check_begun(volser, &subscription)
     }
 
@@ -207,6 +225,7 @@ impl Monitors {
             subscription.fill(&on(extents, volser))?;
         }
         self.sources.insert(volser);
+        self.machines.set_sources(&self.sources, []);
         Ok(())
     }
 
@@ -268,6 +287,7 @@ impl Monitors {
             if !self.subscriptions.contains_key(volser) {
                 match Subscription::open(area, self.migration) {
                     Ok(subscription) => {
+                        self.machines.watch(*volser, &subscription)?;
                         self.subscriptions.insert(*volser, subscription);
                     }
                     Err(error) if self.sources.contains(volser) => return Err(error),
@@ -340,6 +360,7 @@ impl Monitors {
 
     /// Refuses every write to these tracks that begins from now on.
     pub fn seal(&self, extents: &[(Volser, Extent)]) -> Result<()> {
+        self.machines.seal();
         self.subscriptions
             .iter()
             .try_for_each(|(volser, subscription)| subscription.seal(&on(extents, *volser)))
@@ -347,6 +368,7 @@ impl Monitors {
 
     /// Lets writes to these tracks happen again: they are about to be somebody else's.
     pub fn open_tracks(&self, extents: &[(Volser, Extent)]) -> Result<()> {
+        self.machines.open_tracks(extents);
         let mut subscriptions = self.subscriptions.iter();
         subscriptions.try_for_each(|(volser, one)| one.open_tracks(&on(extents, *volser)))
     }
@@ -354,6 +376,7 @@ impl Monitors {
     /// Lets writes happen again.
     pub fn unseal(&self) {
         self.subscriptions.values().for_each(Subscription::unseal);
+        self.machines.unseal();
     }
 
     /// The first thing of these tracks that is in flight, changed, or not known to be at the target: volume and what.
@@ -361,6 +384,10 @@ impl Monitors {
     /// Error: [`Reason::NotFilled`]: where nobody was asked to mark, or nothing was filled in, that nothing is found says
     /// nothing.
     pub fn look(&self, extents: &[(Volser, Extent)]) -> Result<Option<(Volser, NotQuiet)>> {
+        // What other machines report comes into the areas, so they are asked first.
+        if let Some(found) = self.machines.barrier(extents) {
+            return Ok(Some(found));
+        }
         for (volser, _) in self.areas() {
             let subscription = self.subscriptions.get(volser).filter(|one| one.is_filled());
             let subscription = subscription.ok_or_else(|| {
@@ -404,6 +431,7 @@ impl Monitors {
     /// Ends every subscription, and opens what was sealed.
     pub fn end(&mut self) -> Result<()> {
         self.find_subscriptions()?;
+        self.machines.end();
         std::mem::take(&mut self.subscriptions).into_values().for_each(Subscription::close);
         Ok(())
     }

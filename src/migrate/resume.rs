@@ -135,6 +135,8 @@ impl Migration {
                 if let Some(monitors) = &mut self.monitors {
                     monitors.find_subscriptions()?;
                 }
+                // Other machines learn again what is sealed.
+                self.seal()?;
                 if !self.has_missed_nothing()? {
                     self.undo_switch("it was interrupted, and so were its monitors")?;
                     self.move_to(State::Copying)?;
@@ -166,6 +168,7 @@ impl Migration {
             ));
         }
         self.settle()?;
+        self.hear_machines()?;
         if !matches!(verb, Verb::Terminate | Verb::Postpone) {
             self.carry_on_or_give_up()?;
             // Nothing may be left to be moved.

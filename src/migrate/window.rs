@@ -113,6 +113,7 @@ impl Migration {
 
     fn begin_closing(&mut self) -> Result<()> {
         self.check_covered(Images::Known)?;
+        self.check_machines()?;
         self.set_held(true);
         self.move_to(State::Closing)?;
         self.host.tell(&Event::ClosingBegun);

@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// How often an area that was replaced in the very moment of its opening is opened again.
 const ATTEMPTS: u32 = 8;
 
+/// How a volume is opened beside programs of which a function knows whether they are registered.
+type OpenBeside = fn(&Path, Access, &dyn Fn(&Holder) -> bool) -> Result<Arc<dyn Volume>>;
+
 /// A [`Volume`] whose every write is told to the volume's monitor area.
 ///
 /// A write of sealed tracks is refused with [`Reason::VolumeSealed`] and does not happen.
@@ -43,18 +46,26 @@ impl MonitoredVolume {
     /// [`Reason::ImageExists`], [`Reason::BadImageName`], [`Reason::TooManyImages`], and those of
     /// [`volume::open`] and [`Area::open`].
     pub fn open(path: &Path, name: &str) -> Result<MonitoredVolume> {
-        again_while_busy(|| MonitoredVolume::open_once(path, name))
+        again_while_busy(|| MonitoredVolume::open_once(path, name, volume::open_beside))
     }
 
-    fn open_once(path: &Path, name: &str) -> Result<MonitoredVolume> {
+    /// The same for a volume that other machines write too: past every cache of this one, as
+    /// [`volume::open_past_caches`] does.
+    ///
+    /// Errors: [`Reason::NotDirect`], and those of [`MonitoredVolume::open`].
+    pub fn open_past_caches(path: &Path, name: &str) -> Result<MonitoredVolume> {
+        again_while_busy(|| MonitoredVolume::open_once(path, name, volume::open_past_caches_beside))
+    }
+
+    fn open_once(path: &Path, name: &str, open_beside: OpenBeside) -> Result<MonitoredVolume> {
         // As long as this one is open, no other file gets the inode by which the area is found.
-        let looked_at = volume::open(path, Access::Read)?;
+        let looked_at = open_beside(path, Access::Read, &|_| false)?;
         let area = Area::open(&*looked_at)?;
         let replaced = |what: &str| {
             area.error(Reason::AreaBusy, format!("{what} was just replaced; open it again"))
         };
         let beside = |writer: &Holder| area.is_registered(writer);
-        let volume = match volume::open_beside(path, Access::MonitoredWrite, &beside) {
+        let volume = match open_beside(path, Access::MonitoredWrite, &beside) {
             // Whoever has registered since then did so in the area's successor.
             Err(error) if error.reason() == Reason::VolumeInUse && !area.is_current() => {
                 return Err(replaced("the monitor area"));
@@ -136,6 +147,9 @@ impl Volume for MonitoredVolume {
     }
     fn flush(&self) -> Result<()> {
         self.inner.flush()
+    }
+    fn is_past_caches(&self) -> bool {
+        self.inner.is_past_caches()
     }
     fn check_alone(&self) -> Result<()> {
         self.inner.check_alone()

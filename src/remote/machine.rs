@@ -413,11 +413,45 @@ impl Machine {
 
     /// Lets writes to what was sealed happen there again.
     pub(crate) fn unseal(&self) {
+        self.change_tracks(|_| false);
+    }
+
+    /// Lets writes to some of it happen again.
+    pub(crate) fn open_tracks(&self, extents: &[(Volser, Extent)]) {
+        let is_opened = |(on, extent): &(Volser, Extent)| {
+            extents.iter().any(|(volser, opened)| volser == on && opened.overlaps(*extent))
+        };
+        self.change_tracks(|track| !is_opened(track));
+    }
+
+    /// Whoever is let in must not meet a seal: an image that is heard is given the time to answer.
+    fn change_tracks(&self, stays: impl Fn(&(Volser, Extent)) -> bool) {
         let mut state = self.state();
-        if state.is_sealed || !state.tracks.is_empty() {
-            state.is_sealed = false;
-            state.tracks.clear();
-            self.ask(&mut state);
+        let count = state.tracks.len();
+        state.tracks.retain(stays);
+        let is_sealed = state.is_sealed && !state.tracks.is_empty();
+        let was_sealed = std::mem::replace(&mut state.is_sealed, is_sealed);
+        if state.tracks.len() == count || !was_sealed {
+            return;
+        }
+        self.ask(&mut state);
+        drop(state);
+        if self.report().presence != Presence::Heard {
+            return;
+        }
+        let until = now() + self.inner.patience;
+        let mut state = self.state();
+        loop {
+            self.hear(&mut state);
+            let is_answered =
+                Machine::needed(&state).all(|(_, one)| one.has_left() || one.is_answered());
+            if is_answered || now() >= until {
+                return;
+            }
+            if state.last_asked.is_none_or(|last| now() >= last + AGAIN) {
+                self.ask(&mut state);
+            }
+            MutexGuard::unlocked(&mut state, || std::thread::sleep(PAUSE));
         }
     }
 

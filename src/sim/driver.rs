@@ -105,7 +105,12 @@ impl Driver {
         }
         let images: BTreeMap<_, _> = areas.keys().map(|on| (*on, names.clone())).collect();
         let enqueue = Arc::new(SimEnqueue(self.world.clone()));
-        let mut host = Host::of_volumes(volumes)?.monitored_by(Live { areas, images, enqueue });
+        let mut host = Host::of_volumes(volumes)?.monitored_by(Live {
+            areas,
+            images,
+            enqueue,
+            machines: Vec::new(),
+        });
         host.clock = Arc::new(SimClock(self.world.clone()));
         host.events = Arc::new(SimEvents(self.world.clone()));
         if setup.guest {

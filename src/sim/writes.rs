@@ -66,6 +66,9 @@ impl Volume for Telling {
     fn flush(&self) -> Result<()> {
         self.inner.flush()
     }
+    fn is_past_caches(&self) -> bool {
+        self.inner.is_past_caches()
+    }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         self.inner.lock(lock)
     }

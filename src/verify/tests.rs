@@ -187,6 +187,9 @@ impl Volume for Unreadable {
     fn flush(&self) -> Result<()> {
         Ok(())
     }
+    fn is_past_caches(&self) -> bool {
+        self.0.is_past_caches()
+    }
     fn lock(&self, lock: crate::volume::Lock) -> Result<crate::volume::Held<'_>> {
         self.0.lock(lock)
     }

@@ -19,6 +19,7 @@
 use super::ckd::label_of;
 use super::header::{HEADER_SIZE, ImageFile, Kind, bad, le32};
 use super::locks::{Locks, NOBODY};
+use super::medium::{Caches, Medium};
 use super::{Access, Held, Lock, Volume, VolumeExt, run};
 use crate::bytes::array;
 use crate::error::{Error, Reason, Result};
@@ -26,7 +27,6 @@ use crate::geometry::{Geometry, Track};
 use crate::name::Volser;
 use crate::track::{self, NullFormat, Place};
 use std::fmt;
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ const READ_ONLY: &str =
 #[derive(Debug)]
 pub struct CckdVolume {
     path: PathBuf,
-    file: File,
+    medium: Medium,
     volser: Volser,
     geometry: Geometry,
     /// The compressed header at opening.
@@ -69,11 +69,11 @@ impl CckdVolume {
     /// Errors: as of [`CkdVolume::open`](super::ckd::CkdVolume::open), and [`Reason::ImageOpen`],
     /// [`Reason::DamagedImage`].
     pub fn open(path: &Path, access: Access) -> Result<CckdVolume> {
-        CckdVolume::from_image(ImageFile::open(path, access)?, access)
+        CckdVolume::from_image(ImageFile::open(path, access, Caches::Used)?, access)
     }
 
     pub(super) fn from_image(image: ImageFile, access: Access) -> Result<CckdVolume> {
-        let ImageFile { path, file, header } = &image;
+        let ImageFile { path, medium, header } = &image;
         if header.kind != Kind::Compressed {
             let why = "a plain image, where a compressed one is expected";
             return Err(bad(Reason::UnsupportedImage, path, 0, why));
@@ -88,15 +88,15 @@ impl CckdVolume {
                 return Err(bad(Reason::BadHeader, path, offset, why));
             }
         }
-        let locks = Locks::take(file, path, access, NOBODY)?;
+        let locks = Locks::take(medium.file(), path, access, NOBODY)?;
         locks.refuse_other_writers(
             "a compressed image cannot be read while it may be written: detach the volume there",
         )?;
-        let compressed = read_header(file, path)?;
+        let compressed = read_header(medium, path)?;
         let cylinders = check_header(&compressed, &image)?;
         let geometry =
             Geometry { device: header.device(cylinders)?, cylinders, slot_size: header.slot_size };
-        let l1 = read_l1(file, path, &geometry)?;
+        let l1 = read_l1(medium, path, &geometry)?;
         let mut volume = CckdVolume {
             volser: Volser::from_bytes([0x40; 6]),
             geometry,
@@ -106,7 +106,7 @@ impl CckdVolume {
             null_format: NullFormat::from_number(compressed[44]).unwrap_or(NullFormat::Empty),
             locks,
             path: image.path,
-            file: image.file,
+            medium: image.medium,
         };
         let mut track_0 = vec![0; volume.slot_size()];
         volume.read_tracks(Track(0), &mut track_0)?;
@@ -205,7 +205,7 @@ impl CckdVolume {
     }
 
     fn read_at(&self, track: Track, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        self.file.read_exact_at(buffer, offset).map_err(|error| {
+        self.medium.read_exact_at(buffer, offset).map_err(|error| {
             let what =
                 format!("reading {}, offset {offset}, {} bytes", self.path.display(), buffer.len());
             Error::io(what, &error).at_track(track, self.geometry.heads())
@@ -219,7 +219,7 @@ impl CckdVolume {
 
     /// That nobody has begun to write the image since it was opened.
     fn check_unchanged(&self) -> Result<()> {
-        if read_header(&self.file, &self.path)? == self.header {
+        if read_header(&self.medium, &self.path)? == self.header {
             return Ok(());
         }
         let why =
@@ -228,9 +228,9 @@ impl CckdVolume {
     }
 }
 
-fn read_header(file: &File, path: &Path) -> Result<[u8; HEADER_SIZE as usize]> {
+fn read_header(medium: &Medium, path: &Path) -> Result<[u8; HEADER_SIZE as usize]> {
     let mut header = [0; HEADER_SIZE as usize];
-    file.read_exact_at(&mut header, HEADER_SIZE).map_err(|error| match error.kind() {
+    medium.read_exact_at(&mut header, HEADER_SIZE).map_err(|error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => {
             bad(Reason::BadSize, path, HEADER_SIZE, "the file ends inside the compressed header")
         }
@@ -296,9 +296,9 @@ fn check_header(compressed: &[u8; HEADER_SIZE as usize], image: &ImageFile) -> R
 }
 
 /// Reads the L1 table, which lies inside the file and has an entry for each 256 tracks.
-fn read_l1(file: &File, path: &Path, geometry: &Geometry) -> Result<Vec<u32>> {
+fn read_l1(medium: &Medium, path: &Path, geometry: &Geometry) -> Result<Vec<u32>> {
     let mut table = vec![0; geometry.track_count().div_ceil(L2_ENTRIES) as usize * 4];
-    file.read_exact_at(&mut table, L1_OFFSET).map_err(|e| Error::io(path.display(), &e))?;
+    medium.read_exact_at(&mut table, L1_OFFSET).map_err(|e| Error::io(path.display(), &e))?;
     Ok(table.chunks_exact(4).map(|entry| le32(entry, 0)).collect())
 }
 

@@ -7,7 +7,8 @@
 use super::header::{HEADER_SIZE, Header, ImageFile, Kind, SLOT_SIZES, bad};
 use super::label::Label;
 use super::locks::{IsRegistered, Locks, NOBODY};
-use super::{Access, Held, Lock, Volume, run};
+use super::medium::{Caches, Medium};
+use super::{Access, Held, Lock, Volume, direct, run};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Geometry, Track};
 use crate::name::Volser;
@@ -40,11 +41,11 @@ pub struct CkdVolume {
     locks: Locks,
 }
 
-/// One file of an image, and the tracks that it holds.
+/// One file (or device) of an image, and the tracks that it holds.
 #[derive(Debug)]
 struct Part {
     path: PathBuf,
-    file: File,
+    medium: Medium,
     tracks: Extent,
 }
 
@@ -55,7 +56,7 @@ impl CkdVolume {
     /// [`Reason::UnknownDevice`], [`Reason::BadSize`], [`Reason::NoLabel`], [`Reason::VolumeInUse`],
     /// [`Reason::ReadOnlyVolume`].
     pub fn open(path: &Path, access: Access) -> Result<CkdVolume> {
-        CkdVolume::from_image(ImageFile::open(path, access)?, access, NOBODY)
+        CkdVolume::from_image(ImageFile::open(path, access, Caches::Used)?, access, NOBODY)
     }
 
     pub(super) fn from_image(
@@ -67,7 +68,7 @@ impl CkdVolume {
             let why = "a compressed image, where a plain one is expected";
             return Err(bad(Reason::UnsupportedImage, &image.path, 0, why));
         }
-        let locks = Locks::take(&image.file, &image.path, access, is_registered)?;
+        let locks = Locks::take(image.medium.file(), &image.path, access, is_registered)?;
         CkdVolume::with_locks(image, access, locks)
     }
 
@@ -85,6 +86,7 @@ impl CkdVolume {
                 ),
             ));
         }
+        check_past_caches(&header, &files)?;
         let geometry =
             Geometry { device: header.device(cylinders)?, cylinders, slot_size: header.slot_size };
         let volser = read_label(&files[0], &geometry)?.volser();
@@ -117,7 +119,7 @@ impl CkdVolume {
             })?;
         let made = Locks::take(&file, path, Access::Exclusive, NOBODY).and_then(|locks| {
             let header = fill(&file, path, &geometry, volser)?;
-            let image = ImageFile { path: path.into(), file, header };
+            let image = ImageFile { path: path.into(), medium: file.into(), header };
             CkdVolume::with_locks(image, Access::Exclusive, locks)
         });
         if made.is_err()
@@ -134,7 +136,7 @@ impl CkdVolume {
         &self,
         extent: Extent,
         verb: &str,
-        mut step: impl FnMut(&File, Range<usize>, u64) -> std::io::Result<usize>,
+        mut step: impl FnMut(&Medium, Range<usize>, u64) -> std::io::Result<usize>,
     ) -> Result<()> {
         let slot_size = u64::from(self.geometry.slot_size);
         for part in &self.files {
@@ -148,7 +150,7 @@ impl CkdVolume {
             let (mut at, stop) = (in_buffer(first), in_buffer(end));
             let mut offset = HEADER_SIZE + u64::from(first.since(part.tracks.first)) * slot_size;
             while at < stop {
-                let error = match step(&part.file, at..stop, offset) {
+                let error = match step(&part.medium, at..stop, offset) {
                     Ok(0) => {
                         let why = "the file ends here; it was cut after it was opened";
                         std::io::Error::new(ErrorKind::UnexpectedEof, why)
@@ -172,6 +174,31 @@ impl CkdVolume {
     }
 }
 
+/// That an image that is opened past the caches can be, as a whole.
+fn check_past_caches(header: &Header, files: &[Part]) -> Result<()> {
+    let first = &files[0];
+    if !first.medium.is_past_caches() {
+        return Ok(());
+    }
+    if files.len() > 1 {
+        let why = format!(
+            "the first of {} files of one image, which is read only through this machine's caches; make one file of \
+             them with `dasdcopy -lfs`",
+            files.len()
+        );
+        return Err(direct::refused(&first.path, &why));
+    }
+    let slot_size = header.slot_size;
+    if !(slot_size as usize).is_multiple_of(direct::SECTOR) {
+        let why = format!(
+            "its tracks of {slot_size} bytes share sectors of {} bytes; make a new image with `dasdcopy`",
+            direct::SECTOR
+        );
+        return Err(direct::refused(&first.path, &why));
+    }
+    Ok(())
+}
+
 /// The files of an image in order, and its cylinders.
 fn open_files(first: ImageFile) -> Result<(Vec<Part>, u32)> {
     let (path_1, header_1) = (first.path.clone(), first.header);
@@ -190,7 +217,7 @@ fn open_files(first: ImageFile) -> Result<(Vec<Part>, u32)> {
         }
         let heads = u32::from(heads);
         let tracks = Extent::new(Track(cylinders_before * heads), cylinders * heads);
-        parts.push(Part { path: image.path, file: image.file, tracks });
+        parts.push(Part { path: image.path, medium: image.medium, tracks });
         if is_last {
             return Ok((parts, end));
         }
@@ -258,9 +285,17 @@ fn wrong_size(image: &ImageFile, cylinders_before: u32) -> Error {
             whole + 1
         ),
     };
+    let (what, advice) = if image.medium.is_device() {
+        (
+            "device",
+            "make a device that ends with the image, as `losetup --sizelimit` does, or device-mapper",
+        )
+    } else {
+        ("file", "copy the image again")
+    };
     let why = format!(
-        "the file ends here, which does not fit {heads} tracks of {slot_size} bytes in a cylinder: {expected}; copy \
-         the image again"
+        "the {what} ends here, which does not fit {heads} tracks of {slot_size} bytes in a cylinder: {expected}; \
+         {advice}"
     );
     let track = size.saturating_sub(HEADER_SIZE) / u64::from(slot_size)
         + u64::from(cylinders_before) * u64::from(heads);
@@ -277,7 +312,7 @@ fn open_further(path_1: &Path, header_1: Header, number: u8) -> Result<ImageFile
     let path = further_path(path_1, number).ok_or_else(|| {
         of(Error::new(Reason::BadHeader, format!("an image has at most {FILES_MAX} files")))
     })?;
-    let image = ImageFile::open(&path, Access::Read).map_err(of)?;
+    let image = ImageFile::open(&path, Access::Read, Caches::Used).map_err(of)?;
     let header = image.header;
     for (offset, same) in [
         (0, header.kind == header_1.kind),
@@ -309,7 +344,7 @@ fn further_path(path_1: &Path, number: u8) -> Option<PathBuf> {
 fn read_label(first: &Part, geometry: &Geometry) -> Result<Label> {
     let mut track_0 = vec![0; geometry.slot_size as usize];
     first
-        .file
+        .medium
         .read_exact_at(&mut track_0, HEADER_SIZE)
         .map_err(|e| Error::io(first.path.display(), &e).at_track(0u32, geometry.heads()))?;
     label_of(&track_0, &first.path, geometry)
@@ -396,8 +431,8 @@ impl Volume for CkdVolume {
     }
     fn read(&self, first: Track, buffer: &mut [u8]) -> Result<()> {
         let extent = run(self, first, buffer.len())?;
-        self.transfer(extent, "reading", |file, range, offset| {
-            file.read_at(&mut buffer[range], offset)
+        self.transfer(extent, "reading", |medium, range, offset| {
+            medium.read_at(&mut buffer[range], offset)
         })
     }
     fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
@@ -411,17 +446,20 @@ impl Volume for CkdVolume {
                 .at_track(first, heads));
         }
         let extent = run(self, first, buffer.len())?;
-        self.transfer(extent, "writing", |file, range, offset| {
-            file.write_at(&buffer[range], offset)
+        self.transfer(extent, "writing", |medium, range, offset| {
+            medium.write_at(&buffer[range], offset)
         })
     }
+    fn is_past_caches(&self) -> bool {
+        self.files.iter().all(|part| part.medium.is_past_caches())
+    }
+    /// Also what others wrote who have it open on this machine: the system keeps what was written by the file, not by who
+    /// wrote it. So it has a meaning for a volume that was opened only for reading: what programs of this machine wrote
+    /// through its caches can be read on others after it.
     fn flush(&self) -> Result<()> {
-        if self.access == Access::Read {
-            return Ok(());
-        }
         self.files.iter().try_for_each(|part| {
             let what = format!("flushing {}", part.path.display());
-            part.file.sync_data().map_err(|e| Error::io(what, &e).on_volume(self.volser))
+            part.medium.flush().map_err(|e| Error::io(what, &e).on_volume(self.volser))
         })
     }
     fn check_alone(&self) -> Result<()> {

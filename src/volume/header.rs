@@ -12,13 +12,13 @@
 //! Numbers are little-endian. A header is input from outside: each field is checked before anything is computed from
 //! it, and the error names the file, the offset and the value.
 
-use super::Access;
+use super::medium::{Caches, Medium};
+use super::{Access, direct};
 use crate::bytes::array;
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{DEVICES, Device};
-use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes of the header, and of the compressed header behind it.
@@ -145,68 +145,38 @@ pub(super) fn bad(reason: Reason, path: &Path, offset: u64, why: impl std::fmt::
     Error::new(reason, format!("{}, offset {offset}: {why}", path.display()))
 }
 
-/// An image file that was opened and has a header.
+/// An image file or device that was opened and has a header.
 #[derive(Debug)]
 pub(super) struct ImageFile {
     pub path: PathBuf,
-    pub file: File,
+    pub medium: Medium,
     pub header: Header,
 }
 
 impl ImageFile {
-    /// Opens a file, and reads its header. It may be a symbolic link, but must lead to a regular file.
-    pub fn open(path: &Path, access: Access) -> Result<ImageFile> {
+    /// Opens a file or a device, and reads its header.
+    pub fn open(path: &Path, access: Access, caches: Caches) -> Result<ImageFile> {
         let io = |e: std::io::Error| Error::io(path.display(), &e);
-        // Looked at before it is opened, because opening a device or a pipe may do something or never return.
-        check_regular(path, &std::fs::metadata(path).map_err(io)?.file_type())?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(access != Access::Read)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)
-            .map_err(|error| match error.kind() {
-                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
-                    if access != Access::Read =>
-                {
-                    Error::new(
-                        Reason::ReadOnlyVolume,
-                        format!("{} cannot be opened for writing: {error}", path.display()),
-                    )
-                }
-                _ => io(error),
-            })?;
-        let metadata = file.metadata().map_err(io)?;
-        check_regular(path, &metadata.file_type())?;
+        let medium = Medium::open(path, access, caches)?;
         let mut header = [0; HEADER_SIZE as usize];
-        if metadata.len() < HEADER_SIZE {
+        let size = medium.size().map_err(io)?;
+        if size < HEADER_SIZE {
             let why =
                 format!("the file ends here, before an image's header of {HEADER_SIZE} bytes");
-            return Err(bad(Reason::NotAnImage, path, metadata.len(), why));
+            return Err(bad(Reason::NotAnImage, path, size, why));
         }
-        file.read_exact_at(&mut header, 0).map_err(io)?;
-        Ok(ImageFile { path: path.into(), file, header: Header::parse(&header, path)? })
+        medium.read_exact_at(&mut header, 0).map_err(|error| match error.kind() {
+            // Where the system does not tell which alignment it wants, this has tried it.
+            ErrorKind::InvalidInput if medium.is_past_caches() => {
+                direct::refuse_header(medium.file(), path)
+            }
+            _ => io(error),
+        })?;
+        Ok(ImageFile { path: path.into(), medium, header: Header::parse(&header, path)? })
     }
 
-    /// How many bytes the file has now.
+    /// How many bytes it has now.
     pub fn size(&self) -> Result<u64> {
-        let metadata = self.file.metadata().map_err(|e| Error::io(self.path.display(), &e))?;
-        Ok(metadata.len())
+        self.medium.size().map_err(|e| Error::io(self.path.display(), &e))
     }
-}
-
-fn check_regular(path: &Path, kind: &std::fs::FileType) -> Result<()> {
-    if kind.is_file() {
-        return Ok(());
-    }
-    let (reason, what) = if kind.is_dir() {
-        (Reason::NotAnImage, "a folder")
-    } else if kind.is_block_device() || kind.is_char_device() {
-        (Reason::UnsupportedImage, "a device")
-    } else {
-        (Reason::NotAnImage, "a pipe or socket")
-    };
-    Err(Error::new(
-        reason,
-        format!("{} is {what}; give the regular file of a volume image", path.display()),
-    ))
 }

@@ -16,6 +16,8 @@
 //!   stranger. Neither is, for monitored writing, one of which the caller knows that it tells a monitor what it writes:
 //!   he is asked anew at each look, since a program opens the file a moment before it registers. What other users'
 //!   processes have open can be seen only by the superuser.
+//! * A block device may have several names, and locks taken by one of them do not exclude those taken by another. So who
+//!   has it open by another name is a stranger, whatever he locks.
 //!
 //! Beside these, a folder can be locked for the time of one call, by those who put files beside images.
 //!
@@ -300,6 +302,7 @@ pub fn strangers(path: &Path, is_registered: IsRegistered) -> Result<Vec<Holder>
 
 #[cfg(target_os = "linux")]
 mod system {
+    use super::super::medium::is_same;
     use super::{Byte, Holder, IsRegistered};
     use std::fs::{self, File, Metadata};
     use std::io::{self, ErrorKind};
@@ -391,11 +394,15 @@ mod system {
     }
 
     /// What the system tells about one descriptor.
-    struct Info(String);
+    struct Info {
+        text: String,
+        /// Whether it was opened by the same name, and not by another one of the same device, where our locks do not reach.
+        is_same_file: bool,
+    }
 
     impl Info {
         fn is_writable(&self) -> bool {
-            let flags = self.0.lines().find_map(|line| line.strip_prefix("flags:"));
+            let flags = self.text.lines().find_map(|line| line.strip_prefix("flags:"));
             let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
             // Flags that cannot be understood are taken for the worse.
             flags.is_none_or(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
@@ -405,10 +412,12 @@ mod system {
         /// `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:10010974 4611686018427387904 4611686018427387904`.
         fn holds(&self, byte: Byte) -> bool {
             let start = offset(byte).to_string();
-            self.0.lines().filter_map(|line| line.strip_prefix("lock:")).any(|line| {
-                line.contains("OFDLCK")
-                    && line.split_whitespace().rev().nth(1) == Some(start.as_str())
-            })
+            let mut locks = self.text.lines().filter_map(|line| line.strip_prefix("lock:"));
+            self.is_same_file
+                && locks.any(|line| {
+                    line.contains("OFDLCK")
+                        && line.split_whitespace().rev().nth(1) == Some(start.as_str())
+                })
         }
     }
 
@@ -419,7 +428,7 @@ mod system {
             let Some(id) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            match look_at(&process.path(), (file.dev(), file.ino()), |info| each(id, info)) {
+            match look_at(&process.path(), file, |info| each(id, info)) {
                 Err(e) if e.kind() == ErrorKind::PermissionDenied => {
                     log::debug!("cannot see what process {id} has open");
                 }
@@ -429,13 +438,14 @@ mod system {
         Ok(())
     }
 
-    fn look_at(process: &Path, file: (u64, u64), mut each: impl FnMut(&Info)) -> io::Result<()> {
+    fn look_at(process: &Path, file: &Metadata, mut each: impl FnMut(&Info)) -> io::Result<()> {
         for descriptor in fs::read_dir(process.join("fd"))?.flatten() {
             let Ok(metadata) = fs::metadata(descriptor.path()) else { continue };
-            if (metadata.dev(), metadata.ino()) == file {
+            if is_same(&metadata, file) {
                 let info = process.join("fdinfo").join(descriptor.file_name());
-                if let Ok(info) = fs::read_to_string(info) {
-                    each(&Info(info));
+                let is_same_file = (metadata.dev(), metadata.ino()) == (file.dev(), file.ino());
+                if let Ok(text) = fs::read_to_string(info) {
+                    each(&Info { text, is_same_file });
                 }
             }
         }

@@ -15,6 +15,7 @@ pub struct MemoryVolume {
     bytes: RwLock<Vec<u8>>,
     vtoc_lock: Mutex<()>,
     catalog_lock: Mutex<()>,
+    is_past_caches: bool,
 }
 
 impl MemoryVolume {
@@ -41,7 +42,14 @@ impl MemoryVolume {
             bytes,
             vtoc_lock: Mutex::new(()),
             catalog_lock: Mutex::new(()),
+            is_past_caches: false,
         }
+    }
+
+    /// The same volume, which now says that it is read past every cache: for tests, whose machines share the memory.
+    #[must_use]
+    pub fn past_caches(self) -> MemoryVolume {
+        MemoryVolume { is_past_caches: true, ..self }
     }
 
     /// A copy of another volume: what is tried on it changes nothing there.
@@ -93,6 +101,9 @@ impl Volume for MemoryVolume {
     }
     fn flush(&self) -> Result<()> {
         Ok(())
+    }
+    fn is_past_caches(&self) -> bool {
+        self.is_past_caches
     }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         Ok(Box::new(match lock {

@@ -6,22 +6,24 @@
 //!
 //! | kind | module | |
 //! |---|---|---|
-//! | plain CKD images | [`ckd`] | read and written; those of several files are read |
+//! | plain CKD images, in files or on block devices | [`ckd`] | read and written; those of several files are read |
 //! | compressed CCKD images | `cckd` (feature "compression") | read |
 //! | memory | [`memory`] | read and written |
 
 #[cfg(feature = "compression")]
 pub mod cckd;
 pub mod ckd;
+mod direct;
 mod header;
 pub mod intent;
 pub mod label;
 pub mod locks;
+mod medium;
 pub mod memory;
 mod open;
 
 pub use locks::Holder;
-pub use open::{open, open_all, open_beside};
+pub use open::{open, open_all, open_beside, open_past_caches, open_past_caches_beside};
 
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Geometry, Track};
@@ -82,8 +84,17 @@ pub trait Volume: Send + Sync + fmt::Debug {
     /// Writes a run of tracks, as many as the buffer has slots. It is durable after [`flush`](Volume::flush).
     fn write(&self, first: Track, buffer: &[u8]) -> Result<()>;
 
-    /// Makes everything that was written durable.
+    /// Makes everything that was written durable: also what other programs of this machine wrote to it, and also if it
+    /// was opened only for reading. Other machines can read it then.
     fn flush(&self) -> Result<()>;
+
+    /// Whether every read comes from the medium, past all caches of this machine (`O_DIRECT`, or what is like it): only
+    /// so is seen what other machines wrote. A volume that is not read so cannot have images on other machines.
+    ///
+    /// What is put around a volume says what that one says.
+    fn is_past_caches(&self) -> bool {
+        false
+    }
 
     /// That nobody writes to it who knows nothing of locks, if it was opened for this process alone: an emulator may have
     /// been started meanwhile.

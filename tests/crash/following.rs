@@ -279,7 +279,12 @@ fn process(
     }
     let images = BTreeMap::new();
     let host = Host::of_volumes(volumes)?;
-    let host = host.monitored_by(Live { areas, images, enqueue: Arc::new(NobodyElse) });
+    let host = host.monitored_by(Live {
+        areas,
+        images,
+        enqueue: Arc::new(NobodyElse),
+        machines: Vec::new(),
+    });
     let store = Slots(world.clone());
     let mut migration = if Checkpoint::open(Slots(world.clone()))?.1.is_some() {
         Migration::resume(host, store, None, OPTIONS)?

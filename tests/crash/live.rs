@@ -66,7 +66,12 @@ impl Run {
         let images: BTreeMap<_, _> = images.collect();
         let asked = Asked { application: self.application.clone(), world: self.world.clone() };
         let enqueue = Arc::new(asked);
-        let mut host = Host::of_volumes(volumes)?.monitored_by(Live { areas, images, enqueue });
+        let mut host = Host::of_volumes(volumes)?.monitored_by(Live {
+            areas,
+            images,
+            enqueue,
+            machines: Vec::new(),
+        });
         host.clock = Arc::new(Ticks::default());
         Ok(host)
     }

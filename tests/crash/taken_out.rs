@@ -46,7 +46,12 @@ fn process(
     let mut host = Host::of_volumes(world.volumes())?;
     if let Some(areas) = areas {
         let (areas, enqueue) = (areas.clone(), Arc::new(NobodyElse));
-        host = host.monitored_by(Live { areas, images: BTreeMap::new(), enqueue });
+        host = host.monitored_by(Live {
+            areas,
+            images: BTreeMap::new(),
+            enqueue,
+            machines: Vec::new(),
+        });
     }
     let store = Slots(world.clone());
     let mut migration = if Checkpoint::open(Slots(world.clone()))?.1.is_some() {

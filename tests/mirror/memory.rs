@@ -167,8 +167,12 @@ impl Memory {
         };
         let log = self.log.clone();
         let told = move |time: std::time::Duration, event: &Event| log.event(time, event);
-        let live =
-            Live { areas: self.areas.clone(), images: BTreeMap::new(), enqueue: self.desk.clone() };
+        let live = Live {
+            areas: self.areas.clone(),
+            images: BTreeMap::new(),
+            enqueue: self.desk.clone(),
+            machines: Vec::new(),
+        };
         let volumes = self.volumes.iter().map(ours).collect();
         let mut host = Host::of_volumes(volumes).unwrap().told_to(told).monitored_by(live);
         host.clock = self.watch.clone();

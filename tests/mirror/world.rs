@@ -138,6 +138,7 @@ impl World {
         }
         let log = log.clone();
         let live = Live {
+            machines: Vec::new(),
             areas: BTreeMap::from([(volser("OLD001"), self.area())]),
             images: BTreeMap::from([(
                 volser("OLD001"),

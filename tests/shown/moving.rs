@@ -128,6 +128,7 @@ impl World {
         }
         let names: Vec<String> = request.images.iter().map(ToString::to_string).collect();
         let live = Live {
+            machines: Vec::new(),
             areas: self.areas.clone(),
             images: self.sources.iter().map(|serial| (*serial, names.clone())).collect(),
             enqueue: request.enqueue.clone().unwrap_or_else(|| self.desk.clone()),

@@ -78,6 +78,9 @@ impl Volume for Between {
     fn share(&self) -> Result<()> {
         self.inner.share()
     }
+    fn is_past_caches(&self) -> bool {
+        self.inner.is_past_caches()
+    }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         self.inner.lock(lock)
     }

@@ -11,6 +11,7 @@ pub mod between;
 pub mod desk;
 pub mod lead;
 pub mod library;
+pub mod loops;
 pub mod player;
 pub mod space;
 pub mod unflushed;

@@ -36,6 +36,9 @@ impl Volume for Unflushed {
     fn flush(&self) -> Result<()> {
         Ok(())
     }
+    fn is_past_caches(&self) -> bool {
+        self.0.is_past_caches()
+    }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         self.0.lock(lock)
     }

@@ -316,7 +316,7 @@ impl LiveOptions {
             images.insert(volser, names.into_iter().collect());
         }
         let enqueue = self.enqueue(&host, &areas, owner)?;
-        let host = host.monitored_by(Live { areas, images, enqueue });
+        let host = host.monitored_by(Live { areas, images, enqueue, machines: Vec::new() });
         let of = |paths: &[PathBuf]| -> Vec<Volser> {
             paths.iter().map(|path| volser_of(&files, &volsers, path)).collect()
         };

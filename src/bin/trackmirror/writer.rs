@@ -43,6 +43,7 @@ use std::time::{Duration, Instant};
 use trackmirror::bytes::crc32c;
 use trackmirror::monitor::MonitoredVolume;
 use trackmirror::registry::openers::{Opened, Openers};
+use trackmirror::volume::Access;
 use trackmirror::{DsName, Error, Reason, Result};
 use work::{History, Session};
 
@@ -253,11 +254,12 @@ impl<'a> Writer<'a> {
     }
 
     fn become_image(&self, path: &Path) -> Result<MonitoredVolume> {
-        let image = &self.arguments.image;
+        let Arguments { image, files, .. } = self.arguments;
         match self.arguments.slow {
-            None => MonitoredVolume::open(path, image),
+            None => files.become_image(path, image),
             Some(pause) => {
-                let slow = SlowVolume::open(path, Duration::from_micros(pause))?;
+                let volume = files.open_volume(path, Access::MonitoredWrite)?;
+                let slow = SlowVolume::new(volume, Duration::from_micros(pause));
                 MonitoredVolume::attach(Arc::new(slow), image)
             }
         }

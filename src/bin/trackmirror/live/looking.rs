@@ -60,7 +60,7 @@ impl LiveOptions {
             images.insert(volser, names.into_iter().collect());
         }
         let enqueue = self.look_only(&host, &areas)?;
-        let host = host.monitored_by(Live { areas, images, enqueue });
+        let host = host.monitored_by(Live { areas, images, enqueue, machines: Vec::new() });
         let of = |paths: &[std::path::PathBuf]| -> Vec<Volser> {
             paths.iter().map(|path| volser_of(&files, &volsers, path)).collect()
         };

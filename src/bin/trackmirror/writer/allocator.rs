@@ -20,10 +20,9 @@ use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use trackmirror::dscb::Format1;
 use trackmirror::geometry::{Extent, Track};
-use trackmirror::monitor::MonitoredVolume;
 use trackmirror::registry::openers::{Opened, Openers};
 use trackmirror::volume::intent::NoJournal;
-use trackmirror::volume::{self, Access, Volume, VolumeExt};
+use trackmirror::volume::{Access, Volume, VolumeExt};
 use trackmirror::vtoc::manager::VtocSpaceManager;
 use trackmirror::vtoc::{DataSetDscbs, Expiration, FreeSpace, Identity, NewDataSet, SpaceManager};
 use trackmirror::{DsName, Error, Reason, Result, Volser};
@@ -313,12 +312,13 @@ impl<'a> Allocator<'a> {
         if let Some(volume) = self.attached.values().find(has) {
             return Ok(volume.clone());
         }
-        for path in self.arguments.files.volumes.iter().chain(&self.arguments.files.catalogs) {
+        let files = &self.arguments.files;
+        for path in files.volumes.iter().chain(&files.catalogs) {
             if !self.attached.contains_key(path)
-                && volume::open(path, Access::Read)?.volser() == volser
+                && files.open_volume(path, Access::Read)?.volser() == volser
             {
                 let volume: Arc<dyn Volume> =
-                    Arc::new(MonitoredVolume::open(path, &self.arguments.image)?);
+                    Arc::new(files.become_image(path, &self.arguments.image)?);
                 self.attached.insert(path.clone(), volume.clone());
                 return Ok(volume);
             }
@@ -330,7 +330,7 @@ impl<'a> Allocator<'a> {
         for path in self.arguments.files.catalogs.clone() {
             let volser = match self.attached.get(&path) {
                 Some(volume) => volume.volser(),
-                None => volume::open(&path, Access::Read)?.volser(),
+                None => self.arguments.files.open_volume(&path, Access::Read)?.volser(),
             };
             if let Some(catalog) = CvolCatalog::find_on(self.volume(volser)?)? {
                 return Ok(catalog);

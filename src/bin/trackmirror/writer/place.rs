@@ -2,11 +2,12 @@
 
 use super::stamp::Shape;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use trackmirror::catalog::Catalog;
 use trackmirror::catalog::cvol::CvolCatalog;
 use trackmirror::geometry::{Extent, Track};
+use trackmirror::monitor::MonitoredVolume;
 use trackmirror::volume::{self, Access, Volume};
 use trackmirror::vtoc::{DataSetDscbs, Vtoc};
 use trackmirror::{DsName, Error, Reason, Result, Volser};
@@ -20,6 +21,9 @@ pub struct Files {
     /// Images of further volumes with catalogs; where no catalog names a data set the VTOCs are searched
     #[arg(long = "catalog", num_args = 1.., value_name = "FILE")]
     pub catalogs: Vec<PathBuf>,
+    /// Read and write them past every cache of this machine (O_DIRECT), since other machines write them too
+    #[arg(long)]
+    pub direct: bool,
 }
 
 /// A data set, and where it lies.
@@ -108,11 +112,27 @@ impl Files {
         Ok(volumes.map(|(volser, (_, volume))| (volser, volume)).collect())
     }
 
+    /// Opens one volume as it is to be read and written.
+    pub fn open_volume(&self, path: &Path, access: Access) -> Result<Arc<dyn Volume>> {
+        if self.direct {
+            return volume::open_past_caches(path, access);
+        }
+        volume::open(path, access)
+    }
+
+    /// Becomes an image on a volume.
+    pub fn become_image(&self, path: &Path, image: &str) -> Result<MonitoredVolume> {
+        if self.direct {
+            return MonitoredVolume::open_past_caches(path, image);
+        }
+        MonitoredVolume::open(path, image)
+    }
+
     fn open(&self) -> Result<Readable> {
         let mut readable =
             Readable { volumes: BTreeMap::new(), catalogs: Vec::new(), failure: None };
         for path in self.volumes.iter().chain(&self.catalogs) {
-            let volume = match volume::open(path, Access::Read) {
+            let volume = match self.open_volume(path, Access::Read) {
                 Ok(volume) => volume,
                 Err(error) if error.reason() == Reason::VolumeInUse => {
                     readable.failure = Some(error);

@@ -242,7 +242,7 @@ impl Testimony {
 /// Checks the data sets of these ledgers where they are now.
 pub fn prove(ledgers: &[PathBuf], files: &Files, sources: &[PathBuf]) -> Result<Proof> {
     let mut proof = Proof::default();
-    let sources = open_all(sources)?;
+    let sources = open_all(files, sources)?;
     let mut seen: BTreeSet<DsName> = BTreeSet::new();
     for path in ledgers {
         let mut testimony = Testimony::of(Ledger::read(path)?);
@@ -252,7 +252,7 @@ pub fn prove(ledgers: &[PathBuf], files: &Files, sources: &[PathBuf]) -> Result<
             .iter()
             .flat_map(|data_set| data_set.extents.iter().map(|(path, _, _)| path.as_path()))
             .collect();
-        let volumes = open_all(&paths.into_iter().map(PathBuf::from).collect::<Vec<_>>())?;
+        let volumes = open_all(files, &paths.into_iter().map(PathBuf::from).collect::<Vec<_>>())?;
         for data_set in located.iter().filter(|data_set| seen.insert(data_set.name)) {
             proof.track_count += u64::from(data_set.track_count());
         }
@@ -262,9 +262,16 @@ pub fn prove(ledgers: &[PathBuf], files: &Files, sources: &[PathBuf]) -> Result<
     Ok(proof)
 }
 
-fn open_all(paths: &[PathBuf]) -> Result<BTreeMap<Volser, Arc<dyn Volume>>> {
-    let volumes = volume::open_all(paths, Access::Read)?.into_iter();
-    Ok(volumes.map(|volume| (volume.volser(), volume)).collect())
+fn open_all(files: &Files, paths: &[PathBuf]) -> Result<BTreeMap<Volser, Arc<dyn Volume>>> {
+    let volumes = if files.direct {
+        paths
+            .iter()
+            .map(|path| files.open_volume(path, Access::Read))
+            .collect::<Result<Vec<_>>>()?
+    } else {
+        volume::open_all(paths, Access::Read)?
+    };
+    Ok(volumes.into_iter().map(|volume| (volume.volser(), volume)).collect())
 }
 
 struct Judge<'a> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use trackmirror::geometry::{Geometry, Track};
-use trackmirror::volume::{self, Access, Held, Lock, Volume, VolumeExt};
+use trackmirror::volume::{Held, Lock, Volume, VolumeExt};
 use trackmirror::{Result, Volser};
 
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub struct SlowVolume {
 }
 
 impl SlowVolume {
-    pub fn open(path: &Path, pause: Duration) -> Result<SlowVolume> {
-        Ok(SlowVolume { inner: volume::open(path, Access::MonitoredWrite)?, pause })
+    pub fn new(inner: Arc<dyn Volume>, pause: Duration) -> SlowVolume {
+        SlowVolume { inner, pause }
     }
 }
 
@@ -56,6 +56,9 @@ impl Volume for SlowVolume {
     }
     fn flush(&self) -> Result<()> {
         self.inner.flush()
+    }
+    fn is_past_caches(&self) -> bool {
+        self.inner.is_past_caches()
     }
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
         self.inner.lock(lock)

@@ -63,7 +63,7 @@ pub(super) fn of_migration(machines: Vec<Machine>, stored: &Stored) -> Result<Ve
 
 /// That what other machines write to the sources is read, and not what this one's caches hold.
 ///
-/// Error: [`Reason::NotPastCaches`].
+/// Error: [`Reason::NotDirect`].
 pub(super) fn check_past_caches(host: &Host, sources: &BTreeSet<Volser>) -> Result<()> {
     let has_machines = host.live.as_ref().is_some_and(|live| !live.machines.is_empty());
     for volser in sources.iter().filter(|_| has_machines) {
@@ -71,7 +71,7 @@ pub(super) fn check_past_caches(host: &Host, sources: &BTreeSet<Volser>) -> Resu
             && !volume.is_past_caches()
         {
             return Err(Error::new(
-                Reason::NotPastCaches,
+                Reason::NotDirect,
                 format!(
                     "{} is read through this machine's caches, so that what other machines write to it may not be \
                      seen; open it past them",

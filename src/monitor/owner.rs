@@ -100,7 +100,9 @@ impl NotQuiet {
         match self {
             NotQuiet::Changed { track, .. } | NotQuiet::Taken { track } => Some(*track),
             NotQuiet::InFlight { extent, .. } => extent.map(|extent| extent.first),
-            NotQuiet::Silent { .. } => None,
+            NotQuiet::Silent { .. } | NotQuiet::Unanswered { .. } | NotQuiet::Elsewhere { .. } => {
+                None
+            }
         }
     }
 }

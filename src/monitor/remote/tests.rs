@@ -97,7 +97,7 @@ impl World {
         if self.random.one_in(40) {
             // It dies inside its write.
             self.written[first as usize] += 1;
-            std::mem::forget(begun);
+            let _ = begun;
             self.writer = None;
             return;
         }

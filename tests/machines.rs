@@ -209,6 +209,16 @@ fn writers_of_several_machines_write_one_disk() {
     assert_eq!(site.ledgers().len(), writers.len());
 }
 
+#[test]
+fn a_machine_that_the_migration_is_not_told_of_loses_what_it_writes() {
+    for seed in 100..103 {
+        let (code, said) = play::naming(seed, &[1]);
+        assert_eq!(code, 0, "seed {seed}: {said}");
+        let (code, said) = play::naming(seed, &[]);
+        assert!(code == 8 && said.contains("holds the older write"), "seed {seed}: {code} {said}");
+    }
+}
+
 /// A number from the environment.
 fn from_environment(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;

@@ -162,6 +162,17 @@ pub fn run(seed: u64) -> Seen {
     play.assert_all_there()
 }
 
+/// The same story, in which nothing happens, but the migration is told of these machines only: what the judge says.
+pub fn naming(seed: u64, named: &[usize]) -> (i32, String) {
+    let mut random = Random(seed);
+    let site = Site::new(&mut random, 2);
+    let story = Story::quiet(&mut random, 2);
+    let mut play = Play::begin(site, story, named.to_vec());
+    play.migrate();
+    play.end();
+    play.judge(true)
+}
+
 impl Play {
     /// Starts everybody. Nothing happens to the network before the migration begins.
     pub fn begin(site: Site, story: Story, named: Vec<usize>) -> Play {

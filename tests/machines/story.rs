@@ -111,6 +111,17 @@ impl Story {
         story
     }
 
+    /// The same with nothing that happens to anybody: who writes writes everything once before, until he is asked to close.
+    pub fn quiet(random: &mut Random, host_count: usize) -> Story {
+        let mut story = Story::new(random, host_count);
+        for (_, habits) in &mut story.writers {
+            (habits.unlisted, habits.reopen, habits.slow, habits.rate) = (false, false, None, 200);
+        }
+        story.weather.iter_mut().for_each(|(_, weather)| *weather = Weather::default());
+        story.orders.options.clear();
+        Story { deeds: Vec::new(), is_filled: true, late: None, ..story }
+    }
+
     fn deed(&self, random: &mut Random) -> (When, Deed) {
         let when = match random.one_in(2) {
             true => When::After(random.below(1500)),

@@ -351,7 +351,8 @@ impl Machine {
     pub(crate) fn check_ready(&self, volser: Volser) -> Result<()> {
         let state = self.state();
         let unready = match state.receivers.get(&volser) {
-            None => None,
+            _ if state.is_retired => None,
+            None => Some(format!("image {} was not asked yet", self.inner.name)),
             Some(receiver) => receiver.unready(),
         };
         let Some(why) = unready else { return Ok(()) };

@@ -17,6 +17,8 @@ mod giving_up;
 mod guest;
 #[path = "mirror/late.rs"]
 mod late;
+#[path = "mirror/machines.rs"]
+mod machines;
 #[path = "mirror/many.rs"]
 mod many;
 #[path = "mirror/memory.rs"]

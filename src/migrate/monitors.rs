@@ -127,9 +127,6 @@ impl Monitors {
                 Images::Known => area.check_known(self.images_of(*volser))?,
             }
         }
-        if images == Images::Attached {
-            self.machines.check_ready()?;
-        }
         Ok(died)
     }
 
@@ -299,10 +296,12 @@ impl Monitors {
         Ok(())
     }
 
-    /// That every write that began before the subscription has ended.
+    /// That every write that began before the subscription has ended, here and on other machines.
     ///
-    /// Error: [`Reason::NotFilled`], which names image and tracks; to be asked again after a while.
+    /// Errors: [`Reason::NotFilled`], which names image and tracks; [`Reason::NotCovered`] as long as another machine has
+    /// not answered; to be asked again after a while.
     pub fn check_begun_writes(&self) -> Result<()> {
+        self.machines.check_ready()?;
         self.source_subscriptions()
             .try_for_each(|(volser, subscription)| check_begun(*volser, subscription))
     }

@@ -262,6 +262,16 @@ pub struct Writers {
 impl Writers {
     /// Begins to write these tracks, as many at a time as there are images, with a pause between two writes.
     pub fn begin(world: &World, images: &[&str], tracks: &[Track], pause: Duration) -> Writers {
+        let volumes = images.iter().map(|image| world.monitored(image)).collect();
+        Writers::through(volumes, tracks, pause)
+    }
+
+    /// The same through volumes that are monitored already.
+    pub fn through(
+        volumes: Vec<Arc<MonitoredVolume>>,
+        tracks: &[Track],
+        pause: Duration,
+    ) -> Writers {
         let writers = Writers {
             stop: Arc::default(),
             acknowledged: Arc::default(),
@@ -269,12 +279,11 @@ impl Writers {
             threads: Vec::new(),
         };
         let mut threads = Vec::new();
-        for (number, image) in images.iter().enumerate() {
-            let volume = world.monitored(image);
-            let own: Vec<Track> =
-                tracks.iter().copied().skip(number).step_by(images.len()).collect();
+        let count = volumes.len();
+        for (number, volume) in volumes.into_iter().enumerate() {
+            let own: Vec<Track> = tracks.iter().copied().skip(number).step_by(count).collect();
             let (stop, acknowledged) = (writers.stop.clone(), writers.acknowledged.clone());
-            let (running, image) = (writers.running.clone(), image.to_string());
+            let (running, image) = (writers.running.clone(), volume.image().name().to_string());
             running.lock().push(image.clone());
             threads.push(std::thread::spawn(move || {
                 hammer(&volume, &own, &stop, &acknowledged, pause, number as u64);

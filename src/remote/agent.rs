@@ -316,15 +316,19 @@ impl Agent {
             ended.into_iter().for_each(|(_, desk)| desk.reporter.end());
             // The owner asks no more; a question that comes late must not begin it anew.
             self.ended.insert(migration);
-            return Ok(Vec::new());
         }
         let (names, volumes) = (order.data_sets.as_slice(), order.volumes.as_slice());
+        if order.stage == Stage::Ended && names.is_empty() {
+            return Ok(Vec::new());
+        }
         let enqueue = (self.enqueue_of)(&order.owner)?;
         match order.stage {
-            Stage::Open => return enqueue.release(names, volumes).map(|()| Vec::new()),
+            Stage::Open | Stage::Ended => {
+                return enqueue.release(names, volumes).map(|()| Vec::new());
+            }
             Stage::Asked => enqueue.ask_to_close(names, volumes)?,
             Stage::Held => enqueue.hold(names, volumes)?,
-            Stage::Told | Stage::Ended => {}
+            Stage::Told => {}
         }
         let mut openers = enqueue.is_closed(names, volumes)?;
         for opener in &mut openers {

@@ -583,7 +583,13 @@ impl Machine {
         if !migration_began || self.is_retired() {
             return true;
         }
-        self.order(Stage::Ended, "", &[], &[]);
+        // An order to let everybody in again may not have arrived.
+        let last = self.state().order.clone();
+        let last = last.as_ref();
+        let owner = last.map_or("", |order| &order.owner);
+        let data_sets = last.map_or(&[][..], |order| &order.data_sets);
+        let volumes = last.map_or(&[][..], |order| &order.volumes);
+        self.order(Stage::Ended, owner, data_sets, volumes);
         let is_heard = self.report().presence == Presence::Heard;
         let patience = if is_heard { None } else { Some(Duration::ZERO) };
         let heard = matches!(self.wait_for_openers(patience), Ok(Some(_)));

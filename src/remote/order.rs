@@ -14,7 +14,7 @@ pub enum Stage {
     Asked = 1,
     /// The same, and nobody opens them any more.
     Held = 2,
-    /// Nothing is to be reported any more: the migration has ended.
+    /// The migration has ended: nothing is to be reported any more, and whoever was kept out may open them.
     Ended = 3,
     /// Nothing is to be done but to tell who has them open.
     Told = 4,

@@ -69,6 +69,9 @@ pub struct World {
     pub targets: Vec<PathBuf>,
     pub system: PathBuf,
     pub blksize: u16,
+    /// The network namespace that is the machine, if it is not this one. Others write the volumes too, so they are read
+    /// and written past its caches.
+    pub machine: Option<String>,
 }
 
 impl World {
@@ -118,7 +121,7 @@ impl World {
             data_sets.push(name);
         }
         let sources = sources.into_iter().map(|(path, _)| path).collect();
-        World { folder, data_sets, sources, targets, system, blksize }
+        World { folder, data_sets, sources, targets, system, blksize, machine: None }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -130,9 +133,14 @@ impl World {
         self.path("registry")
     }
 
-    /// The command, in this world.
+    /// The command, in this world, on its machine.
     pub fn command(&self, verb: &str) -> Command {
         let mut command = support::trackmirror();
+        if let Some(machine) = &self.machine {
+            let program = command;
+            command = Command::new("ip");
+            command.args(["netns", "exec", machine]).arg(program.get_program());
+        }
         command.arg(verb).env(REGISTRY, self.registry()).env_remove("TRACKMIRROR_OPENERS");
         command
     }

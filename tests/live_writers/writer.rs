@@ -144,9 +144,12 @@ impl World {
         if let Some(pause) = habits.slow {
             command.arg("--slow").arg(pause.to_string());
         }
-        for (option, is_set) in
-            [("--reopen", habits.reopen), ("--unlisted", habits.unlisted), ("--vary", habits.vary)]
-        {
+        for (option, is_set) in [
+            ("--reopen", habits.reopen),
+            ("--unlisted", habits.unlisted),
+            ("--vary", habits.vary),
+            ("--direct", self.machine.is_some()),
+        ] {
             if is_set {
                 command.arg(option);
             }

@@ -3,6 +3,7 @@
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::enqueue::Opener;
 use crate::error::{Error, Reason, Result};
+use crate::monitor::remote::take_order;
 use crate::name::{DsName, Volser};
 
 /// What is to be done with data sets on the other machine.
@@ -45,7 +46,7 @@ impl Encode for Order {
     fn decode(from: &mut Decoder<'_>) -> Result<Order> {
         Ok(Order {
             nonce: from.get()?,
-            order: from.get()?,
+            order: take_order(from)?,
             stage: match from.get::<u8>()? {
                 0 => Stage::Open,
                 1 => Stage::Asked,
@@ -86,7 +87,7 @@ impl Encode for Openers {
         }
     }
     fn decode(from: &mut Decoder<'_>) -> Result<Openers> {
-        let (nonce, order, trouble) = (from.get()?, from.get()?, from.get()?);
+        let (nonce, order, trouble) = (from.get()?, take_order(from)?, from.get()?);
         let mut openers = Vec::new();
         for _ in 0..from.get::<u32>()? {
             openers.push(Opener {

@@ -135,6 +135,17 @@ fn bad(why: &str) -> Error {
     Error::new(Reason::BadMessage, format!("a message of another machine was passed over: {why}"))
 }
 
+/// No order and no number is higher: there is always a next one, and none that was made up can end them.
+pub(crate) const ORDER_MAX: u64 = u64::MAX >> 1;
+
+/// Reads an order.
+pub(crate) fn take_order(from: &mut Decoder<'_>) -> Result<u64> {
+    from.get().and_then(|order| match order {
+        0..=ORDER_MAX => Ok(order),
+        _ => Err(bad("its order is none that is given")),
+    })
+}
+
 /// Where a sender's numbers are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Numbers {
@@ -151,7 +162,13 @@ impl Encode for Numbers {
         [self.last, self.base, self.forgotten].iter().for_each(|number| to.put(number));
     }
     fn decode(from: &mut Decoder<'_>) -> Result<Numbers> {
-        Ok(Numbers { last: from.get()?, base: from.get()?, forgotten: from.get()? })
+        let numbers = Numbers { last: from.get()?, base: from.get()?, forgotten: from.get()? };
+        let Numbers { last, base, forgotten } = numbers;
+        // No sender gives such: believed, they would keep the numbers that follow from being applied.
+        if last > ORDER_MAX || base > last + 1 || forgotten > last {
+            return Err(bad("its numbers contradict each other"));
+        }
+        Ok(numbers)
     }
 }
 
@@ -226,7 +243,7 @@ impl Encode for Question {
     fn decode(from: &mut Decoder<'_>) -> Result<Question> {
         Ok(Question {
             nonce: from.get()?,
-            order: from.get()?,
+            order: take_order(from)?,
             track_count: from.get()?,
             seal: from.get()?,
             runs: from.get()?,
@@ -265,7 +282,7 @@ impl Encode for Answer {
             nonce: from.get()?,
             incarnation: from.get()?,
             numbers: from.get()?,
-            order: from.get()?,
+            order: take_order(from)?,
             farewell: from.get()?,
             unready: from.get()?,
             unquiet: from.get()?,

@@ -55,6 +55,7 @@ mod message;
 mod receiver;
 mod reporter;
 
+pub(crate) use message::take_order;
 pub use message::{Envelope, Incarnation, MESSAGE_LENGTH_MAX, MessageKind};
 pub use receiver::{Absorbed, Receiver};
 pub use reporter::Reporter;

@@ -11,7 +11,7 @@ use crate::enqueue::Enqueue;
 use crate::error::{Error, Reason, Result};
 use crate::monitor::remote::{Envelope, MessageKind, Reporter};
 use crate::monitor::{Area, Identity};
-use crate::name::Volser;
+use crate::name::{DsName, Volser};
 use crate::registry::expected::is_image_name;
 use crate::volume::Volume;
 use std::collections::btree_map::Entry;
@@ -38,6 +38,8 @@ pub struct Agent {
     volumes: Vec<Site>,
     reporters: BTreeMap<([u64; 2], Volser), Desk>,
     ended: BTreeSet<[u64; 2]>,
+    /// What was asked for and held in this life, by migration.
+    held: BTreeMap<[u64; 2], (Vec<DsName>, Vec<Volser>)>,
     is_leaving: bool,
     counts: Counts,
 }
@@ -57,6 +59,8 @@ struct Desk {
     reporter: Reporter,
     /// Since when nothing was acknowledged, while something is on its way.
     waiting_since: Option<Duration>,
+    /// The last answer that said farewell, and when it was sent.
+    farewell: Option<(Duration, Vec<u8>)>,
 }
 
 /// What an agent did since it was started.
@@ -118,6 +122,7 @@ impl Agent {
             volumes: Vec::new(),
             reporters: BTreeMap::new(),
             ended: BTreeSet::new(),
+            held: BTreeMap::new(),
             is_leaving: false,
             counts: Counts::default(),
         })
@@ -222,6 +227,10 @@ impl Agent {
         if let Some(answer) = answer {
             self.channel.send(&answer)?;
             self.counts.answers += 1;
+            let key = (envelope.migration, envelope.volser);
+            if let Some(desk) = self.reporters.get_mut(&key).filter(|_| self.is_leaving) {
+                desk.farewell = Some((now(), answer));
+            }
         }
         Ok(())
     }
@@ -238,7 +247,7 @@ impl Agent {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let reporter = Reporter::open(&site.area, envelope.migration, &self.image)?;
-                entry.insert(Desk { reporter, waiting_since: None })
+                entry.insert(Desk { reporter, waiting_since: None, farewell: None })
             }
         };
         Ok((&mut desk.reporter, site))
@@ -253,7 +262,7 @@ impl Agent {
                 && let Entry::Vacant(entry) = self.reporters.entry(key)
             {
                 let reporter = Reporter::open(&site.area, migration, &self.image)?;
-                entry.insert(Desk { reporter, waiting_since: None });
+                entry.insert(Desk { reporter, waiting_since: None, farewell: None });
             }
         }
         Ok(())
@@ -286,6 +295,12 @@ impl Agent {
         let migration = envelope.migration;
         let mut openers = Openers { nonce: order.nonce, order: order.order, ..Openers::default() };
         self.take_up(migration)?;
+        let is_served = self.reporters.keys().any(|(of, _)| *of == migration);
+        if !is_served && !matches!(order.stage, Stage::Open | Stage::Ended) {
+            // It comes after the end, and nobody would let those in again whom it keeps out; or so soon after a boot that the
+            // owner has to ask first, and orders it again.
+            return Ok(());
+        }
         if self.close_order(migration) > order.order {
             // It comes late, or the number of the owner's life was lost: he learns it from the answer.
             openers.order = self.close_order(migration);
@@ -324,10 +339,26 @@ impl Agent {
         let enqueue = (self.enqueue_of)(&order.owner)?;
         match order.stage {
             Stage::Open | Stage::Ended => {
-                return enqueue.release(names, volumes).map(|()| Vec::new());
+                self.held.remove(&migration);
+                return match enqueue.release(names, volumes) {
+                    // It was never ours, and that does not change when it is tried again.
+                    Err(error) if error.reason() == Reason::DataSetHeld => {
+                        log::warn!("{error}");
+                        Ok(Vec::new())
+                    }
+                    released => released.map(|()| Vec::new()),
+                };
             }
             Stage::Asked => enqueue.ask_to_close(names, volumes)?,
-            Stage::Held => enqueue.hold(names, volumes)?,
+            // It is ordered again with every look at who has them open; and the order to ask may have been lost.
+            Stage::Held => {
+                let wanted = (order.data_sets.clone(), order.volumes.clone());
+                if self.held.get(&migration) != Some(&wanted) {
+                    enqueue.ask_to_close(names, volumes)?;
+                    enqueue.hold(names, volumes)?;
+                    self.held.insert(migration, wanted);
+                }
+            }
             Stage::Told => {}
         }
         let mut openers = enqueue.is_closed(names, volumes)?;
@@ -344,8 +375,19 @@ impl Agent {
     /// Error: [`Reason::NotCovered`] as long as a program lives that may write.
     pub fn farewell(&mut self) -> Result<bool> {
         self.is_leaving = true;
-        for desk in self.reporters.values_mut() {
+        for ((migration, _), desk) in &mut self.reporters {
+            // Nobody would be here to let them in again.
+            if self.held.contains_key(migration) {
+                continue;
+            }
             desk.reporter.leave()?;
+            // An owner who has heard it asks no more: if his acknowledgement was lost, he is to be told again.
+            if let Some((sent_at, answer)) = &mut desk.farewell
+                && now() > *sent_at + OVERDUE
+            {
+                *sent_at = now();
+                self.channel.send(answer)?;
+            }
         }
         let has_left = |_: &([u64; 2], Volser), desk: &mut Desk| desk.reporter.has_left();
         let left: Vec<_> = self.reporters.extract_if(.., has_left).collect();

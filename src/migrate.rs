@@ -278,10 +278,12 @@ impl Migration {
             (None, _) => None,
             (Some(watched), Some(live)) => {
                 let (sources, possible) = (plan.source_volsers(), plan.possible_sources());
-                let mut live = live.clone();
-                live.machines = machines::of_migration(live.machines, &durable.stored)?;
+                machines::check_given(&live.machines, &durable.stored)?;
+                if !durable.stored.state.is_ended() {
+                    machines::check_past_caches(&host, &sources)?;
+                }
                 let id = watched.migration;
-                let mut monitors = Monitors::new(live, id, sources, &possible)?;
+                let mut monitors = Monitors::new(live.clone(), id, sources, &possible)?;
                 monitors.machines.remember(&durable.stored.elsewhere);
                 Some(monitors)
             }

@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::geometry::Extent;
 use crate::host::{Host, Live};
 use crate::monitor::{NotQuiet, Subscription};
-use crate::name::Volser;
+use crate::name::{DsName, Volser};
 use crate::remote::{Machine, MachineEnqueue, MachineReport};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Machines {
     machines: Vec<Machine>,
     migration: [u64; 2],
+    /// In whose name data sets are held there.
+    owner: String,
     sources: BTreeSet<Volser>,
     /// What an earlier life knew.
     before: Vec<Elsewhere>,
@@ -38,28 +40,28 @@ pub(super) struct Machines {
     is_sealed: AtomicBool,
 }
 
-/// The machines that a migration can be led with: all that it knows are there, and those that were retired are not
-/// heard.
+/// That a migration can be led with these machines: all that it knows are there, and none twice.
 ///
-/// Error: [`Reason::NotCovered`].
-pub(super) fn of_migration(machines: Vec<Machine>, stored: &Stored) -> Result<Vec<Machine>> {
-    for elsewhere in &stored.elsewhere {
-        let machine = machines.iter().find(|machine| machine.name() == elsewhere.image);
-        match machine {
-            Some(machine) if elsewhere.is_retired => machine.set_retired(),
-            None if !elsewhere.is_retired && !stored.state.is_ended() => {
-                return Err(Error::new(
-                    Reason::NotCovered,
-                    format!(
-                        "image {} on another machine belongs to this migration; give it again, with its channel",
-                        elsewhere.image
-                    ),
-                ));
-            }
-            _ => {}
+/// Errors: [`Reason::NotCovered`], [`Reason::BadRequest`].
+pub(super) fn check_given(machines: &[Machine], stored: &Stored) -> Result<()> {
+    for (number, machine) in machines.iter().enumerate() {
+        if machines[..number].iter().any(|other| other.name() == machine.name()) {
+            let why = format!("image {} on another machine is given twice", machine.name());
+            return Err(Error::new(Reason::BadRequest, why));
         }
     }
-    Ok(machines)
+    let is_given = |image: &str| machines.iter().any(|machine| machine.name() == image);
+    let missing = |one: &&Elsewhere| !one.is_retired && !is_given(&one.image);
+    match stored.elsewhere.iter().find(missing) {
+        Some(missing) if !stored.state.is_ended() => Err(Error::new(
+            Reason::NotCovered,
+            format!(
+                "image {} on another machine belongs to this migration; give it again, with its channel",
+                missing.image
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// That what other machines write to the sources is read, and not what this one's caches hold.
@@ -88,21 +90,29 @@ pub(super) fn check_past_caches(host: &Host, sources: &BTreeSet<Volser>) -> Resu
 impl Machines {
     /// Those that a host gave. They have a part in the close, too.
     pub fn new(live: &mut Live, migration: [u64; 2], sources: &BTreeSet<Volser>) -> Machines {
-        let machines = live.machines.clone();
+        // What is known of them belongs to this life of this migration, also if the host gives them to another one.
+        let machines: Vec<Machine> = live.machines.iter().map(Machine::anew).collect();
+        let [high, low] = migration;
+        let owner = format!("migration {high:016x}{low:016x} of another machine");
         if !machines.is_empty() {
-            let [high, low] = migration;
-            let owner = format!("migration {high:016x}{low:016x} of another machine");
-            let elsewhere = Arc::new(MachineEnqueue::new(&machines, owner));
+            let elsewhere = Arc::new(MachineEnqueue::new(&machines, owner.clone()));
             live.enqueue = Arc::new(AllOf(vec![live.enqueue.clone(), elsewhere]));
         }
         machines.iter().for_each(|machine| machine.set_sources(sources));
-        Machines { machines, migration, sources: sources.clone(), ..Machines::default() }
+        let sources = sources.clone();
+        Machines { machines, migration, owner, sources, ..Machines::default() }
     }
 
     /// What the checkpoint says of them, before anything is watched.
     pub fn remember(&mut self, stored: &[Elsewhere]) {
         self.life = stored.iter().map(|one| one.lives).max().unwrap_or(0).saturating_add(1);
         self.before = stored.to_vec();
+        for machine in &self.machines {
+            machine.begin(self.migration, self.life);
+            if self.before_of(machine).is_some_and(|before| before.is_retired) {
+                machine.set_retired();
+            }
+        }
     }
 
     /// What the checkpoint is to say of them.
@@ -123,7 +133,11 @@ impl Machines {
             }
             elsewhere
         };
-        self.machines.iter().map(stored).collect()
+        let is_given =
+            |one: &&Elsewhere| self.machines.iter().any(|machine| machine.name() == one.image);
+        // Who was retired need not be given any more, and stays so all the same.
+        let others = self.before.iter().filter(|one| !is_given(one));
+        self.machines.iter().map(stored).chain(others.cloned()).collect()
     }
 
     fn before_of(&self, machine: &Machine) -> Option<&Elsewhere> {
@@ -175,9 +189,10 @@ impl Machines {
         self.machines.iter().try_for_each(|machine| machine.check_ready(volser))
     }
 
-    /// What a look asks for is to be sealed from now on.
-    pub fn seal(&self) {
+    /// What a look asks for is to be sealed from now on, and this is it until the next one.
+    pub fn seal(&self, extents: &[(Volser, Extent)]) {
         self.is_sealed.store(true, Ordering::Relaxed);
+        self.machines.iter().for_each(|machine| machine.seal(extents));
     }
 
     /// Lets writes happen again, everywhere.
@@ -197,13 +212,13 @@ impl Machines {
         self.machines.iter().find_map(|machine| machine.barrier(extents, is_sealed))
     }
 
-    /// Tells them that the migration has ended.
-    pub fn end(&self) {
+    /// Tells them that the migration has ended, so that whoever was kept out of these data sets is let in.
+    pub fn end(&self, data_sets: &[DsName], volumes: &[Volser]) {
         for machine in &self.machines {
-            if !machine.end() {
+            if !machine.end(&self.owner, data_sets, volumes) {
                 log::warn!(
-                    "image {} on another machine has not heard that the migration has ended; its agent goes on \
-                     watching for it until it is started anew",
+                    "image {} on another machine has not heard that the migration has ended; as long as it does not hear \
+                     it, its agent goes on watching for it, and what it keeps sealed or held stays so",
                     machine.name()
                 );
             }
@@ -248,6 +263,12 @@ impl Migration {
         machines.check_ready()
     }
 
+    /// Whether another machine has not answered the last order.
+    pub(super) fn is_order_out(&self) -> bool {
+        let machines = self.machines_if_any();
+        machines.is_some_and(|machines| machines.machines.iter().any(Machine::is_order_out))
+    }
+
     /// What is known of the images on other machines.
     pub fn machines(&self) -> Vec<MachineReport> {
         let machines = self.machines_if_any();
@@ -257,8 +278,12 @@ impl Migration {
     /// Retires an image on another machine: the operator, or a host that has fenced it, confirms that it cannot write any
     /// more. What it did not report nobody knows, so all is changed; and whatever comes from it is refused from now on.
     ///
-    /// Error: [`Reason::NoSuchImage`].
+    /// Errors: [`Reason::NoSuchImage`]; those of the monitor areas.
     pub fn retire_image(&mut self, name: &str) -> Result<()> {
+        // In a life that has only been opened nothing is known yet of what it wrote to: all of that is to be changed.
+        if let Some(monitors) = &mut self.monitors {
+            monitors.find_subscriptions()?;
+        }
         let machine = self
             .machines_if_any()
             .and_then(|machines| machines.machines.iter().find(|machine| machine.name() == name));

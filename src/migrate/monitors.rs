@@ -36,7 +36,7 @@ use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
 use crate::host::Live;
 use crate::monitor::{Area, ImageReport, Kind, NotQuiet, Subscription};
-use crate::name::Volser;
+use crate::name::{DsName, Volser};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The subscriptions of a migration, and the images that they rely on.
@@ -258,6 +258,7 @@ impl Monitors {
     /// Takes tracks from the work that are not of the plan any more, and opens them if they are sealed: they may be
     /// somebody else's by now.
     pub fn leave_out(&self, extents: &[(Volser, Extent)]) -> Result<()> {
+        self.machines.open_tracks(extents);
         for (volser, extent) in extents {
             if let Some(subscription) = self.subscriptions.get(volser) {
                 subscription.leave_out(*extent)?;
@@ -359,7 +360,7 @@ impl Monitors {
 
     /// Refuses every write to these tracks that begins from now on.
     pub fn seal(&self, extents: &[(Volser, Extent)]) -> Result<()> {
-        self.machines.seal();
+        self.machines.seal(extents);
         self.subscriptions
             .iter()
             .try_for_each(|(volser, subscription)| subscription.seal(&on(extents, *volser)))
@@ -427,10 +428,10 @@ impl Monitors {
         if names.is_empty() { String::new() } else { format!(" by image {}", names.join(" or ")) }
     }
 
-    /// Ends every subscription, and opens what was sealed.
-    pub fn end(&mut self) -> Result<()> {
+    /// Ends every subscription, and opens what was sealed. Other machines let in whoever they keep out of these data sets.
+    pub fn end(&mut self, data_sets: &[DsName], volumes: &[Volser]) -> Result<()> {
         self.find_subscriptions()?;
-        self.machines.end();
+        self.machines.end(data_sets, volumes);
         std::mem::take(&mut self.subscriptions).into_values().for_each(Subscription::close);
         Ok(())
     }

@@ -250,8 +250,9 @@ impl Migration {
     fn end_monitors(&mut self) -> Result<()> {
         self.course.receipt = self.receipt();
         self.copier = None;
+        let (data_sets, volumes) = self.ever_taken_away();
         match &mut self.monitors {
-            Some(monitors) => monitors.end(),
+            Some(monitors) => monitors.end(&data_sets, &volumes),
             None => Ok(()),
         }
     }

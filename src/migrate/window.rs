@@ -69,7 +69,7 @@ impl Migration {
     }
 
     /// The same with what joined or left while openers were held.
-    fn ever_taken_away(&self) -> (Vec<DsName>, Vec<Volser>) {
+    pub(super) fn ever_taken_away(&self) -> (Vec<DsName>, Vec<Volser>) {
         let durable = self.durable.lock();
         let also = durable.stored.watched.iter().flat_map(|watched| &watched.held_also);
         let next = durable.stored.next.iter().flat_map(|next| super::names(&next.plan));
@@ -325,6 +325,10 @@ impl Migration {
                 self.host.tell(&Event::Remark { text: error.to_string() });
             }
             released => released?,
+        }
+        // Who may not have heard it is told again, also in the next life.
+        if self.is_order_out() {
+            return Ok(());
         }
         self.set_held(false);
         self.durable.lock().save()

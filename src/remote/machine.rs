@@ -57,6 +57,10 @@ struct State {
     /// What every question asks for now.
     tracks: Vec<(Volser, Extent)>,
     is_sealed: bool,
+    /// An earlier life may have sealed something, and nothing was opened since.
+    may_be_sealed: bool,
+    /// An earlier life may have begun there.
+    is_later_life: bool,
     /// Since when it is waited for, if it was never heard.
     since: Option<Duration>,
     last_heard: Option<Duration>,
@@ -151,6 +155,20 @@ impl Machine {
         Machine { inner: Arc::new(Inner { name, channel, patience, silence, state }) }
     }
 
+    /// The same image, of which nothing is known yet.
+    pub(crate) fn anew(&self) -> Machine {
+        self.clone().with_limits(self.inner.patience, self.inner.silence)
+    }
+
+    /// This life of a migration begins. An earlier one may have left tracks sealed there.
+    pub(crate) fn begin(&self, migration: [u64; 2], life: u32) {
+        let mut state = self.state();
+        state.migration = migration;
+        state.highest_order = state.highest_order.max(u64::from(life) << 32);
+        state.is_later_life = life > 1;
+        state.may_be_sealed = life > 1;
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.inner.name
@@ -177,7 +195,7 @@ impl Machine {
             state.receivers.insert(volser, receiver);
             state.since.get_or_insert(now());
             // It is asked at once.
-            state.last_asked = None;
+            (state.last_asked, state.asked) = (None, None);
         }
         Ok(())
     }
@@ -264,7 +282,8 @@ impl Machine {
         self.hear(&mut state);
         let due = |last: Option<Duration>| last.is_none_or(|last| now() >= last + ASK_INTERVAL);
         if !state.is_retired && due(state.last_asked) {
-            self.ask(&mut state);
+            let is_out = state.asked.is_some_and(|asked| now() < asked + self.inner.patience);
+            self.ask_again(&mut state, !is_out);
         }
         // An order must arrive, whatever happens on the way.
         if state.order.is_some() && state.openers.is_none() && due(state.last_ordered) {
@@ -382,6 +401,17 @@ impl Machine {
         state.asked = state.last_asked;
     }
 
+    /// Asks anew, or, as long as an answer is out, the same once more: it would come too late for ever if each took longer
+    /// than the pause between two questions.
+    fn ask_again(&self, state: &mut State, is_answered: bool) {
+        if is_answered {
+            return self.ask(state);
+        }
+        let questions: Vec<_> = state.receivers.values().filter_map(Receiver::repeated).collect();
+        questions.iter().for_each(|question| self.send(state, question));
+        state.last_asked = Some(now());
+    }
+
     /// Why it is not certain that the image's writes to a volume become changed tracks.
     ///
     /// Error: [`Reason::NotCovered`].
@@ -443,10 +473,16 @@ impl Machine {
             let again =
                 state.last_asked.unwrap_or_default() + if is_answered { SOON } else { AGAIN };
             if time >= again {
-                self.ask(&mut state);
+                self.ask_again(&mut state, is_answered);
             }
             MutexGuard::unlocked(&mut state, || std::thread::sleep(PAUSE));
         }
+    }
+
+    /// Every question asks for these tracks from now on, and seals them.
+    pub(crate) fn seal(&self, tracks: &[(Volser, Extent)]) {
+        let mut state = self.state();
+        (state.tracks, state.is_sealed) = (tracks.to_vec(), true);
     }
 
     /// Lets writes to what was sealed happen there again.
@@ -469,25 +505,28 @@ impl Machine {
         state.tracks.retain(stays);
         let is_sealed = state.is_sealed && !state.tracks.is_empty();
         let was_sealed = std::mem::replace(&mut state.is_sealed, is_sealed);
-        if state.tracks.len() == count || !was_sealed {
+        let may_be_sealed = std::mem::take(&mut state.may_be_sealed);
+        if !may_be_sealed && (state.tracks.len() == count || !was_sealed) {
             return;
         }
         self.ask(&mut state);
         drop(state);
-        if self.report().presence != Presence::Heard {
+        // In a new life it was not heard yet.
+        if !matches!(self.report().presence, Presence::Heard | Presence::Expected) {
             return;
         }
         let until = now() + self.inner.patience;
         let mut state = self.state();
         loop {
             self.hear(&mut state);
-            let is_answered =
-                Machine::needed(&state).all(|(_, one)| one.has_left() || one.is_answered());
-            if is_answered || now() >= until {
+            let mut needed = Machine::needed(&state);
+            if needed.all(|(_, one)| one.has_left() || one.is_obeyed()) || now() >= until {
                 return;
             }
+            drop(needed);
+            let is_answered = Machine::needed(&state).all(|(_, one)| one.is_answered());
             if state.last_asked.is_none_or(|last| now() >= last + AGAIN) {
-                self.ask(&mut state);
+                self.ask_again(&mut state, is_answered);
             }
             MutexGuard::unlocked(&mut state, || std::thread::sleep(PAUSE));
         }
@@ -516,7 +555,7 @@ impl Machine {
         volumes: &[Volser],
     ) {
         let Ok([high, low]) = new_migration() else { return };
-        state.highest_order += 1;
+        state.highest_order = state.highest_order.saturating_add(1);
         state.order = Some(Order {
             nonce: (high, low),
             order: state.highest_order,
@@ -540,6 +579,13 @@ impl Machine {
         };
         state.last_ordered = Some(now());
         self.send(state, &envelope.to_bytes());
+    }
+
+    /// Whether the last order was not answered, or could not be carried out.
+    pub(crate) fn is_order_out(&self) -> bool {
+        let state = self.state();
+        let is_done = state.openers.as_ref().is_some_and(|openers| openers.trouble.is_none());
+        state.order.is_some() && !is_done && !Machine::is_gone(&state)
     }
 
     /// Waits until the last order was carried out: who has the data sets open there. `None` if it was not answered in time.
@@ -577,21 +623,18 @@ impl Machine {
     }
 
     /// Tells that the migration has ended, and waits a while until that was heard, if the image is heard at all: whether it
-    /// was.
-    pub(crate) fn end(&self) -> bool {
-        let migration_began = !self.state().receivers.is_empty();
-        if !migration_began || self.is_retired() {
-            return true;
+    /// was. An order to let everybody in again may not have arrived, so this is one, too.
+    pub(crate) fn end(&self, owner: &str, data_sets: &[DsName], volumes: &[Volser]) -> bool {
+        {
+            let mut state = self.state();
+            if state.is_retired || state.receivers.is_empty() && !state.is_later_life {
+                return true;
+            }
+            // Also to one that took leave: it may not have heard that it was heard.
+            self.give_order(&mut state, Stage::Ended, owner, data_sets, volumes);
         }
-        // An order to let everybody in again may not have arrived.
-        let last = self.state().order.clone();
-        let last = last.as_ref();
-        let owner = last.map_or("", |order| &order.owner);
-        let data_sets = last.map_or(&[][..], |order| &order.data_sets);
-        let volumes = last.map_or(&[][..], |order| &order.volumes);
-        self.order(Stage::Ended, owner, data_sets, volumes);
-        let is_heard = self.report().presence == Presence::Heard;
-        let patience = if is_heard { None } else { Some(Duration::ZERO) };
+        let is_silent = self.report().presence == Presence::Silent;
+        let patience = is_silent.then_some(Duration::ZERO);
         let heard = matches!(self.wait_for_openers(patience), Ok(Some(_)));
         self.state().receivers.clear();
         heard

@@ -32,6 +32,8 @@ struct Wire {
     is_cut: AtomicBool,
     loses_one_in: AtomicU32,
     count: AtomicU32,
+    /// Everything that was on its way to the agent.
+    sent: Mutex<Vec<Vec<u8>>>,
 }
 
 /// One end of it.
@@ -43,9 +45,12 @@ struct End {
 
 impl Channel for End {
     fn send(&self, message: &[u8]) -> Result<()> {
-        let Wire { to_agent, to_owner, is_cut, loses_one_in, count } = &*self.wire;
+        let Wire { to_agent, to_owner, is_cut, loses_one_in, count, sent } = &*self.wire;
         if is_cut.load(Ordering::SeqCst) {
             return Err(Error::new(Reason::Io, "the other machine cannot be reached"));
+        }
+        if self.is_owner {
+            sent.lock().push(message.to_vec());
         }
         let number = count.fetch_add(1, Ordering::SeqCst);
         let loses = loses_one_in.load(Ordering::SeqCst);
@@ -455,4 +460,166 @@ fn no_answer_in_the_look_backs_the_switch_out() {
     assert_eq!(migration.state(), State::Complete);
     drop(migration);
     assert_all_there(&world, "NEW001", &[].into());
+}
+
+/// Opens the window, with everything copied.
+fn open_the_window(migration: &mut Migration) {
+    until(migration, |migration| migration.state() == State::Mirrored);
+    while !migration.quiesce().unwrap().is_empty() {}
+    while !migration.is_quiet().unwrap() {
+        migration.step(50).unwrap();
+    }
+}
+
+fn taken_up(host: Host, world: &World) -> Migration {
+    let store = FileStore::open(&world.state()).unwrap();
+    Migration::resume(host, store, Some(world.state()), CopyOptions::default()).unwrap()
+}
+
+/// Waits until it is so.
+#[track_caller]
+fn wait_for(what: impl Fn() -> bool) {
+    let late = Instant::now() + Duration::from_secs(10);
+    while !what() {
+        assert!(Instant::now() < late);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn an_order_that_comes_after_the_end_keeps_nobody_out() {
+    let world = World::new(TWO);
+    let mut other = Other::new(&world);
+    other.start_agent();
+    let (mut migration, _) = begin(&world, &other, nobody());
+    lead_on(&mut migration);
+    assert_eq!(migration.state(), State::Complete);
+    for is_restarted in [false, true] {
+        if is_restarted {
+            other.stop_agent();
+            other.start_agent();
+        }
+        let sent: Vec<_> = other.wire.sent.lock().clone();
+        let orders = sent.into_iter().filter(|message| {
+            let kind = trackmirror::monitor::remote::Envelope::of(message).unwrap().kind;
+            kind == trackmirror::monitor::remote::MessageKind::Order
+        });
+        other.wire.to_agent.lock().extend(orders.take(3));
+        wait_for(|| other.wire.to_agent.lock().is_empty());
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(other.openers().open(&name("TEST.LEDGER"), "THERE").is_ok());
+    }
+}
+
+#[test]
+fn whoever_could_not_be_told_is_let_in_by_the_next_life() {
+    for is_terminated in [false, true] {
+        let world = World::new(TWO);
+        let mut other = Other::new(&world);
+        other.start_agent();
+        let (mut migration, log) = begin(&world, &other, nobody());
+        open_the_window(&mut migration);
+        other.cut(true);
+        migration.postpone().unwrap();
+        drop(migration);
+        other.cut(false);
+        let open = || other.openers().open(&name("TEST.LEDGER"), "THERE");
+        assert_eq!(open().unwrap_err().reason(), Reason::DataSetHeld);
+        let host = host(&world, &other, nobody(), &log);
+        if is_terminated {
+            let store = FileStore::open(&world.state()).unwrap();
+            Migration::open(host, store, Some(world.state())).unwrap().terminate().unwrap();
+        } else {
+            taken_up(host, &world);
+        }
+        wait_for(|| open().is_ok());
+    }
+}
+
+#[test]
+fn a_resumed_migration_opens_what_was_sealed_there_before_it_lets_anybody_in() {
+    let world = World::new(TWO);
+    let mut other = Other::new(&world);
+    other.start_agent();
+    let (mut migration, log) = begin(&world, &other, nobody());
+    open_the_window(&mut migration);
+    drop(migration);
+    let writer = other.monitored("THERE");
+    let mut slot = vec![0; trackmirror::volume::VolumeExt::slot_size(&*writer)];
+    fill(&mut slot, &*writer, Track(16), 79);
+    let write = || trackmirror::Volume::write(&*writer, Track(16), &slot);
+    assert_eq!(write().unwrap_err().reason(), Reason::VolumeSealed);
+    let migration = taken_up(host(&world, &other, nobody(), &log), &world);
+    // Nothing was stepped yet.
+    write().unwrap();
+    drop(migration);
+}
+
+#[test]
+fn an_end_is_told_also_if_the_owners_areas_are_gone() {
+    let world = World::new(TWO);
+    let mut other = Other::new(&world);
+    other.start_agent();
+    let (mut migration, log) = begin(&world, &other, nobody());
+    open_the_window(&mut migration);
+    let id = world.area().subscriptions()[0].migration;
+    drop(migration);
+    world.area().drop_subscription(id).unwrap();
+    let host = host(&world, &other, nobody(), &log);
+    let store = FileStore::open(&world.state()).unwrap();
+    let mut migration = Migration::open(host, store, Some(world.state())).unwrap();
+    migration.terminate().unwrap();
+    wait_for(|| other.area().subscriptions().is_empty());
+    assert!(other.openers().open(&name("TEST.LEDGER"), "THERE").is_ok());
+}
+
+#[test]
+fn what_a_retired_machine_wrote_is_copied_also_if_the_migration_was_only_opened() {
+    let world = World::new(TWO);
+    let mut other = Other::new(&world);
+    let writer = other.monitored("THERE");
+    other.start_agent();
+    let (mut migration, log) = begin(&world, &other, nobody());
+    until(&mut migration, |migration| migration.state() == State::Mirrored);
+    until(&mut migration, |migration| migration.estimate().left_tracks == 0);
+    drop(migration);
+    other.stop_agent();
+    let mut slot = vec![0; trackmirror::volume::VolumeExt::slot_size(&*writer)];
+    fill(&mut slot, &*writer, Track(16), 81);
+    trackmirror::Volume::write(&*writer, Track(16), &slot).unwrap();
+    drop(writer);
+    let store = FileStore::open(&world.state()).unwrap();
+    let mut migration =
+        Migration::open(host(&world, &other, nobody(), &log), store, Some(world.state())).unwrap();
+    migration.retire_image("SYSB").unwrap();
+    drop(migration);
+    let mut migration = taken_up(host(&world, &other, nobody(), &log), &world);
+    lead_on(&mut migration);
+    assert_eq!(migration.state(), State::Complete);
+    drop(migration);
+    assert_all_there(&world, "NEW001", &[(Track(16), 81)].into());
+}
+
+#[test]
+fn a_resumed_migration_refuses_caches_too_and_takes_the_same_machine_again() {
+    let world = World::new(TWO);
+    let mut other = Other::new(&world);
+    other.start_agent();
+    let log = Arc::new(EventLog::default());
+    let first = host(&world, &other, nobody(), &log);
+    let machine = first.live.as_ref().unwrap().machines[0].clone();
+    let mut migration = world.migration(first, MoveOptions::default());
+    migration.set_goal(Goal::Tracks(30));
+    until(&mut migration, |migration| migration.state() == State::Mirrored);
+    drop(migration);
+    let mut cached = world.host(&[], nobody(), &log);
+    cached.live.as_mut().unwrap().machines = vec![machine.clone()];
+    let store = FileStore::open(&world.state()).unwrap();
+    let refused = Migration::open(cached, store, Some(world.state())).err().unwrap();
+    assert_eq!(refused.reason(), Reason::NotDirect);
+    let mut again = host(&world, &other, nobody(), &log);
+    again.live.as_mut().unwrap().machines = vec![machine];
+    let mut migration = taken_up(again, &world);
+    lead_on(&mut migration);
+    assert_eq!(migration.state(), State::Complete);
 }

@@ -9,7 +9,7 @@ use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::geometry::{Extent, Track};
-use crate::migrate::{Migration, check_options, check_writable, kept_names, propose};
+use crate::migrate::{Migration, check_options, check_writable, kept_names, machines, propose};
 use crate::name::{DsName, Volser};
 use crate::plan::follow::{Followed, follow, without};
 use crate::plan::{PassedOver, Plan, PlannedDataSet, Target};
@@ -296,6 +296,7 @@ impl Migration {
         check_writable(&self.host, &new)?;
         let table = new.table()?;
         let further = new.source_volsers();
+        machines::check_past_caches(&self.host, &further)?;
         if let Some(monitors) = &mut self.monitors {
             for volser in further.difference(&plan.source_volsers()) {
                 monitors.check_further(*volser, &self.host.volumes)?;

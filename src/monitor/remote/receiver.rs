@@ -200,7 +200,7 @@ impl Receiver {
         }
         applied = applied.max(numbers.base.saturating_sub(1));
         if let Some(number) = number.filter(|number| *number > applied)
-            && self.ahead.len() < AHEAD_MAX
+            && (self.ahead.len() < AHEAD_MAX || number == applied.saturating_add(1))
         {
             self.ahead.insert(number);
         }
@@ -265,6 +265,19 @@ impl Receiver {
         let message = self.message(MessageKind::Question, &question);
         (self.asked, self.answer) = (Some(question), None);
         Ok(message)
+    }
+
+    /// The question asked last once more, if it was not answered.
+    pub fn repeated(&self) -> Option<Vec<u8>> {
+        let is_open = self.standing == Standing::Present && self.answer.is_none();
+        let question = self.asked.as_ref().filter(|_| is_open)?;
+        Some(self.message(MessageKind::Question, question))
+    }
+
+    /// Whether the question asked last was answered, and what it wants sealed is sealed, and nothing else.
+    pub fn is_obeyed(&self) -> bool {
+        let pair = self.asked.as_ref().zip(self.answer.as_ref());
+        pair.is_some_and(|(question, answer)| answer.order <= question.order)
     }
 
     /// Whether the question asked last was answered.

@@ -64,6 +64,8 @@ mod copier;
 mod monitor;
 #[path = "model/owner.rs"]
 mod owner;
+#[path = "model/remote.rs"]
+mod remote;
 #[path = "model/rules.rs"]
 mod rules;
 #[path = "model/search.rs"]

@@ -1,4 +1,74 @@
-//! DOC
+//! The promise of the changed tracks, for images on other machines: whatever happens to the machines, to the programs and
+//! to the messages between them, no acknowledged write is lost.
+//!
+//! # The rules
+//!
+//! On every machine that writes to a volume and is not the owner's, an *agent* has a subscription of the migration in its
+//! own area, and reports to the owner what was changed there. The flow is longer, and otherwise the same: remote slot,
+//! remote `changed`, remote `taken` (in a report that is not acknowledged), the owner's `changed`.
+//!
+//! * A *report* is taken (`changed` to `taken`), then the volume is flushed, then it is sent. It has a number, counted
+//!   under the *incarnation* of the subscription and never used twice; the *base*, from which on the reports have all that is
+//!   not acknowledged; and the last number that was *forgotten*, which is: acknowledged to the agent. After too long a
+//!   time, or when it was killed, the agent sends all again under new numbers, and raises the base.
+//! * The *owner* sets the bits of a report of the known incarnation, then acknowledges the last number up to which it
+//!   has all. What a process of it did not apply, and the agent has forgotten, an earlier one applied, whose bits are in the
+//!   area; if a process finds that less was applied than is forgotten, all is changed.
+//! * A *question* is the barrier. It tells what to seal (or to unseal all), and the agent obeys it, unless it obeyed a later
+//!   one before; flushes; then looks at slots, `changed`, `taken`, and answers: ready (all that write there are attached),
+//!   quiet (nothing found), what it has forgotten. Only an answer to the present question counts. The window needs such
+//!   answers of all machines, and the owner's own look after them; so does the look before the release.
+//! * An incarnation that is new to the owner is learnt from an answer that says ready: all is changed, then it is known.
+//! * A machine that is lost for ever is *retired* by the operator: all is changed, then it needs no answers any more.
+//! * *Farewell*: a machine that goes seals everything by itself, and stays sealed, also when it is started again. When it is
+//!   quiet, its answer to the present question says farewell, and then it needs no answers any more. To return, it asks to
+//!   be let in; the owner takes it back among those that must answer, asks anew, and welcomes it; only the welcome to this
+//!   return unseals.
+//!
+//! # The model
+//!
+//! * *The channel* holds all that was ever sent: any message comes at any time, any number of times, in any order, or never.
+//!   Nothing bounds how often it is doubled, or how long it is delayed.
+//! * *Machines* (`machine.rs`): a program that writes for ever, what it likes, and goes on when the close lies; before its
+//!   image is attached, no monitor sees it. The agent may be killed at any point. The machine may die and start again, its
+//!   area void, its programs running before the agent; or be lost for ever. The subscription may be dropped and begin anew.
+//!   One with a cache has there what it has not flushed.
+//! * *The owner* (`owner.rs`) may die at any point, and knows the checkpoint and its area then; or its machine may, and
+//!   it knows the checkpoint. It may give up, or back out, at any time: no answer came in time.
+//! * One or two machines, one or two tracks. All is explored, with these bounds only: a machine sends one, two or three
+//!   reports under one incarnation (this is what makes the states finitely many), and has at most one incarnation that the
+//!   checkpoint does not know yet. What was known for good is renumbered, so the number of deaths has no bound.
+//!
+//! What the other model shows is taken from it: slots, seals and fences, so that a write is admitted in one step, and the
+//! agent looks in one; batches and flushes, so that the owner copies a track in one step. What is right is what is right
+//! there: when users may open the target, it is what the source is; and a broken rule must lose an acknowledged write.
+//!
+//! # What it takes for granted
+//!
+//! * New openers are held on every machine from the window to the release, *also after the machine was started again*; and
+//!   a subscription is not dropped while it seals (`what_the_window_relies_on_must_last` shows the loss).
+//! * Questions are ordered, also over the lives of the owner, and the agent knows which it obeyed last, also after it was
+//!   killed (`to_obey_an_old_question_loses`).
+//! * An operator who retires a machine knows that it writes nothing any more.
+//!
+//! # What was explored
+//!
+//! | run | reports | states |
+//! |---|---|---|
+//! | one machine; all die | two | 530 946 |
+//! | one machine, no look; all die | two | 305 697 |
+//! | one machine; agent, owner, its machine die | three | 240 131 |
+//! | one machine, two tracks; the agent dies | two | 804 475 |
+//! | one machine, two tracks; the owner dies | two | 401 003 |
+//! | one machine with a cache; agent, owner, its machine die | two | 60 127 |
+//! | one machine that may be retired; all but the agent die | two | 76 947 |
+//! | one machine that may say farewell; it and the owner die | one | 620 734 |
+//! | two machines; none dies | two | 289 900 |
+//! | two machines that may be retired; none else dies | one | 130 871 |
+//! | two machines; one of them dies | one | 889 798 |
+//! | two machines; agents, owner, its machine die | one | 798 046 |
+//!
+//! Whoever may die in a run dies as often as he likes. Larger runs take optimised code, as in the other model.
 
 #[path = "remote/machine.rs"]
 mod machine;
@@ -17,9 +87,9 @@ use rules::{Broken, Config, Deed};
 use search::{Outcome, Story, explore, traps};
 use std::time::Instant;
 
-/// Whatever may go wrong with one machine and one track.
+/// Whatever may go wrong with one machine that stays, and one track.
 const HARSH: Config = Config {
-    name: "one machine, everything fails",
+    name: "one machine; all die",
     agents_die: true,
     machines_die: true,
     owner_dies: true,
@@ -45,7 +115,7 @@ fn holds(config: Config, done: &[Deed]) {
     if let Some(story) = outcome.loss {
         panic!("{}: the rules as written lose data:\n{story}", config.name);
     }
-    let always = [Deed::Absorb, Deed::Forget, Deed::Learn, Deed::GiveUp, Deed::BackOut];
+    let always = [Deed::Absorb, Deed::Forget, Deed::GiveUp, Deed::BackOut];
     for &deed in done.iter().chain(&always).chain(&[Deed::Answered, Deed::Looked]) {
         assert!(outcome.deeds[deed as usize] > 0, "{}: never {deed:?}", config.name);
     }
@@ -86,7 +156,7 @@ fn the_rules_hold_for_one_machine_where_everything_fails() {
 
 #[test]
 fn the_rules_hold_for_one_machine_that_reports_three_times() {
-    let name = "one machine, three reports, agent and owner die";
+    let name = "one machine, three reports; agent, owner, its machine die";
     let config = Config { name, reports: 3, machines_die: false, ..HARSH };
     holds(config, &[Deed::SendAgain, Deed::OwnerDies, Deed::OwnerMachineDies]);
 }
@@ -94,28 +164,31 @@ fn the_rules_hold_for_one_machine_that_reports_three_times() {
 #[test]
 fn the_rules_hold_for_one_machine_and_two_tracks() {
     let two = Config { tracks: 2, begun: true, ..Config::SMALL };
-    let name = "one machine, two tracks, the agent dies";
+    let name = "one machine, two tracks; the agent dies";
     holds(Config { name, agents_die: true, ..two }, &[Deed::SendAgain]);
-    let name = "one machine, two tracks, the owner dies";
+    let name = "one machine, two tracks; the owner dies";
     holds(Config { name, owner_dies: true, ..two }, &[Deed::OwnerDies]);
 }
 
 #[test]
 fn the_rules_hold_for_a_machine_with_a_cache() {
-    let name = "one machine with a cache, agent and owner die";
+    let name = "one machine with a cache; agent, owner, its machine die";
     let config = Config { name, cached: true, machines_die: false, ..HARSH };
     holds(config, &[Deed::Flush, Deed::SendAgain, Deed::OwnerDies]);
 }
 
 #[test]
 fn the_rules_hold_for_a_machine_that_is_retired() {
-    let name = "one machine that may be lost and retired";
-    holds(Config { name, retired: true, ..HARSH }, &[Deed::MachineGone, Deed::Retire]);
+    let name = "one machine that may be retired; all but the agent die";
+    holds(
+        Config { name, retired: true, agents_die: false, ..HARSH },
+        &[Deed::MachineGone, Deed::Retire],
+    );
 }
 
 #[test]
 fn the_rules_hold_for_a_machine_that_goes_and_returns() {
-    let name = "one machine that may say farewell";
+    let name = "one machine that may say farewell; it and the owner die";
     let config = Config { name, farewell: true, reports: 1, ..HARSH };
     let config = Config { agents_die: false, owner_machine_dies: false, ..config };
     holds(config, &[Deed::Farewell, Deed::Gone, Deed::Return, Deed::Welcome, Deed::Enter]);
@@ -124,33 +197,34 @@ fn the_rules_hold_for_a_machine_that_goes_and_returns() {
 /// As with images of this machine, the look is a second lock on a door that is shut.
 #[test]
 fn the_rules_hold_without_the_look() {
-    let config = Config { name: "one machine, no look", look: false, ..HARSH };
+    let config =
+        Config { name: "one machine, no look; all die", look: false, begun: true, ..HARSH };
     let outcome = explored(&config);
     assert!(outcome.loss.is_none() && outcome.deeds[Deed::Looked as usize] > 0);
 }
 
 #[test]
 fn the_rules_hold_for_two_machines() {
-    let config = Config { name: "two machines, two reports each", reports: 2, ..TWO };
+    let config = Config { name: "two machines, two reports each; none dies", reports: 2, ..TWO };
     holds(config, &[]);
-    let config = Config { name: "two machines, their agents die", agents_die: true, ..TWO };
-    holds(config, &[Deed::SendAgain]);
-    let config = Config { name: "two machines that may be retired", retired: true, ..TWO };
+    let config =
+        Config { name: "two machines that may be retired; none else dies", retired: true, ..TWO };
     holds(config, &[Deed::MachineGone, Deed::Retire]);
 }
 
 #[test]
 fn the_rules_hold_for_two_machines_one_of_which_dies() {
-    let name = "two machines, one of which dies, agent and all";
-    let config = Config { name, agents_die: true, machines_die: true, faulty: 1, ..TWO };
-    holds(config, &[Deed::SendAgain, Deed::MachineDies, Deed::WriteBlind]);
+    let name = "two machines; one of them dies";
+    let config = Config { name, machines_die: true, faulty: 1, ..TWO };
+    holds(config, &[Deed::MachineDies, Deed::Dropped, Deed::WriteBlind, Deed::Learn]);
 }
 
 #[test]
 fn the_rules_hold_for_two_machines_and_an_owner_that_dies() {
-    let name = "two machines, the owner and its machine die";
-    let config = Config { name, owner_dies: true, owner_machine_dies: true, ..TWO };
-    holds(config, &[Deed::OwnerDies, Deed::OwnerMachineDies]);
+    let name = "two machines; agents, owner, its machine die";
+    let deaths = Config { agents_die: true, owner_dies: true, owner_machine_dies: true, ..TWO };
+    let done = [Deed::SendAgain, Deed::OwnerDies, Deed::OwnerMachineDies];
+    holds(Config { name, ..deaths }, &done);
 }
 
 /// Nothing that dies leaves a state behind from which there is no way on.
@@ -175,6 +249,11 @@ fn the_release_can_always_be_reached() {
 #[test]
 fn to_ask_nobody_loses() {
     loses(Broken::NoBarrier, Config::SMALL);
+}
+
+#[test]
+fn one_answer_for_two_machines_loses() {
+    loses(Broken::OneAnswerForAll, Config { name: "two machines", ..TWO });
 }
 
 #[test]
@@ -223,7 +302,7 @@ fn to_look_at_the_own_bits_before_the_answers_loses() {
 fn to_acknowledge_before_applying_loses() {
     let config = Config { name: "an owner that dies", owner_dies: true, ..Config::SMALL };
     assert!(loses(Broken::AcknowledgedBeforeApplied, config).has(Deed::OwnerDies));
-    let alive = Config { owner_dies: false, owner_machine_dies: false, ..HARSH };
+    let alive = Config { begun: true, owner_dies: false, owner_machine_dies: false, ..HARSH };
     harmless(Broken::AcknowledgedBeforeApplied, "an owner that lives", alive);
 }
 
@@ -259,25 +338,25 @@ fn an_acknowledgement_that_forgets_more_loses() {
     let config = Config { name: "an owner that dies", owner_dies: true, ..Config::SMALL };
     for rule in [Broken::AcknowledgementForgetsAll, Broken::AcknowledgementForgetsNewer] {
         assert!(loses(rule, config).has(Deed::OwnerDies));
-        let alive = Config { owner_dies: false, owner_machine_dies: false, ..HARSH };
+        let alive = Config { begun: true, owner_dies: false, owner_machine_dies: false, ..HARSH };
         harmless(rule, "an owner that lives", alive);
     }
 }
 
 #[test]
 fn what_is_of_another_incarnation_loses() {
-    let name = "a machine and an agent that die";
-    let config = Config { name, machines_die: true, agents_die: true, ..Config::SMALL };
+    let name = "a machine and an owner that die";
+    let config =
+        Config { name, machines_die: true, owner_dies: true, begun: true, ..Config::SMALL };
     for rule in [Broken::ReportOfAnotherLife, Broken::AcknowledgementOfAnotherLife] {
-        loses(rule, Config { begun: true, owner_dies: true, ..config });
+        loses(rule, config);
     }
 }
 
 #[test]
 fn a_base_above_what_is_not_acknowledged_loses() {
-    let name = "two tracks, three reports, an agent that waits too long";
-    let config =
-        Config { name, tracks: 2, reports: 3, agents_die: true, begun: true, ..Config::SMALL };
+    let name = "two tracks, an agent that waits too long";
+    let config = Config { name, tracks: 2, agents_die: true, begun: true, ..Config::SMALL };
     loses(Broken::BaseAboveUnacknowledged, config);
 }
 
@@ -348,7 +427,11 @@ fn the_rules_hold_for_larger_configurations() {
 /// Locks on doors that others have shut: each of them alone may be left out.
 #[test]
 fn the_second_locks_are_second_locks() {
-    harmless(Broken::NoBarrierInLook, "no question in the look", HARSH);
-    harmless(Broken::NumberNotCompared, "the number is not compared", HARSH);
-    harmless(Broken::ForgottenTakenForApplied, "nothing changed for what is forgotten", HARSH);
+    let begun = Config { begun: true, ..HARSH };
+    let one_report = Config { reports: 1, ..begun };
+    harmless(Broken::NoBarrierInLook, "no question in the look", one_report);
+    let machine_lives = Config { machines_die: false, ..begun };
+    harmless(Broken::NumberNotCompared, "the number is not compared", machine_lives);
+    let name = "nothing changed for what is forgotten";
+    harmless(Broken::ForgottenTakenForApplied, name, machine_lives);
 }

@@ -7,7 +7,9 @@
 
 use super::rules::{Broken, Config, Deed, Label, Who};
 use super::steps::Steps;
-use super::world::{Leave, Machine, NO_REPORTS, Question, Report, Tracks, World, Writer};
+use super::world::{
+    Leave, Machine, NO_REPORTS, OwnerStep, Question, Report, Tracks, World, Writer,
+};
 
 pub fn steps(world: &World, config: &Config, steps: &mut Steps) {
     for number in 0..config.machines {
@@ -18,7 +20,7 @@ pub fn steps(world: &World, config: &Config, steps: &mut Steps) {
         let mut side = Side { world, config, number, machine, steps };
         side.write();
         side.hear();
-        if world.owner != super::world::OwnerStep::Done {
+        if world.owner != OwnerStep::Done {
             side.cover();
             side.report();
             side.forget();

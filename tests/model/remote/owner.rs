@@ -7,7 +7,7 @@ use super::machine::numbers;
 use super::rules::{Broken, Config, Deed, Label, Who};
 use super::steps::Steps;
 use super::world::{
-    Leave, Machine, NO_ANSWERS, OwnerStep, Question, Report, Tracks, World, Writer,
+    Leave, Machine, NO_ANSWERS, NO_REPORTS, OwnerStep, Question, Report, Tracks, World, Writer,
 };
 
 pub fn steps(world: &World, config: &Config, steps: &mut Steps) {
@@ -217,6 +217,7 @@ impl Owner<'_> {
             });
         }
         match self.world.owner {
+            // One question serves while it copies: it comes as often as the channel likes.
             OwnerStep::Running => {
                 self.copy();
                 self.close();
@@ -275,10 +276,11 @@ impl Owner<'_> {
     fn look(&mut self) {
         let (config, looking) = (self.config, self.world.owner == OwnerStep::Looking);
         let first = config.breaks(Broken::OwnLookFirst);
-        let asked = !config.breaks(Broken::NoBarrier)
-            && !(looking && config.breaks(Broken::NoBarrierInLook));
+        let unasked = looking && config.breaks(Broken::NoBarrierInLook);
+        let asked = !unasked && !config.breaks(Broken::NoBarrier);
         let answered = |machine: &Machine| machine.answered || machine.away || machine.retired;
-        let all_answered = !asked || self.machines().iter().all(answered);
+        let one = config.breaks(Broken::OneAnswerForAll) && self.machines().iter().any(answered);
+        let all_answered = !asked || one || self.machines().iter().all(answered);
         let empty = self.world.work == 0 && self.world.pending == 0;
         if first && empty && !self.world.looked {
             self.add(label(Deed::LookFirst), |world| world.looked = true);
@@ -412,7 +414,7 @@ fn settle_machine(machine: &mut Machine, config: &Config, owner: OwnerStep) {
             }
         };
     }
-    // What is asked of an agent already, and what only a new area would obey, where none is new.
+    // An old question that asks for what is so; and one that only a new area would obey, where none is new.
     if machine.live == if machine.sealed { Question::Seal } else { Question::Unseal }.bit() {
         machine.live = 0;
     }
@@ -439,7 +441,7 @@ fn settle_machine(machine: &mut Machine, config: &Config, owner: OwnerStep) {
         machine.known = 1;
         machine.stored = 1;
         machine.reports[0] = machine.reports[1];
-        machine.reports[1] = super::world::NO_REPORTS;
+        machine.reports[1] = NO_REPORTS;
         machine.answers[0] = machine.answers[1];
         machine.answers[1] = NO_ANSWERS;
     }

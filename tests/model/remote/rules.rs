@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Broken {
     /// The owner asks nobody: its own look is all.
     NoBarrier,
+    /// One machine's answer is enough for all.
+    OneAnswerForAll,
     /// Who was heard of lately needs no answer.
     Lease,
     /// The answer tells the last number, and not whether anything is in flight or unreported.
@@ -86,7 +88,7 @@ pub struct Config {
     pub reports: u8,
     /// How many of the machines, from the first on, may have anything happen to them but writes and the channel.
     pub faulty: u8,
-    /// The machines are covered and have subscribed when the run begins.
+    /// When the run begins, the machines are covered and have subscribed, and their incarnations are known.
     pub begun: bool,
     /// The agent may be killed and started again; a report may time out.
     pub agents_die: bool,

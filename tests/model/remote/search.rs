@@ -57,6 +57,8 @@ fn start(config: &Config) -> World {
         machine.covered = config.begun;
         machine.subscribed = config.begun;
         machine.question = Question::Unseal;
+        machine.known = u8::from(config.begun);
+        machine.stored = machine.known;
     }
     world
 }
@@ -117,8 +119,8 @@ pub fn traps(config: &Config) -> (usize, usize) {
         }
     }
     let exhausted = |machine: &Machine| {
-        machine.sent == config.reports && machine.changed | machine.taken != 0
-            || machine.sent == config.reports && machine.writer != Writer::Idle
+        let more = machine.changed | machine.taken != 0 || machine.writer != Writer::Idle;
+        machine.sent == config.reports && more
     };
     let is_trap = |&(index, hopeful): &(usize, bool)| {
         !hopeful && !World::of_key(visited.keys[index]).machines.iter().any(exhausted)

@@ -39,6 +39,8 @@ pub struct Agent {
     /// The order carried out last, of each migration.
     orders: BTreeMap<[u64; 2], Order>,
     ended: BTreeSet<[u64; 2]>,
+    /// Those in whose name everybody was asked to close.
+    asked: BTreeSet<[u64; 2]>,
     farewells: Vec<Farewelled>,
     is_leaving: bool,
     counts: Counts,
@@ -121,6 +123,7 @@ impl Agent {
             reporters: BTreeMap::new(),
             orders: BTreeMap::new(),
             ended: BTreeSet::new(),
+            asked: BTreeSet::new(),
             farewells: Vec::new(),
             is_leaving: false,
             counts: Counts::default(),
@@ -314,11 +317,21 @@ impl Agent {
         let enqueue = (self.enqueue_of)(&order.owner)?;
         match order.stage {
             Stage::Open | Stage::Ended => {
+                self.asked.remove(&migration);
                 return enqueue.release(names, volumes).map(|()| Vec::new());
             }
             Stage::Asked => enqueue.ask_to_close(names, volumes)?,
-            Stage::Held => enqueue.hold(names, volumes)?,
+            Stage::Held => {
+                // The order to ask them may have been lost on the way.
+                if !self.asked.contains(&migration) {
+                    enqueue.ask_to_close(names, volumes)?;
+                }
+                enqueue.hold(names, volumes)?;
+            }
             Stage::Told => {}
+        }
+        if matches!(order.stage, Stage::Asked | Stage::Held) {
+            self.asked.insert(migration);
         }
         let mut openers = enqueue.is_closed(names, volumes)?;
         for opener in &mut openers {

@@ -159,6 +159,9 @@ reasons! {
     Pdse = 623, Refused, "a PDSE or HFS data set";
     ExtendedFormat = 624, Refused, "an extended-format data set";
     LinuxPartition = 625, Refused, "a Linux partition";
+    // Layer 6: channels to other machines.
+    BadChannel = 640, Refused, "not the address of a server that carries messages";
+    ChannelFailed = 641, Environment, "a channel to another machine failed";
     // Layer 7: plans.
     UnlikeDevices = 701, Refused, "source and target are unlike devices";
     TargetIsSource = 702, Refused, "the target is a source volume of the data set";

@@ -6,10 +6,15 @@ mod agent;
 mod enqueue;
 mod machine;
 mod order;
+#[cfg(feature = "redis")]
+mod redis;
 
 pub use agent::{Agent, Counts, EnqueueOf, Service};
 pub use enqueue::MachineEnqueue;
 pub use machine::{Machine, MachineReport, Presence};
+
+#[cfg(feature = "redis")]
+pub use self::redis::{PASSWORD_VARIABLE, RedisChannel, RedisServer};
 
 use crate::error::Result;
 use std::fmt;

@@ -13,6 +13,8 @@ pub mod lead;
 pub mod library;
 pub mod loops;
 pub mod player;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod space;
 pub mod unflushed;
 

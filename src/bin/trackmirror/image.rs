@@ -1,8 +1,9 @@
 //! `trackmirror image`: who writes a volume, who must be monitored, and who cannot write any more.
 
+mod elsewhere;
 mod listing;
 
-use crate::output::{Answer, count};
+use crate::output::{Answer, Outcome, count};
 use crate::terminal::confirm;
 use listing::Listing;
 use serde_json::{Value, json};
@@ -21,10 +22,13 @@ Examples:
   trackmirror image list VOL001.ckd VOL002.ckd
   trackmirror image add VOL001.ckd PROD1
   trackmirror image retire VOL001.ckd PROD1
+  trackmirror image list --state STATE
+  trackmirror image retire --state STATE SYSB
 
 An image is a running system or program that writes a volume and tells a monitor of each write: a program under
 `trackmirror monitored`, or one with a monitor of its own. Data sets of a volume that is in use can be moved only while
-every image that can write it is monitored.
+every image that can write it is monitored. One on another machine belongs to a migration (`migrate --image NAME@URL`), and
+is found by the migration's state folder.
 
 What is known of them lies in the registry's folder, which all programs on the machine must share: TRACKMIRROR_REGISTRY,
 by default /run/trackmirror, else trackmirror in XDG_RUNTIME_DIR. What lies under /run ends when the machine stops.
@@ -49,6 +53,7 @@ const LIST_EXAMPLES: &str = "\
 Examples:
   trackmirror image list VOL001.ckd
   trackmirror image list --json *.ckd | jq '.result.volumes[].unregistered_writers'
+  trackmirror image list --state STATE
 
 STATE is alive; ended (it took its leave); dead (it did not; what it had in flight counts as changed); silent (nobody
 knows whether it writes); retired; or missing (it was named by `image add`, and is not registered). NAMED: by `image
@@ -58,6 +63,9 @@ flight; UNSLOTTED those that found no slot. REFUSED are writes to tracks of data
 LAST REFUSED is the last such track. A close waits until nothing lives any more of a program under `trackmirror
 monitored` that has written the volume, whatever has become of its images.
 
+With --state: the images on other machines that belong to a migration, whether they are heard, and up to which number their
+reports were applied. One that is silent, and cannot write any more, is retired by `image retire --state`.
+
 Code 4: a migration cannot start now, because an image is silent or missing, or a program writes that is not monitored.";
 
 /// Show every image of volumes, and who else has them open for writing
@@ -65,8 +73,11 @@ Code 4: a migration cannot start now, because an image is silent or missing, or 
 #[command(after_help = LIST_EXAMPLES)]
 struct ListArguments {
     /// The volume images
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "state", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Show the images on other machines of the migration in this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "files")]
+    state: Option<PathBuf>,
 }
 
 const ADD_EXAMPLES: &str = "\
@@ -93,21 +104,27 @@ const RETIRE_EXAMPLES: &str = "\
 Examples:
   trackmirror image retire VOL001.ckd PROD1
   trackmirror image retire --yes VOL001.ckd PROD1
+  trackmirror image retire --state STATE SYSB     (an image on another machine)
 
 You confirm that the image cannot write the volume any more, by whatever way: its system was stopped, or has lost the
 volume. Every write that it still tells its monitor of is refused. What it had in flight counts as changed. A migration
-waits for it no longer, and does not need it to start.";
+waits for it no longer, and does not need it to start.
+
+With --state the image is one on another machine, which belongs to the migration in that folder. All tracks are copied
+again, since nobody knows what it wrote and did not report, and whatever still comes from it is refused.";
 
 /// Confirm that an image cannot write the volume any more
 #[derive(clap::Args)]
-#[command(after_help = RETIRE_EXAMPLES)]
+#[command(after_help = RETIRE_EXAMPLES, override_usage = "\
+trackmirror image retire [OPTIONS] <FILE> <NAME>
+       trackmirror image retire [OPTIONS] --state <DIR> <NAME>")]
 struct RetireArguments {
-    /// The volume image
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// The image's name
-    #[arg(value_name = "NAME")]
-    name: String,
+    /// The volume image, unless --state is given; and the image's name
+    #[arg(required = true, num_args = 1..=2, value_name = "FILE> <NAME")]
+    words: Vec<String>,
+    /// The migration that an image on another machine belongs to
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -117,11 +134,20 @@ struct RetireArguments {
 }
 
 /// Does what was asked.
-pub fn run(arguments: &Arguments) -> Result<Answer> {
+pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     match &arguments.verb {
-        Verb::List(arguments) => list(arguments),
-        Verb::Add(arguments) => add(arguments),
-        Verb::Retire(arguments) => retire(arguments),
+        Verb::List(ListArguments { state: Some(folder), .. }) => Ok(elsewhere::list(folder)?),
+        Verb::List(arguments) => Ok(list(arguments)?),
+        Verb::Add(arguments) => Ok(add(arguments)?),
+        Verb::Retire(arguments) => match (&arguments.state, arguments.words.as_slice()) {
+            (Some(folder), [name]) => elsewhere::retire(folder, name, arguments),
+            (None, [file, name]) => Ok(retire(Path::new(file), name, arguments)?),
+            _ => {
+                let why =
+                    "give the volume image and the image's name; or --state, and the name alone";
+                Err(Error::new(Reason::BadRequest, why).into())
+            }
+        },
     }
 }
 
@@ -222,12 +248,12 @@ fn is_alive(image: &ImageReport) -> bool {
     image.standing == trackmirror::monitor::Standing::Attached
 }
 
-fn retire(arguments: &RetireArguments) -> Result<Answer> {
-    let registered = Registered::of(open(&arguments.file, Access::Read)?)?;
-    let (name, volser) = (&arguments.name, registered.volume.volser());
-    let is_named = registered.expected()?.contains(name);
+fn retire(file: &Path, name: &str, arguments: &RetireArguments) -> Result<Answer> {
+    let registered = Registered::of(open(file, Access::Read)?)?;
+    let volser = registered.volume.volser();
+    let is_named = registered.expected()?.iter().any(|named| named == name);
     let images = registered.images();
-    let of_name: Vec<_> = images.iter().filter(|image| image.name == *name).collect();
+    let of_name: Vec<_> = images.iter().filter(|image| image.name == name).collect();
     // One that died writes no more, but nobody may have looked yet: it is retired like one that lives.
     let writes = |image: &&&ImageReport| listing::may_come_back(image);
     let writer = of_name.iter().find(writes).or(of_name.last()).copied();
@@ -239,7 +265,7 @@ fn retire(arguments: &RetireArguments) -> Result<Answer> {
             ),
             None => format!(
                 "there is no image {name}; `trackmirror image list {}` shows all",
-                arguments.file.display()
+                file.display()
             ),
         };
         return Err(registered.refusal(Reason::NoSuchImage, why));

@@ -6,13 +6,16 @@
 //! | one that `--guest` names | for reading: its own system changes it |
 //! | every other | beside others, as an image of its own: what we write is noted for other migrations, too |
 //!
+//! With images on other machines, all but the targets are read and written past the caches of this one.
+//!
 //! Whether the data sets are closed is told by all who can: the registry of openers, the commands, the systems of the
 //! guests. A program that writes a source volume and tells none of them what it has open (an emulator under `trackmirror
 //! monitored`) counts as one that has everything open, as long as anything of it lives and no command speaks for it.
 
-mod closing;
+pub mod closing;
 pub mod looking;
 
+use crate::elsewhere::{self, Elsewhere};
 use crate::selection::{Opened, Roles};
 use crate::span::Span;
 use serde_json::{Value, json};
@@ -41,8 +44,9 @@ pub struct LiveArguments {
     /// Move the data sets while programs with monitors write to their volumes
     #[arg(long)]
     live: bool,
-    /// Images that must be monitored on all source volumes, besides those of `image add`
-    #[arg(long = "image", num_args = 1.., value_name = "NAME")]
+    /// Images that must be monitored on all source volumes, besides those of `image add`; with @ and the address of a
+    /// Redis server, one on another machine, where `monitor-agent` runs
+    #[arg(long = "image", num_args = 1.., value_name = "NAME[@URL]")]
     images: Vec<String>,
     /// A running system has the volume: this command changes it, and tells what is open
     #[arg(long = "guest", value_name = "VOLSER=CMD", value_parser = guest)]
@@ -99,6 +103,8 @@ fn guest(text: &str) -> std::result::Result<(Volser, String), String> {
 pub struct LiveOptions {
     /// Images that must be monitored on every source volume.
     pub images: Vec<String>,
+    /// Images on other machines, each of which can write every source volume.
+    pub elsewhere: Vec<Elsewhere>,
     /// Who changes a volume that a running system has attached.
     pub guests: BTreeMap<Volser, String>,
     /// Commands that ask, tell, hold and release.
@@ -136,34 +142,44 @@ impl LiveArguments {
     ///
     /// Error: [`Reason::BadRequest`] for what makes no sense together.
     pub fn options(&self, has_expected_images: bool) -> Result<Option<LiveOptions>> {
-        let commands = [&self.ask_close, &self.is_closed, &self.hold, &self.release];
+        let given = [&self.ask_close, &self.is_closed, &self.hold, &self.release];
         let is_live = self.live
             || has_expected_images
             || self.close_when_mirrored
             || !self.images.is_empty()
             || !self.guests.is_empty()
-            || commands.iter().any(|command| command.is_some());
+            || given.iter().any(|command| command.is_some());
         if !is_live {
             return self.check_unused().map(|()| None);
         }
-        self.check_commands()?;
+        let commands = Commands {
+            ask_close: self.ask_close.clone(),
+            is_closed: self.is_closed.clone(),
+            hold: self.hold.clone(),
+            release: self.release.clone(),
+        };
+        commands.check()?;
         let mut guests = BTreeMap::new();
         for (volser, command) in &self.guests {
             if guests.insert(*volser, command.clone()).is_some() {
                 return Err(refusal(format!("--guest {volser} is given twice")));
             }
         }
+        let (mut images, mut elsewhere) = (Vec::new(), Vec::new());
+        for text in &self.images {
+            match Elsewhere::parse(text)? {
+                Some(there) => elsewhere.push(there),
+                None => images.push(text.clone()),
+            }
+        }
+        elsewhere::check_once(&elsewhere)?;
         let (goal, limits) = (Goal::default(), Limits::default());
         let span = |span: Option<Span>, default| span.map_or(default, |Span(span)| span);
         Ok(Some(LiveOptions {
-            images: self.images.clone(),
+            images,
+            elsewhere,
             guests,
-            commands: Commands {
-                ask_close: self.ask_close.clone(),
-                is_closed: self.is_closed.clone(),
-                hold: self.hold.clone(),
-                release: self.release.clone(),
-            },
+            commands,
             goal: match (self.goal_tracks, self.goal_ms) {
                 (Some(tracks), _) => Goal::Tracks(tracks),
                 (None, Some(ms)) => Goal::Millis(ms),
@@ -198,21 +214,6 @@ impl LiveArguments {
             ))),
         }
     }
-
-    /// That whoever is asked can answer, and whoever is held is let in again.
-    fn check_commands(&self) -> Result<()> {
-        if self.ask_close.is_some() && self.is_closed.is_none() {
-            return Err(refusal(
-                "--ask-close asks programs to close, and nobody would tell whether they have: give --is-closed as well",
-            ));
-        }
-        if self.hold.is_some() && self.release.is_none() {
-            return Err(refusal(
-                "--hold keeps programs out, and nobody would let them in again: give --release as well",
-            ));
-        }
-        Ok(())
-    }
 }
 
 fn refusal(why: impl Into<String>) -> Error {
@@ -231,8 +232,9 @@ impl LiveOptions {
             Goal::Tracks(tracks) => ("tracks", tracks),
             Goal::Millis(ms) => ("ms", ms),
         };
+        let elsewhere: Vec<Value> = self.elsewhere.iter().map(Elsewhere::value).collect();
         json!({
-            "images": self.images, "guests": guests, "ask_close": self.commands.ask_close,
+            "images": self.images, "elsewhere": elsewhere, "guests": guests, "ask_close": self.commands.ask_close,
             "is_closed": self.commands.is_closed, "hold": self.commands.hold,
             "release": self.commands.release, "goal": { goal: number },
             "wait_limit_ms": ms(self.limits.wait), "window_limit_ms": ms(self.limits.window),
@@ -254,6 +256,11 @@ impl LiveOptions {
         let goal = &value["goal"];
         Some(LiveOptions {
             images: texts(&value["images"])?,
+            // Older releases knew none.
+            elsewhere: match value["elsewhere"].as_array() {
+                Some(all) => all.iter().map(Elsewhere::of_value).collect::<Option<_>>()?,
+                None => Vec::new(),
+            },
             guests: value["guests"].as_array()?.iter().map(guest).collect::<Option<_>>()?,
             commands: Commands {
                 ask_close: command("ask_close"),
@@ -293,13 +300,19 @@ impl LiveOptions {
                 }
                 volumes.push(volume);
             } else if self.guests.contains_key(volser) {
-                let volume = volume::open(path, Access::Read)?;
+                let volume = match self.elsewhere.is_empty() {
+                    true => volume::open(path, Access::Read)?,
+                    false => volume::open_past_caches(path, Access::Read)?,
+                };
                 if is_source {
                     areas.insert(*volser, Area::open(&*volume)?);
                 }
                 volumes.push(volume);
             } else {
-                let volume = MonitoredVolume::open(path, &image)?;
+                let volume = match self.elsewhere.is_empty() {
+                    true => MonitoredVolume::open(path, &image)?,
+                    false => MonitoredVolume::open_past_caches(path, &image)?,
+                };
                 if is_source {
                     areas.insert(*volser, volume.image().area().clone());
                 }
@@ -316,7 +329,8 @@ impl LiveOptions {
             images.insert(volser, names.into_iter().collect());
         }
         let enqueue = self.enqueue(&host, &areas, owner)?;
-        let host = host.monitored_by(Live { areas, images, enqueue, machines: Vec::new() });
+        let machines = self.elsewhere.iter().map(Elsewhere::open).collect::<Result<_>>()?;
+        let host = host.monitored_by(Live { areas, images, enqueue, machines });
         let of = |paths: &[PathBuf]| -> Vec<Volser> {
             paths.iter().map(|path| volser_of(&files, &volsers, path)).collect()
         };
@@ -371,25 +385,48 @@ impl LiveOptions {
             let system = CommandEnqueue::of_system(&OperatorCommand::new(command), &[*volser]);
             all.push(Arc::new(closing::Patient::new(Arc::new(system))));
         }
-        let Commands { ask_close, is_closed, hold, release } = &self.commands;
-        if [ask_close, is_closed, hold, release].iter().any(|command| command.is_some()) {
-            let command = |text: &Option<String>| text.as_deref().map(OperatorCommand::new);
-            let commands = CommandEnqueue {
-                volumes: Vec::new(),
-                ask_to_close: command(ask_close),
-                is_closed: command(is_closed),
-                hold: command(hold),
-                release: command(release),
-            };
-            all.push(Arc::new(closing::Patient::new(Arc::new(commands))));
-        }
-        if is_closed.is_none() {
+        all.extend(self.commands.enqueue());
+        if self.commands.is_closed.is_none() {
             let silent = areas.iter().filter(|(volser, _)| !self.guests.contains_key(volser));
             let path = |volser| Some(host.volumes.get(volser)?.path()?.to_path_buf());
             let volumes = silent.filter_map(|(on, area)| Some((path(on)?, area.clone()))).collect();
             all.push(Arc::new(closing::UntoldPrograms(volumes)));
         }
         Ok(Arc::new(AllOf(all)))
+    }
+}
+
+impl Commands {
+    /// The port that asks, tells, holds and releases by them; `None` if there are none.
+    pub fn enqueue(&self) -> Option<Arc<dyn Enqueue>> {
+        let Commands { ask_close, is_closed, hold, release } = self;
+        if [ask_close, is_closed, hold, release].iter().all(|command| command.is_none()) {
+            return None;
+        }
+        let command = |text: &Option<String>| text.as_deref().map(OperatorCommand::new);
+        let commands = CommandEnqueue {
+            volumes: Vec::new(),
+            ask_to_close: command(ask_close),
+            is_closed: command(is_closed),
+            hold: command(hold),
+            release: command(release),
+        };
+        Some(Arc::new(closing::Patient::new(Arc::new(commands))))
+    }
+
+    /// That whoever is asked can answer, and whoever is held is let in again.
+    pub fn check(&self) -> Result<()> {
+        if self.ask_close.is_some() && self.is_closed.is_none() {
+            return Err(refusal(
+                "--ask-close asks programs to close, and nobody would tell whether they have: give --is-closed as well",
+            ));
+        }
+        if self.hold.is_some() && self.release.is_none() {
+            return Err(refusal(
+                "--hold keeps programs out, and nobody would let them in again: give --release as well",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -405,9 +442,13 @@ fn ms(span: Duration) -> u64 {
 /// The images that the operator named for the volume of this image.
 fn expected_images(path: &Path) -> Result<Vec<String>> {
     let folder = existing_folder().map_err(|error| Error::io("the registry", &error))?;
-    let Some(folder) = folder else { return Ok(Vec::new()) };
+    folder.map_or_else(|| Ok(Vec::new()), |folder| expected_images_in(&folder, path))
+}
+
+/// The same in this folder of a registry.
+pub fn expected_images_in(folder: &Path, path: &Path) -> Result<Vec<String>> {
     let file = std::fs::metadata(path).map_err(|error| Error::io(path.display(), &error))?;
-    expected::expected_images(&folder, file.dev(), file.ino())
+    expected::expected_images(folder, file.dev(), file.ino())
         .map_err(|error| Error::io(path.display(), &error))
 }
 

@@ -10,12 +10,14 @@ mod catalog;
 mod check;
 mod demo;
 mod driver;
+mod elsewhere;
 mod event_json;
 mod host_space;
 mod image;
 mod init;
 mod live;
 mod migrate;
+mod monitor_agent;
 mod monitored;
 mod moved;
 mod output;
@@ -79,6 +81,7 @@ enum Verb {
     Terminate(migrate::TerminateArguments),
     Verify(verify::Arguments),
     Monitored(monitored::Arguments),
+    MonitorAgent(Box<monitor_agent::Arguments>),
     Image(image::Arguments),
     Demo(demo::Arguments),
     #[command(hide = true)]
@@ -108,6 +111,7 @@ impl Verb {
             Verb::Terminate(_) => "terminate",
             Verb::Verify(_) => "verify",
             Verb::Monitored(_) => "monitored",
+            Verb::MonitorAgent(_) => "monitor-agent",
             Verb::Image(_) => "image",
             Verb::Demo(_) => "demo",
             Verb::DemoWriter(_) => "demo-writer",
@@ -134,6 +138,7 @@ impl Verb {
             Verb::Terminate(arguments) => migrate::terminate(arguments)?,
             Verb::Verify(arguments) => verify::run(arguments)?,
             Verb::Monitored(arguments) => monitored::run(arguments)?,
+            Verb::MonitorAgent(arguments) => monitor_agent::run(arguments)?,
             Verb::Image(arguments) => image::run(arguments)?,
             Verb::Demo(arguments) => demo::run(arguments)?,
             Verb::DemoWriter(arguments) => writer::run(arguments)?,

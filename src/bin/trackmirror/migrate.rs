@@ -43,6 +43,7 @@ Examples:
   trackmirror migrate TEST.FRAG --volume A.ckd --target A.ckd     (combines its extents there)
   trackmirror migrate PROD.MASTER --volume A.ckd --target B.ckd --live --rehearse     (changes nothing)
   trackmirror migrate PROD.MASTER --volume A.ckd --target B.ckd --live --close-when-mirrored --pace 20MB
+  trackmirror migrate PROD.MASTER --volume /dev/sdb --target B.ckd --image SYSB@redis://redis.example.com
   trackmirror migrate TEST.SEQ.FB --volume CLNA01.ckd --target NEW001.ckd --image VS1 --guest CLNA01='./submit'
 
 The volumes are locked for this process: no guest may have them attached, unless it is asked to move data sets while
@@ -478,6 +479,16 @@ fn open_again(
     let host = host.told_to(teller.sink());
     let migration = Migration::open(host.clone(), store, Some(folder.into())).map_err(advise)?;
     Ok((migration, host, teller))
+}
+
+/// Retires an image on another machine in a migration that no process leads.
+pub fn retire_elsewhere(folder: &Path, image: &str) -> Outcome<()> {
+    let request = Request::load(folder)?;
+    let (mut migration, ..) = open_again(folder, &request, false)?;
+    let advise = |error| Failure { error, advice: advice(folder) };
+    // Only then it is known where what the image wrote is to be copied again.
+    migration.take_up().map_err(advise)?;
+    migration.retire_image(image).map_err(advise)
 }
 
 /// What can be done with a migration that no process leads.

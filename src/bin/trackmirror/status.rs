@@ -5,6 +5,7 @@
 
 use crate::driver::OPENERS;
 use crate::driver::board::volumes_value;
+use crate::elsewhere::unled_value;
 use crate::migrate::look;
 use crate::output::{Answer, Table};
 use crate::plan::{table, values};
@@ -28,7 +29,8 @@ Examples:
   trackmirror --json status --state STATE
 
 While others write it tells what is left, what a window now would take, every image on the source volumes with its last
-sign of life, and what it waits for. The file events.log in that folder tells everything that happened, events.jsonl the
+sign of life, what it waits for, and of every image on another machine up to which number its reports were applied, how long
+its last answer took, and how long it has been silent. The file events.log in that folder tells everything that happened, events.jsonl the
 same for programs. Code 4: the migration is not finished.";
 
 /// More than any status needs.
@@ -70,7 +72,9 @@ pub fn of(folder: &Path) -> Result<Answer> {
     };
     let now = match (&owner, &request.live) {
         (Some(_), _) => running_status(folder),
-        (None, Some(_)) if !state.is_ended() => json!({ "volumes": known_images(&request) }),
+        (None, Some(live)) if !state.is_ended() => json!({
+            "volumes": known_images(&request), "machines": unled_value(&live.elsewhere),
+        }),
         _ => Value::Null,
     };
     let volumes = Volumes::new();
@@ -94,6 +98,18 @@ pub fn of(folder: &Path) -> Result<Answer> {
         "now": now,
     });
     Ok(Answer::with_remarks(!state.is_ended(), text, json))
+}
+
+/// The images on other machines of the migration in a folder, as they are known.
+pub fn machines_of(folder: &Path) -> Result<Value> {
+    let request = Request::load(folder)?;
+    if FileStore::owner(folder).is_some() {
+        let machines = running_status(folder)["machines"].take();
+        if machines.is_array() {
+            return Ok(machines);
+        }
+    }
+    Ok(unled_value(request.live.as_ref().map_or(&[], |live| &live.elsewhere)))
 }
 
 /// What the process that leads it told last; null if it has told nothing.
@@ -163,7 +179,7 @@ fn status_text(now: &Value) -> String {
             timestamp(Duration::from_millis(until))
         );
     }
-    text + &images_text(&now["volumes"])
+    text + &images_text(&now["volumes"]) + &machines_text(&now["machines"])
 }
 
 fn copying_text(now: &Value) -> String {
@@ -253,6 +269,39 @@ fn images_text(volumes: &Value) -> String {
         }
     }
     if table.is_empty() { String::new() } else { format!("\n{table}") }
+}
+
+/// Every image on another machine in a line, and what troubles it in one more.
+pub fn machines_text(machines: &Value) -> String {
+    let mut table = Table::new(&[
+        "ELSEWHERE",
+        "STANDING",
+        ">ANSWERED IN",
+        ">SILENT FOR",
+        ">REFUSED",
+        "LAST REPORTS",
+        "SERVER",
+    ]);
+    let mut troubles = String::new();
+    for machine in machines.as_array().into_iter().flatten() {
+        let text = |value: &Value| value.as_str().unwrap_or("?").to_string();
+        let ms = |name: &str| machine[name].as_u64();
+        let report = |one: &Value| format!("{}: {}", text(&one["volser"]), number(&one["number"]));
+        let applied = machine["applied"].as_array().into_iter().flatten().map(report);
+        table.row(vec![
+            text(&machine["name"]),
+            text(&machine["standing"]),
+            ms("delay_ms").map_or_else(|| "-".into(), |ms| format!("{ms} ms")),
+            ms("silence_ms").map_or_else(|| "-".into(), |ms| duration(ms as f64 / 1000.0)),
+            ms("refused_count").map_or_else(|| "-".into(), |count| count.to_string()),
+            applied.collect::<Vec<_>>().join(", "),
+            text(&machine["server"]),
+        ]);
+        if let Some(trouble) = machine["trouble"].as_str() {
+            troubles += &format!("{}: {trouble}\n", text(&machine["name"]));
+        }
+    }
+    if table.is_empty() { String::new() } else { format!("\n{table}{troubles}") }
 }
 
 #[cfg(test)]

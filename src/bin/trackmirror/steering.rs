@@ -85,7 +85,7 @@ pub struct PaceArguments {
 }
 
 /// What can be told to a process that leads a migration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Close and switch.
     CloseNow,
@@ -97,23 +97,28 @@ pub enum Order {
     Terminate,
     /// Undo the switch.
     BackOut,
+    /// The image on another machine that is called so cannot write any more.
+    Retire(String),
 }
 
 impl Order {
-    const fn name(self) -> &'static str {
+    const fn name(&self) -> &'static str {
         match self {
             Order::CloseNow => "close-now",
             Order::Postpone => "postpone",
             Order::Pace(_) => "pace",
             Order::Terminate => "terminate",
             Order::BackOut => "back-out",
+            Order::Retire(_) => "retire",
         }
     }
 
-    fn value(self, wait: bool) -> Value {
+    fn value(&self, wait: bool) -> Value {
         let mut value = json!({ "version": 1, "verb": self.name(), "wait": wait });
-        if let Order::Pace(pace) = self {
-            value["pace"] = json!(pace.to_string());
+        match self {
+            Order::Pace(pace) => value["pace"] = json!(pace.to_string()),
+            Order::Retire(image) => value["image"] = json!(image),
+            _ => {}
         }
         value
     }
@@ -128,6 +133,7 @@ impl Order {
             "pace" => Some(Order::Pace(value["pace"].as_str()?.parse().ok()?)),
             "terminate" => Some(Order::Terminate),
             "back-out" => Some(Order::BackOut),
+            "retire" => Some(Order::Retire(value["image"].as_str()?.into())),
             _ => None,
         }
     }
@@ -414,7 +420,7 @@ mod tests {
         ];
         let inbox = Inbox::open(folder.path());
         let sent: Vec<Sent> =
-            all.iter().map(|order| Sent::put(folder.path(), *order, true).unwrap()).collect();
+            all.iter().map(|order| Sent::put(folder.path(), order.clone(), true).unwrap()).collect();
         let received = inbox.look();
         assert_eq!(orders(&inbox), all.map(Some));
         let mode = std::fs::metadata(folder.path().join(format!("order-{}", sent[0].id))).unwrap();

@@ -2,6 +2,7 @@
 //! a whole, a few times a second.
 
 use super::Work;
+use crate::elsewhere::machines_value;
 use crate::state_folder::{Request, STATUS, replace};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -126,6 +127,10 @@ fn value(
             "openers": closing.openers.iter().map(Opener::to_string).collect::<Vec<_>>(),
         },
         "volumes": volumes_value(&live.areas, &live.images),
+        "machines": machines_value(
+            &migration.machines(),
+            options.map_or(&[], |options| &options.elsewhere),
+        ),
         "retained_until_ms": retained_until,
     })
 }

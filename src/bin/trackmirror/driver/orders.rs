@@ -9,7 +9,7 @@ impl Driver {
     /// Does what was ordered at other terminals.
     pub(super) fn take_orders(&mut self) -> Flow {
         for received in self.inbox.look() {
-            let reply = match received.order {
+            let reply = match received.order.clone() {
                 None => Reply::failed(
                     self.state(),
                     &Error::new(Reason::BadRequest, "that is no order which this release knows"),
@@ -29,6 +29,7 @@ impl Driver {
                     reply
                 }
                 Some(Order::CloseNow) => self.close_now(),
+                Some(Order::Retire(image)) => self.retire(&image),
                 Some(Order::Terminate) => match self.migration.terminate() {
                     Ok(()) => {
                         let reply = Reply::done(self.state(), "the migration was given up");
@@ -53,6 +54,18 @@ impl Driver {
                 self.teller.tell(&text);
                 Reply::done(self.state(), text)
             }
+            Err(error) => Reply::failed(self.state(), &error),
+        }
+    }
+
+    fn retire(&mut self, image: &str) -> Reply {
+        match self.migration.retire_image(image) {
+            Ok(()) => Reply::done(
+                self.state(),
+                format!(
+                    "image {image} was retired: all is copied again, and nothing of it is heard any more"
+                ),
+            ),
             Err(error) => Reply::failed(self.state(), &error),
         }
     }

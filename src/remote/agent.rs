@@ -319,6 +319,9 @@ impl Agent {
             ended.into_iter().for_each(|(_, desk)| desk.reporter.end());
             // The owner asks no more; a question that comes late must not begin it anew.
             self.ended.insert(migration);
+        } else if self.ended.contains(&migration) {
+            // It comes late, and nobody would take it back.
+            return Ok(Vec::new());
         }
         let (names, volumes) = (order.data_sets.as_slice(), order.volumes.as_slice());
         if order.stage == Stage::Ended && names.is_empty() {

@@ -133,6 +133,10 @@ pub(super) struct Elsewhere {
     pub is_retired: bool,
     /// The incarnation whose reports are applied, on each volume.
     pub known: Vec<(Volser, Incarnation)>,
+    /// The volumes of which it took leave.
+    pub left: Vec<Volser>,
+    /// How many lives of the migration asked it anything: durable before the first question.
+    pub lives: u32,
 }
 
 impl Encode for Elsewhere {
@@ -140,9 +144,17 @@ impl Encode for Elsewhere {
         to.put(&self.image);
         to.put(&self.is_retired);
         to.put(&self.known);
+        to.put(&self.left);
+        to.put(&self.lives);
     }
     fn decode(from: &mut Decoder<'_>) -> Result<Elsewhere> {
-        Ok(Elsewhere { image: from.get()?, is_retired: from.get()?, known: from.get()? })
+        Ok(Elsewhere {
+            image: from.get()?,
+            is_retired: from.get()?,
+            known: from.get()?,
+            left: from.get()?,
+            lives: from.get()?,
+        })
     }
 }
 

@@ -17,11 +17,10 @@ use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::geometry::Extent;
 use crate::host::{Host, Live};
-use crate::monitor::remote::Incarnation;
 use crate::monitor::{NotQuiet, Subscription};
 use crate::name::Volser;
 use crate::remote::{Machine, MachineEnqueue, MachineReport};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,7 +31,9 @@ pub(super) struct Machines {
     migration: [u64; 2],
     sources: BTreeSet<Volser>,
     /// What an earlier life knew.
-    known: BTreeMap<(String, Volser), Incarnation>,
+    before: Vec<Elsewhere>,
+    /// The number of this life.
+    life: u32,
     /// Whether what a look asks for is to be sealed.
     is_sealed: AtomicBool,
 }
@@ -100,22 +101,33 @@ impl Machines {
 
     /// What the checkpoint says of them, before anything is watched.
     pub fn remember(&mut self, stored: &[Elsewhere]) {
-        let of_image = |one: &Elsewhere| {
-            let of_volume =
-                |(volser, known): &(Volser, Incarnation)| ((one.image.clone(), *volser), *known);
-            one.known.iter().map(of_volume).collect::<Vec<_>>()
-        };
-        self.known = stored.iter().flat_map(of_image).collect();
+        self.life = stored.iter().map(|one| one.lives).max().unwrap_or(0).saturating_add(1);
+        self.before = stored.to_vec();
     }
 
     /// What the checkpoint is to say of them.
     fn stored(&self) -> Vec<Elsewhere> {
-        let stored = |machine: &Machine| Elsewhere {
-            image: machine.name().into(),
-            is_retired: machine.is_retired(),
-            known: machine.known(),
+        let stored = |machine: &Machine| {
+            let mut elsewhere = Elsewhere {
+                image: machine.name().into(),
+                is_retired: machine.is_retired(),
+                known: machine.known(),
+                left: machine.left(),
+                lives: self.life,
+            };
+            // What is not watched yet is what it was.
+            if let Some(before) = self.before_of(machine) {
+                let is_new = |volser: &Volser| !machine.watches(*volser);
+                elsewhere.known.extend(before.known.iter().filter(|(on, _)| is_new(on)));
+                elsewhere.left.extend(before.left.iter().filter(|on| is_new(on)));
+            }
+            elsewhere
         };
         self.machines.iter().map(stored).collect()
+    }
+
+    fn before_of(&self, machine: &Machine) -> Option<&Elsewhere> {
+        self.before.iter().find(|one| one.image == machine.name())
     }
 
     /// Their names.
@@ -126,8 +138,14 @@ impl Machines {
     /// Applies what they report of a volume to its subscription.
     pub fn watch(&self, volser: Volser, subscription: &Subscription) -> Result<()> {
         self.machines.iter().try_for_each(|machine| {
-            let known = self.known.get(&(machine.name().to_string(), volser)).copied();
-            machine.watch(self.migration, volser, subscription, known)
+            let before = self.before_of(machine);
+            let mut known = before.iter().flat_map(|one| &one.known);
+            let known = known.find(|(on, _)| *on == volser).map(|(_, known)| *known);
+            machine.watch(self.migration, volser, subscription, known, self.life)?;
+            if before.is_some_and(|one| one.left.contains(&volser)) {
+                machine.set_left(volser);
+            }
+            Ok(())
         })
     }
 
@@ -197,8 +215,12 @@ impl Migration {
     /// Hears what other machines report.
     pub(super) fn hear_machines(&self) -> Result<()> {
         let Some(machines) = self.machines_if_any() else { return Ok(()) };
+        // The number of this life is durable before anything is asked.
+        self.save_machines(machines)?;
         machines.machines.iter().for_each(Machine::pump);
-        self.save_machines(machines)
+        self.save_machines(machines)?;
+        machines.machines.iter().for_each(Machine::confirm_farewells);
+        Ok(())
     }
 
     fn machines_if_any(&self) -> Option<&Machines> {

@@ -85,6 +85,7 @@ impl Migration {
     /// to the target.
     pub fn take_up(&mut self) -> Result<()> {
         self.settle()?;
+        self.hear_machines()?;
         match self.state() {
             // The source may be retained for days; nobody shall wait for its end.
             State::Switched => self.end_window()?,

@@ -30,7 +30,8 @@
 //!    0  state                                        3  process id of the owner
 //!  1-2  migration                                    4  since when, ms since 1970
 //!  5-6  its incarnation, if it reports to another     7  the last number of a report
-//!       machine
+//!       machine                                       8  the highest order of a question
+//!                                                     9  the highest order of a close
 //! R times 3 bitmaps of B words: changed, taken, sealed
 //! ```
 //!
@@ -129,6 +130,8 @@ pub mod subscription {
     pub const SINCE: usize = 4;
     pub const INCARNATION: usize = 5;
     pub const REPORT_NUMBER: usize = 7;
+    pub const QUESTION: usize = 8;
+    pub const CLOSE: usize = 9;
 
     pub const FREE: u64 = 0;
     /// Claimed; the writes begun before are not known to have ended.

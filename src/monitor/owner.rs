@@ -176,10 +176,9 @@ impl Subscription {
             put(subscription::MIGRATION + 1, migration[1]);
             put(subscription::SINCE, SystemClock.now().as_millis() as u64);
             // The life of another subscription may have been noted here.
-            for word in [subscription::INCARNATION, subscription::INCARNATION + 1] {
+            for word in subscription::INCARNATION..=subscription::CLOSE {
                 put(word, 0);
             }
-            put(subscription::REPORT_NUMBER, 0);
             state.store(subscription::FILLING, Ordering::Release);
             flow.activate(index);
             pending = flow.in_flight().collect();
@@ -343,11 +342,10 @@ impl Subscription {
         self.take(Extent::new(first, end - first.0)).map(Some)
     }
 
-    /// A name for this life of the subscription, which began when it was opened for the first time: made by the first who
-    /// asks, and the same for whoever takes it up again.
+    /// A name under which it reports: made by the first who asks, and the same for whoever takes the subscription up
+    /// again.
     pub(super) fn incarnation(&self) -> Result<(u64, u64)> {
-        let flow = self.inner.area.opened.flow();
-        let word = |n| flow.subscription(self.inner.index, subscription::INCARNATION + n);
+        let word = |n| self.word(subscription::INCARNATION + n);
         let get = || (word(0).load(Ordering::SeqCst), word(1).load(Ordering::SeqCst));
         // The second word is written last: who dies in between leaves a name that nobody has heard.
         if get().1 == 0 {
@@ -358,19 +356,33 @@ impl Subscription {
         Ok(get())
     }
 
-    /// The number of the report made last, in this life of the subscription.
+    /// The next time it reports under another name.
+    pub(super) fn forget_incarnation(&self) {
+        self.word(subscription::INCARNATION + 1).store(0, Ordering::SeqCst);
+    }
+
+    /// The number of the report made last.
     pub(super) fn report_number(&self) -> u64 {
-        self.report_word().load(Ordering::SeqCst)
+        self.word(subscription::REPORT_NUMBER).load(Ordering::SeqCst)
     }
 
     /// A number that no report has had.
     pub(super) fn next_report_number(&self) -> u64 {
-        self.report_word().fetch_add(1, Ordering::SeqCst) + 1
+        self.word(subscription::REPORT_NUMBER).fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    fn report_word(&self) -> &super::sync::AtomicU64 {
-        let flow = self.inner.area.opened.flow();
-        flow.subscription(self.inner.index, subscription::REPORT_NUMBER)
+    /// The highest order of a question that was obeyed.
+    pub(super) fn question_order(&self) -> &super::sync::AtomicU64 {
+        self.word(subscription::QUESTION)
+    }
+
+    /// The highest order of a close that was carried out.
+    pub(super) fn close_order(&self) -> &super::sync::AtomicU64 {
+        self.word(subscription::CLOSE)
+    }
+
+    fn word(&self, word: usize) -> &super::sync::AtomicU64 {
+        self.inner.area.opened.flow().subscription(self.inner.index, word)
     }
 
     /// Clears the marks of tracks whose content is about to be read otherwise (those of the VTOC): how many there were.

@@ -9,11 +9,12 @@ use crate::bytes::encoded;
 use crate::clock::{Clock, SystemClock};
 use crate::enqueue::Enqueue;
 use crate::error::{Error, Reason, Result};
-use crate::monitor::remote::{Envelope, Farewelled, MessageKind, Reporter};
+use crate::monitor::remote::{Envelope, MessageKind, Reporter};
 use crate::monitor::{Area, Identity};
 use crate::name::Volser;
 use crate::registry::expected::is_image_name;
 use crate::volume::Volume;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -36,10 +37,7 @@ pub struct Agent {
     enqueue_of: EnqueueOf,
     volumes: Vec<Site>,
     reporters: BTreeMap<([u64; 2], Volser), Desk>,
-    /// The order carried out last, of each migration.
-    orders: BTreeMap<[u64; 2], Order>,
     ended: BTreeSet<[u64; 2]>,
-    farewells: Vec<Farewelled>,
     is_leaving: bool,
     counts: Counts,
 }
@@ -119,9 +117,7 @@ impl Agent {
             enqueue_of,
             volumes: Vec::new(),
             reporters: BTreeMap::new(),
-            orders: BTreeMap::new(),
             ended: BTreeSet::new(),
-            farewells: Vec::new(),
             is_leaving: false,
             counts: Counts::default(),
         })
@@ -164,9 +160,6 @@ impl Agent {
             result = result.and(served);
         }
         result = result.and(self.report_all());
-        for farewell in &self.farewells {
-            result = result.and(self.channel.send(farewell.message()));
-        }
         result.map(|()| !messages.is_empty() || self.counts != before)
     }
 
@@ -204,7 +197,6 @@ impl Agent {
     }
 
     fn acknowledge(&mut self, envelope: &Envelope, message: &[u8]) -> Result<()> {
-        self.farewells.retain(|farewell| !farewell.is_heard(message));
         if let Some(desk) = self.reporters.get_mut(&(envelope.migration, envelope.volser))
             && desk.reporter.acknowledge(message)?
         {
@@ -220,7 +212,11 @@ impl Agent {
             return Ok(());
         }
         let answer = match self.reporter_for(envelope) {
-            Ok(reporter) => reporter.answer(message, None)?,
+            Ok((reporter, site)) => {
+                let uncovered = site.check_covered().err();
+                let uncovered = uncovered.as_ref().map(Error::sentence);
+                reporter.answer(message, uncovered, || site.volume.flush())?
+            }
             Err(why) => Some(Reporter::refuse(message, why.sentence())?),
         };
         if let Some(answer) = answer {
@@ -230,28 +226,43 @@ impl Agent {
         Ok(())
     }
 
-    /// The reporter for a question. If somebody has the volume open for writing whom no monitor watches, there is none: what
-    /// he writes nobody knows, so when he is gone, another incarnation begins.
-    fn reporter_for(&mut self, envelope: &Envelope) -> Result<&mut Reporter> {
+    /// The reporter for a question, and its volume.
+    fn reporter_for(&mut self, envelope: &Envelope) -> Result<(&mut Reporter, &Site)> {
         let site = self.volumes.iter().find(|site| envelope.volser == site.volume.volser());
         let site = site.ok_or_else(|| {
             let why =
                 "the agent there was not given this volume; give it to `trackmirror monitor-agent`";
             Error::new(Reason::NoSuchVolume, why)
         })?;
-        let key = (envelope.migration, site.volume.volser());
-        if let Err(error) = site.check_covered() {
-            if let Some(desk) = self.reporters.remove(&key) {
-                desk.reporter.end();
+        let desk = match self.reporters.entry((envelope.migration, envelope.volser)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let reporter = Reporter::open(&site.area, envelope.migration, &self.image)?;
+                entry.insert(Desk { reporter, waiting_since: None })
             }
-            return Err(error);
+        };
+        Ok((&mut desk.reporter, site))
+    }
+
+    /// Takes up what an earlier process served of a migration.
+    fn take_up(&mut self, migration: [u64; 2]) -> Result<()> {
+        for site in &self.volumes {
+            let key = (migration, site.volume.volser());
+            let mut subscriptions = site.area.subscriptions().into_iter();
+            if subscriptions.any(|one| one.migration == migration)
+                && let Entry::Vacant(entry) = self.reporters.entry(key)
+            {
+                let reporter = Reporter::open(&site.area, migration, &self.image)?;
+                entry.insert(Desk { reporter, waiting_since: None });
+            }
         }
-        if !self.reporters.contains_key(&key) {
-            let reporter = Reporter::open(&site.area, envelope.migration, &self.image)?;
-            self.reporters.insert(key, Desk { reporter, waiting_since: None });
-        }
-        let desk = self.reporters.get_mut(&key);
-        Ok(&mut desk.expect("it is there, or was just put there").reporter)
+        Ok(())
+    }
+
+    /// The highest order of a close that was carried out for a migration: late ones change nothing any more.
+    fn close_order(&self, migration: [u64; 2]) -> u64 {
+        let of_migration = self.reporters.iter().filter(|((of, _), _)| *of == migration);
+        of_migration.map(|(_, desk)| desk.reporter.close_order()).max().unwrap_or(0)
     }
 
     fn report_all(&mut self) -> Result<()> {
@@ -272,21 +283,20 @@ impl Agent {
 
     fn carry_out(&mut self, envelope: &Envelope) -> Result<()> {
         let order: Order = envelope.body()?;
+        let migration = envelope.migration;
         let mut openers = Openers { nonce: order.nonce, order: order.order, ..Openers::default() };
-        let last = self.orders.get(&envelope.migration);
-        match last.filter(|last| {
-            last.order > order.order || last.order == order.order && last.nonce != order.nonce
-        }) {
-            // It comes late, or an earlier life of the owner gave more: he learns it from the answer.
-            Some(last) => openers.order = last.order.max(order.order.saturating_add(1)),
-            None => {
-                match self.close(envelope.migration, &order) {
-                    Ok(found) => openers.openers = found,
-                    Err(error) => openers.trouble = Some(error.to_string()),
-                }
-                self.orders.insert(envelope.migration, order);
-                self.counts.orders += 1;
+        self.take_up(migration)?;
+        if self.close_order(migration) > order.order {
+            // It comes late, or the number of the owner's life was lost: he learns it from the answer.
+            openers.order = self.close_order(migration);
+        } else {
+            let of_migration = self.reporters.iter().filter(|((of, _), _)| *of == migration);
+            of_migration.for_each(|(_, desk)| desk.reporter.set_close_order(order.order));
+            match self.close(migration, &order) {
+                Ok(found) => openers.openers = found,
+                Err(error) => openers.trouble = Some(error.to_string()),
             }
+            self.counts.orders += 1;
         }
         let answer = Envelope {
             migration: envelope.migration,
@@ -327,24 +337,20 @@ impl Agent {
         Ok(openers)
     }
 
-    /// Takes leave of every migration: this machine promises that nothing on it writes the volumes until an agent serves
-    /// them again. [`serve`](Agent::serve) is to be called until this gives back true: the owners have heard it.
+    /// Takes leave of every migration: this machine promises that nothing on it writes the volumes any more until those have
+    /// ended. To be called again, with [`serve`](Agent::serve) in between, until it gives back true: all owners have heard
+    /// it.
     ///
-    /// Error: [`Reason::NotCovered`] as long as a program lives that may write, or anything is not acknowledged.
+    /// Error: [`Reason::NotCovered`] as long as a program lives that may write.
     pub fn farewell(&mut self) -> Result<bool> {
         self.is_leaving = true;
-        while let Some((key, desk)) = self.reporters.pop_first() {
-            let Desk { reporter, waiting_since } = desk;
-            match reporter.farewell() {
-                Ok(farewelled) => self.farewells.push(farewelled),
-                Err((reporter, error)) => {
-                    let reporter = *reporter;
-                    self.reporters.insert(key, Desk { reporter, waiting_since });
-                    return Err(error);
-                }
-            }
+        for desk in self.reporters.values_mut() {
+            desk.reporter.leave()?;
         }
-        Ok(self.farewells.is_empty())
+        let has_left = |_: &([u64; 2], Volser), desk: &mut Desk| desk.reporter.has_left();
+        let left: Vec<_> = self.reporters.extract_if(.., has_left).collect();
+        left.into_iter().for_each(|(_, desk)| desk.reporter.end());
+        Ok(self.reporters.is_empty())
     }
 }
 

@@ -70,6 +70,8 @@ struct State {
     last_ordered: Option<Duration>,
     openers: Option<Openers>,
     highest_order: u64,
+    /// Acknowledgements of farewells, to be sent when those are durable.
+    farewells: BTreeMap<Volser, Vec<u8>>,
     /// Why the channel does not carry.
     trouble: Option<String>,
 }
@@ -165,10 +167,12 @@ impl Machine {
         volser: Volser,
         subscription: &Subscription,
         known: Option<Incarnation>,
+        life: u32,
     ) -> Result<()> {
         let mut state = self.state();
         if !state.is_retired && !state.receivers.contains_key(&volser) {
-            let receiver = Receiver::new(subscription, migration, &self.inner.name, known)?;
+            let receiver = Receiver::new(subscription, migration, &self.inner.name, known, life)?;
+            state.highest_order = state.highest_order.max(u64::from(life) << 32);
             state.migration = migration;
             state.receivers.insert(volser, receiver);
             state.since.get_or_insert(now());
@@ -176,6 +180,11 @@ impl Machine {
             state.last_asked = None;
         }
         Ok(())
+    }
+
+    /// Whether it is heard of a volume.
+    pub(crate) fn watches(&self, volser: Volser) -> bool {
+        self.state().receivers.contains_key(&volser)
     }
 
     /// What is moved lies on these volumes.
@@ -193,6 +202,28 @@ impl Machine {
         let state = self.state();
         let known = |(volser, one): (&Volser, &Receiver)| Some((*volser, one.known()?));
         state.receivers.iter().filter_map(known).collect()
+    }
+
+    /// It is durable who took leave: they may hear it.
+    pub(crate) fn confirm_farewells(&self) {
+        let mut state = self.state();
+        for acknowledgement in std::mem::take(&mut state.farewells).into_values() {
+            self.send(&mut state, &acknowledgement);
+        }
+    }
+
+    /// The volumes of which it took leave.
+    pub(crate) fn left(&self) -> Vec<Volser> {
+        let state = self.state();
+        let left = state.receivers.iter().filter(|(_, one)| one.has_left());
+        left.map(|(volser, _)| *volser).collect()
+    }
+
+    /// It took leave of a volume in an earlier life of the migration.
+    pub(crate) fn set_left(&self, volser: Volser) {
+        if let Some(receiver) = self.state().receivers.get_mut(&volser) {
+            receiver.set_left();
+        }
     }
 
     /// Whether it was retired.
@@ -281,9 +312,14 @@ impl Machine {
         let Some(receiver) = state.receivers.get_mut(&volser) else { return Ok(None) };
         let absorbed = receiver.absorb(message)?;
         match absorbed {
-            Absorbed::Report { acknowledgement, .. } | Absorbed::Farewell { acknowledgement } => {
+            Absorbed::Report { acknowledgement, .. } => {
                 state.last_heard = Some(now());
                 return Ok(Some((volser, acknowledgement)));
+            }
+            Absorbed::Farewell { acknowledgement } => {
+                state.last_heard = Some(now());
+                // That nothing more is expected of it is durable before it hears so.
+                state.farewells.insert(volser, acknowledgement);
             }
             Absorbed::Answer | Absorbed::NewIncarnation => {
                 state.last_heard = Some(now());
@@ -332,7 +368,8 @@ impl Machine {
     fn ask(&self, state: &mut State) {
         let (tracks, is_sealed) = (std::mem::take(&mut state.tracks), state.is_sealed);
         let mut questions = Vec::new();
-        for (volser, receiver) in &mut state.receivers {
+        let present = state.receivers.iter_mut().filter(|(_, one)| !one.has_left());
+        for (volser, receiver) in present {
             let on = tracks.iter().filter(|(on, _)| on == volser).map(|(_, extent)| *extent);
             match receiver.question(&on.collect::<Vec<_>>(), is_sealed) {
                 Ok(question) => questions.push(question),

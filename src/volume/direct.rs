@@ -14,7 +14,8 @@
 //! * Programs' buffers are rarely aligned. What is not goes through an aligned buffer as long as the run, so that a run
 //!   stays one operation of the system. As many of these are kept as were in use at the same time.
 //! * A file system may accept such an opening and use its caches nevertheless (ext4 does when it keeps a journal of
-//!   data). As far as it tells, it is refused.
+//!   data). As far as it tells, it is refused. One that does not tell and that only this machine has mounted does no harm:
+//!   whoever reaches its files from elsewhere does it through this machine, and its caches.
 //! * At a file's end that is not at a multiple of 512 a read ends in the middle of a sector. What is there of that
 //!   sector does not count, so that the next attempt begins at a multiple and sees the end.
 

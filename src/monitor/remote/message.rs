@@ -9,12 +9,11 @@
 //!   1 report            incarnation (2 x 8), number, base, forgotten (8 each), tracks of the volume (4), runs
 //!   2 acknowledgement   incarnation (2 x 8), number (8), farewell (1)
 //!   3 question          nonce (2 x 8), order (8), tracks of the volume (4), seal (1), runs
-//!   4 answer            nonce, incarnation (2 x 8 each), number, base, forgotten (8 each), order (8),
+//!   4 answer            nonce, incarnation (2 x 8 each), number, base, forgotten (8 each), order (8), farewell (1),
 //!                       why it is not ready, why it is not quiet (each: 1 byte whether, text)
-//!   5 farewell          incarnation (2 x 8), number (8)
-//!   6 order             nonce (2 x 8), order (8), stage (1: 0 open, 1 asked, 2 held, 3 ended, 4 told), owner (text),
+//!   5 order             nonce (2 x 8), order (8), stage (1: 0 open, 1 asked, 2 held, 3 ended, 4 told), owner (text),
 //!                       data set names (list of 44 bytes), volumes (list of 6 bytes)
-//!   7 openers           nonce (2 x 8), order (8), trouble (1 byte whether, text), list of: image, program (texts),
+//!   6 openers           nonce (2 x 8), order (8), trouble (1 byte whether, text), list of: image, program (texts),
 //!                       process (1 byte whether, 4), data set (1 byte whether, 44)
 //! end    CRC-32C of all that comes before (4 bytes)
 //!
@@ -49,12 +48,10 @@ pub enum MessageKind {
     Question = 3,
     /// The answer to a question.
     Answer = 4,
-    /// Nothing more will come.
-    Farewell = 5,
     /// To close data sets, hold them, or let them be opened.
-    Order = 6,
+    Order = 5,
     /// Who has them open: the answer to an order.
-    Openers = 7,
+    Openers = 6,
 }
 
 /// A message with its head, as it goes over a channel.
@@ -110,9 +107,8 @@ impl Envelope {
             2 => MessageKind::Acknowledgement,
             3 => MessageKind::Question,
             4 => MessageKind::Answer,
-            5 => MessageKind::Farewell,
-            6 => MessageKind::Order,
-            7 => MessageKind::Openers,
+            5 => MessageKind::Order,
+            6 => MessageKind::Openers,
             _ => return Err(bad("it is of a kind that this release does not know")),
         };
         let mut rest = || -> Result<Envelope> {
@@ -246,6 +242,8 @@ pub(super) struct Answer {
     pub numbers: Numbers,
     /// The highest order that was seen.
     pub order: u64,
+    /// Everything is sealed there by the image itself, and if it is quiet, nothing more will come.
+    pub farewell: bool,
     /// Why it is not certain that every write is noticed there.
     pub unready: Option<String>,
     /// What of the tracks is in flight or not acknowledged.
@@ -258,6 +256,7 @@ impl Encode for Answer {
         to.put(&self.incarnation);
         to.put(&self.numbers);
         to.put(&self.order);
+        to.put(&self.farewell);
         to.put(&self.unready);
         to.put(&self.unquiet);
     }
@@ -267,26 +266,10 @@ impl Encode for Answer {
             incarnation: from.get()?,
             numbers: from.get()?,
             order: from.get()?,
+            farewell: from.get()?,
             unready: from.get()?,
             unquiet: from.get()?,
         })
-    }
-}
-
-/// Nothing more will come from this incarnation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Farewell {
-    pub incarnation: Incarnation,
-    pub number: u64,
-}
-
-impl Encode for Farewell {
-    fn encode(&self, to: &mut Encoder) {
-        to.put(&self.incarnation);
-        to.put(&self.number);
-    }
-    fn decode(from: &mut Decoder<'_>) -> Result<Farewell> {
-        Ok(Farewell { incarnation: from.get()?, number: from.get()? })
     }
 }
 

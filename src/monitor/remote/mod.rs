@@ -31,19 +31,25 @@
 //! life of a subscription has a name, which was never heard before. It becomes known here only by an answer to the
 //! question that was asked last (an old answer must not bring back an old incarnation), and only when every write that began
 //! before it has ended there; then *all is changed first*, and it is known afterwards. One that was replaced and comes back is a
-//! second machine under the same name: nothing is certain any more.
+//! second machine under the same name: nothing is certain any more. So is a machine on which somebody writes whom no monitor
+//! watches: as soon as he is gone, it is another incarnation.
 //!
 //! *The barrier.* Silence says nothing, and that somebody was heard a moment ago says nothing either. Before the
 //! window closes, every other machine answers a question that nobody could have answered before it was asked: slots,
 //! `changed` and `taken` were seen empty there, in this order, for the tracks of the plan. Only behind that does this machine look at its
-//! own.
+//! own. What it wants sealed is sealed there by the same question; so questions have an order, which outlives both sides'
+//! processes, and one that was overtaken opens nothing.
+//!
+//! *Leaving.* An image that is not wanted any more says so in the answer to a question, when everything on its machine is
+//! sealed, reported and acknowledged. From then on nothing is heard of it, as if it had been retired, but nothing has to be
+//! copied again either. That it writes no more is its operator's word.
 //!
 //! *Crashes.* A sender that dies leaves `taken`: whoever takes the subscription up reports it again. A receiver that dies has
 //! set its bits in an area that outlives it, before it acknowledged them; where the area is gone, everything is changed
 //! anyway. So neither side writes anything to a disk, and an acknowledgement that arrives late is true for ever.
 //!
 //! *Caches.* A program on the other machine may have written to that machine's cache. The sender flushes the volume between
-//! taking and sending: what is reported can be read by others.
+//! taking and sending, and before it says that it is ready: what is reported, or was written before, can be read by others.
 
 mod message;
 mod receiver;
@@ -51,7 +57,7 @@ mod reporter;
 
 pub use message::{Envelope, Incarnation, MESSAGE_LENGTH_MAX, MessageKind};
 pub use receiver::{Absorbed, Receiver};
-pub use reporter::{Farewelled, Reporter};
+pub use reporter::Reporter;
 
 #[cfg(test)]
 mod tests;

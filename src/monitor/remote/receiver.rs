@@ -1,8 +1,7 @@
 //! The owner's side: what one image on another machine writes to one volume.
 
 use super::message::{
-    Acknowledgement, Answer, Envelope, Farewell, Incarnation, MessageKind, Numbers, Question,
-    Report, Runs,
+    Acknowledgement, Answer, Envelope, Incarnation, MessageKind, Numbers, Question, Report, Runs,
 };
 use super::reporter::check_name;
 use crate::bytes::{Encode, encoded};
@@ -40,13 +39,15 @@ pub struct Receiver {
     unready: Option<String>,
     /// The order of the last question.
     order: u64,
+    /// What it was when an incarnation was replaced.
+    replaced_at: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// It may write.
     Present,
-    /// It took leave.
+    /// It took leave: everything it wrote was reported, and nothing more comes.
     Left,
     /// The operator's word that it cannot write any more.
     Retired,
@@ -66,9 +67,9 @@ pub enum Absorbed {
     Answer,
     /// The same, by an incarnation that was not known: all is changed.
     NewIncarnation,
-    /// The image took leave; the acknowledgement is to be sent back.
+    /// The image took leave for good.
     Farewell {
-        /// The acknowledgement, to be sent back.
+        /// The acknowledgement, to be sent back when it is durable that nothing more is expected of it.
         acknowledgement: Vec<u8>,
     },
     /// Nothing was changed: why.
@@ -77,7 +78,7 @@ pub enum Absorbed {
 
 impl Receiver {
     /// For a migration's subscription. `known` is the incarnation that an earlier life of the receiver knew, in the same
-    /// life of the area.
+    /// life of the area; `life` is higher than that of every earlier life that asked anything.
     ///
     /// Error: [`Reason::BadImageName`](crate::error::Reason::BadImageName).
     pub fn new(
@@ -85,6 +86,7 @@ impl Receiver {
         migration: [u64; 2],
         image: &str,
         known: Option<Incarnation>,
+        life: u32,
     ) -> Result<Receiver> {
         check_name(image)?;
         Ok(Receiver {
@@ -100,7 +102,8 @@ impl Receiver {
             asked: None,
             answer: None,
             unready: None,
-            order: 0,
+            order: u64::from(life) << 32,
+            replaced_at: 0,
         })
     }
 
@@ -131,7 +134,12 @@ impl Receiver {
         self.standing = Standing::Retired;
     }
 
-    /// Takes a report, an answer or a farewell. What is not for this receiver, or comes too late to mean anything, is
+    /// The image took leave in an earlier life of the receiver.
+    pub fn set_left(&mut self) {
+        self.standing = Standing::Left;
+    }
+
+    /// Takes a report or an answer. What is not for this receiver, or comes too late to mean anything, is
     /// passed over.
     ///
     /// Error: [`Reason::BadMessage`](crate::error::Reason::BadMessage); then nothing has changed.
@@ -146,10 +154,13 @@ impl Receiver {
         if self.standing == Standing::Retired {
             return Ok(Absorbed::PassedOver("the image was retired"));
         }
+        if self.standing == Standing::Left {
+            // It has not heard that it was heard.
+            return Ok(Absorbed::Farewell { acknowledgement: self.acknowledgement(true) });
+        }
         match envelope.kind {
             MessageKind::Report => self.absorb_report(envelope.body()?),
             MessageKind::Answer => self.absorb_answer(envelope.body()?),
-            MessageKind::Farewell => Ok(self.absorb_farewell(envelope.body()?)),
             _ => Ok(Absorbed::PassedOver("it is none of those that an owner gets")),
         }
     }
@@ -203,42 +214,44 @@ impl Receiver {
         if self.asked.as_ref().map(|question| question.nonce) != Some(answer.nonce) {
             return Ok(Absorbed::PassedOver("it answers a question that was not asked last"));
         }
-        self.unready.clone_from(&answer.unready);
-        // An earlier life of this receiver may have asked more often.
+        // An earlier life of this receiver may have asked more often, if its number was lost.
         self.order = self.order.max(answer.order);
-        if self.known == Some(answer.incarnation) {
-            self.advance(answer.numbers, None);
-            self.answer = Some(answer);
-            return Ok(Absorbed::Answer);
+        if self.known != Some(answer.incarnation) {
+            return Ok(self.absorb_other(answer));
         }
+        self.unready.clone_from(&answer.unready);
+        self.advance(answer.numbers, None);
+        let says_farewell = answer.farewell;
+        self.answer = Some(answer);
+        if says_farewell && self.not_quiet().is_none() {
+            self.standing = Standing::Left;
+            return Ok(Absorbed::Farewell { acknowledgement: self.acknowledgement(true) });
+        }
+        Ok(Absorbed::Answer)
+    }
+
+    /// Takes the answer of an incarnation that is not the known one.
+    fn absorb_other(&mut self, answer: Answer) -> Absorbed {
         if self.replaced.contains(&answer.incarnation) {
-            self.is_double = true;
+            // One answer to a question may come from before a boot, and another from after it. Two that take turns do not.
+            let asked = self.asked.as_ref().map_or(0, |question| question.order);
+            self.is_double |= asked > self.replaced_at;
+            return Absorbed::PassedOver("it is of an incarnation that was replaced");
         }
+        self.unready.clone_from(&answer.unready);
         if answer.unready.is_some() {
-            return Ok(Absorbed::Answer);
+            return Absorbed::Answer;
         }
         // What the new one wrote before it was subscribed, and what the old one did not report: all is changed. Then only
         // it is known.
         self.subscription.all_changed();
         self.replaced.extend(self.known.replace(answer.incarnation));
-        self.standing = Standing::Present;
+        self.replaced_at = self.order;
         self.ahead.clear();
         self.applied = None;
         self.advance(answer.numbers, None);
         self.answer = Some(answer);
-        Ok(Absorbed::NewIncarnation)
-    }
-
-    fn absorb_farewell(&mut self, farewell: Farewell) -> Absorbed {
-        if self.known != Some(farewell.incarnation) {
-            return Absorbed::PassedOver("it is of an incarnation that is not known");
-        }
-        if self.applied.unwrap_or(farewell.number) < farewell.number {
-            return Absorbed::PassedOver("reports from before it were not applied");
-        }
-        // It ended for good there, so what comes late of it changes nothing any more.
-        self.standing = Standing::Left;
-        Absorbed::Farewell { acknowledgement: self.acknowledgement(true) }
+        Absorbed::NewIncarnation
     }
 
     /// Asks whether anything of these tracks is in flight or unreported there, and wants them sealed, or nothing. Only the
@@ -263,10 +276,7 @@ impl Receiver {
     pub fn unready(&self) -> Option<String> {
         match (&self.unready, self.known) {
             _ if self.standing != Standing::Present => None,
-            _ if self.is_double => Some(format!(
-                "two machines answer as image {}; give each a name of its own, and retire this one",
-                self.image
-            )),
+            _ if self.is_double => Some(two_machines(&self.image)),
             (Some(why), _) => Some(format!("image {}: {why}", self.image)),
             (None, None) => Some(format!(
                 "image {} has not answered yet; start `trackmirror monitor-agent` there",
@@ -283,9 +293,12 @@ impl Receiver {
             return None;
         }
         let image = self.image.clone();
-        let Some(answer) = self.answer.as_ref().filter(|_| !self.is_double) else {
-            return Some(NotQuiet::Unanswered { image });
-        };
+        if let Some(why) =
+            self.unready.clone().or_else(|| self.is_double.then(|| two_machines(&image)))
+        {
+            return Some(NotQuiet::Elsewhere { image, why });
+        }
+        let Some(answer) = &self.answer else { return Some(NotQuiet::Unanswered { image }) };
         let why = match (&answer.unready, &answer.unquiet) {
             (Some(why), _) | (None, Some(why)) => why.clone(),
             (None, None) if self.known != Some(answer.incarnation) => "it began anew".into(),
@@ -320,4 +333,10 @@ impl Receiver {
         }
         .to_bytes()
     }
+}
+
+fn two_machines(image: &str) -> String {
+    format!(
+        "two machines answer as image {image}; give each a name of its own, and retire this one"
+    )
 }

@@ -1,15 +1,16 @@
 //! The sender's side: what was written on this machine, for a migration that another one owns.
 
 use super::message::{
-    Acknowledgement, Answer, Envelope, Farewell, Incarnation, MessageKind, Numbers, Question,
-    Report, Runs,
+    Acknowledgement, Answer, Envelope, Incarnation, MessageKind, Numbers, Question, Report, Runs,
 };
 use crate::bytes::{Encode, encoded};
+use crate::changed::TrackSet;
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
 use crate::monitor::{Area, Batch, Subscription};
 use crate::name::Volser;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 /// How many tracks one batch spans: while it is not acknowledged, what changes again in them waits.
 const BATCH_SPAN: u32 = 64;
@@ -17,43 +18,49 @@ const BATCH_SPAN: u32 = 64;
 /// Reports the changes of one volume on this machine to the one that owns a migration: see the [module](super).
 ///
 /// It is to be asked again and again: [`report`](Reporter::report) until there is nothing, then what came is given to
-/// [`acknowledge`](Reporter::acknowledge) and [`answer`](Reporter::answer).
+/// [`acknowledge`](Reporter::acknowledge) and [`answer`](Reporter::answer). Both for reports and for answers it is given
+/// a `flush` that makes visible to other machines what programs of this one have written.
 #[derive(Debug)]
 pub struct Reporter {
     subscription: Subscription,
     migration: [u64; 2],
     image: String,
-    incarnation: Incarnation,
+    /// `None` as long as it is not certain that every write is noticed: then nothing is reported.
+    incarnation: Option<Incarnation>,
     /// What is reported and not acknowledged, by number.
     out: BTreeMap<u64, Vec<Batch>>,
     base: u64,
     forgotten: u64,
-    /// What is sealed for the migration.
-    sealed: Vec<Extent>,
-    /// The highest order of a question: a late one must not open what a later one sealed.
-    order: u64,
+    /// What is sealed for the migration; `None` if an earlier process sealed it.
+    sealed: Option<Vec<Extent>>,
+    farewell: Leave,
+}
+
+/// How far the image is with taking leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    No,
+    Wanted,
+    Heard,
 }
 
 impl Reporter {
-    /// Begins to report under the name of an image, or goes on after a restart.
+    /// Begins to report under the name of an image, or goes on after a restart, with what is sealed still sealed.
     ///
     /// Errors: those of [`Subscription::open`]; [`Reason::BadImageName`].
     pub fn open(area: &Area, migration: [u64; 2], image: &str) -> Result<Reporter> {
         check_name(image)?;
         let subscription = Subscription::open(area, migration)?;
-        let incarnation = subscription.incarnation()?;
-        // An earlier process may have sealed, and nobody knows what.
-        subscription.unseal();
         Ok(Reporter {
-            incarnation,
+            incarnation: None,
             migration,
             image: image.into(),
             out: BTreeMap::new(),
             // What it reported and was not acknowledged is still `taken`.
             base: subscription.report_number() + 1,
             forgotten: 0,
-            sealed: Vec::new(),
-            order: 0,
+            sealed: None,
+            farewell: Leave::No,
             subscription,
         })
     }
@@ -79,8 +86,8 @@ impl Reporter {
     }
 
     /// What changed and is not reported yet, in at most about so many bytes, but always something; `None` if there is
-    /// nothing. `flush` makes what programs of this machine have written visible to other machines; it is called between
-    /// taking and sending. If it fails, nothing was reported.
+    /// nothing. The `flush` comes between taking and sending; if it fails, nothing was reported. Nothing is reported before a
+    /// question was answered.
     ///
     /// Errors: those of `flush`.
     pub fn report(
@@ -88,6 +95,7 @@ impl Reporter {
         byte_count_max: usize,
         flush: impl FnOnce() -> Result<()>,
     ) -> Result<Option<Vec<u8>>> {
+        let Some(incarnation) = self.incarnation else { return Ok(None) };
         let track_count = self.area().identity().track_count;
         let (mut batches, mut runs) = (Vec::new(), Runs::default());
         let mut from = Track(0);
@@ -104,8 +112,7 @@ impl Reporter {
         flush()?;
         let number = self.subscription.next_report_number();
         self.out.insert(number, batches);
-        let report =
-            Report { incarnation: self.incarnation, numbers: self.numbers(), track_count, runs };
+        let report = Report { incarnation, numbers: self.numbers(), track_count, runs };
         Ok(Some(self.message(MessageKind::Report, &report)))
     }
 
@@ -115,8 +122,7 @@ impl Reporter {
         self.base = self.number() + 1;
     }
 
-    /// Takes an acknowledgement: whether it was one for this reporter. Whether the farewell was heard is told by
-    /// [`Farewelled`].
+    /// Takes an acknowledgement: whether it was one for this reporter.
     ///
     /// Error: [`Reason::BadMessage`].
     pub fn acknowledge(&mut self, message: &[u8]) -> Result<bool> {
@@ -126,48 +132,67 @@ impl Reporter {
         }
         let acknowledgement: Acknowledgement = envelope.body()?;
         let number = acknowledgement.number;
-        if acknowledgement.incarnation != self.incarnation || number > self.number() {
+        if Some(acknowledgement.incarnation) != self.incarnation || number > self.number() {
             return Ok(false);
         }
         let later = self.out.split_off(&(number + 1));
         std::mem::replace(&mut self.out, later).into_values().flatten().for_each(Batch::done);
         self.forgotten = self.forgotten.max(number);
+        if acknowledgement.farewell && self.farewell == Leave::Wanted {
+            self.farewell = Leave::Heard;
+        }
         Ok(true)
     }
 
     /// Answers the owner's question, and seals what it wants sealed: `None` if the question is not for this reporter.
-    /// `uncovered` says why it is not certain that every write on this machine is noticed, if it is not.
+    /// `uncovered` says why it is not certain that every write on this machine is noticed, if it is not: from then on, until
+    /// it is, nothing is reported, and afterwards it is another incarnation.
     ///
     /// Error: [`Reason::BadMessage`].
-    pub fn answer(&mut self, message: &[u8], uncovered: Option<String>) -> Result<Option<Vec<u8>>> {
+    pub fn answer(
+        &mut self,
+        message: &[u8],
+        uncovered: Option<&str>,
+        flush: impl FnOnce() -> Result<()>,
+    ) -> Result<Option<Vec<u8>>> {
         let envelope = Envelope::of(message)?;
         if !self.is_for_us(&envelope) || envelope.kind != MessageKind::Question {
             return Ok(None);
         }
         let question: Question = envelope.body()?;
         let track_count = self.area().identity().track_count;
-        let unready = match question.track_count == track_count {
-            true => uncovered.or(self.prepare()?),
-            false => Some(format!(
+        let all = [Extent::new(Track(0), track_count)];
+        let unready = match uncovered {
+            _ if question.track_count != track_count => Some(format!(
                 "the volume has {track_count} tracks there, and {} here",
                 question.track_count
             )),
+            Some(why) => {
+                self.lose();
+                Some(why.into())
+            }
+            None => self.prepare(flush)?,
         };
+        let order = self.subscription.question_order();
         let mut unquiet = None;
-        if question.order < self.order {
+        if question.order < order.load(Ordering::SeqCst) {
+            // What a later one sealed stays so.
             unquiet = Some("a later question came before this one".into());
-        } else if unready.is_none() {
-            let extents = question.runs.extents(track_count)?;
-            self.order = question.order;
-            self.seal(if question.seal { &extents } else { &[] })?;
+        } else if question.track_count == track_count {
+            order.store(question.order, Ordering::SeqCst);
+            let asked = question.runs.extents(track_count)?;
+            let is_leaving = self.farewell != Leave::No;
+            let looked_at = if is_leaving { &all[..] } else { &asked };
+            self.seal(if question.seal || is_leaving { looked_at } else { &[] })?;
             // Slots, `changed`, `taken`: nothing in flight, nothing unreported, nothing unacknowledged.
-            unquiet = self.subscription.look(&extents)?.map(|found| found.to_string());
+            unquiet = self.subscription.look(looked_at)?.map(|found| found.to_string());
         }
         let answer = Answer {
             nonce: question.nonce,
-            incarnation: self.incarnation,
+            incarnation: self.incarnation.unwrap_or_default(),
             numbers: self.numbers(),
-            order: self.order,
+            order: self.subscription.question_order().load(Ordering::SeqCst),
+            farewell: self.farewell != Leave::No,
             unready,
             unquiet,
         };
@@ -185,72 +210,85 @@ impl Reporter {
             incarnation: (0, 0),
             numbers: Numbers::default(),
             order: question.order,
+            farewell: false,
             unready: Some(why.into()),
             unquiet: None,
         };
         Ok(Envelope { kind: MessageKind::Answer, body: encoded(&answer), ..envelope }.to_bytes())
     }
 
-    /// Why it is not certain that each write is marked from now on; `None` if it is.
-    fn prepare(&self) -> Result<Option<String>> {
-        if self.subscription.is_filled() {
-            return Ok(None);
+    /// Why it is not certain that each write is marked from now on; `None` if it is, and what was written before can be
+    /// read by others.
+    fn prepare(&mut self, flush: impl FnOnce() -> Result<()>) -> Result<Option<String>> {
+        if !self.subscription.is_filled() {
+            match self.subscription.fill(&[]) {
+                Err(error) if error.reason() == Reason::NotFilled => {
+                    return Ok(Some(error.sentence().into()));
+                }
+                filled => filled?,
+            }
         }
-        match self.subscription.fill(&[]) {
-            Ok(()) => Ok(None),
-            Err(error) if error.reason() == Reason::NotFilled => Ok(Some(error.sentence().into())),
-            Err(error) => Err(error),
+        if let Err(error) = flush() {
+            return Ok(Some(error.sentence().into()));
         }
+        self.incarnation = Some(self.subscription.incarnation()?);
+        Ok(None)
     }
 
+    /// Somebody may write unnoticed.
+    fn lose(&mut self) {
+        self.subscription.forget_incarnation();
+        self.incarnation = None;
+        self.resend();
+    }
+
+    /// Seals these tracks and no others; what stays sealed is not open in between.
     fn seal(&mut self, extents: &[Extent]) -> Result<()> {
-        if self.sealed != extents {
+        if extents.is_empty() {
             self.subscription.unseal();
+        } else if self.sealed.as_deref() != Some(extents) {
             self.subscription.seal(extents)?;
-            self.sealed = extents.to_vec();
+            let track_count = self.area().identity().track_count;
+            let mut others = TrackSet::new(track_count);
+            others.set(Extent::new(Track(0), track_count))?;
+            extents.iter().try_for_each(|extent| others.clear(*extent))?;
+            others.runs().try_for_each(|run| self.subscription.open_tracks(&[run]))?;
+        }
+        self.sealed = Some(extents.to_vec());
+        Ok(())
+    }
+
+    /// Wants to take leave for good: this machine promises that from then on nothing on it writes the volume as long as the
+    /// migration goes on. Everything is sealed; the next answers say so, and once all is acknowledged and the owner has
+    /// heard that, [`has_left`](Reporter::has_left).
+    ///
+    /// Error: [`Reason::NotCovered`] as long as a program lives that may write.
+    pub fn leave(&mut self) -> Result<()> {
+        let area = self.area();
+        area.reap()?;
+        if let Some(image) = area.images().into_iter().find(|image| image.standing.may_write()) {
+            let why = format!("image {} can still write the volume; end it first", image.name);
+            return Err(area.error(Reason::NotCovered, why));
+        }
+        if self.farewell == Leave::No {
+            self.farewell = Leave::Wanted;
         }
         Ok(())
     }
 
-    /// Lets writes happen again that were refused for the migration. The next question seals anew.
-    pub fn unseal(&mut self) {
-        self.subscription.unseal();
-        self.sealed.clear();
+    /// Whether the owner has heard the farewell.
+    pub fn has_left(&self) -> bool {
+        self.farewell == Leave::Heard
     }
 
-    /// Takes leave for good: this machine promises that nothing on it writes the volume any more. The subscription ends;
-    /// what is left sends the farewell until it is heard. If it comes back later, that is another incarnation.
-    ///
-    /// Error: [`Reason::NotCovered`], with the reporter, as long as a program lives that may write, or anything is not
-    /// acknowledged.
-    pub fn farewell(self) -> std::result::Result<Farewelled, (Box<Reporter>, Error)> {
-        match self.check_farewell() {
-            Err(error) => Err((Box::new(self), error)),
-            Ok(()) => {
-                let farewell = Farewell { incarnation: self.incarnation, number: self.number() };
-                let message = self.message(MessageKind::Farewell, &farewell);
-                let (migration, incarnation) = (self.migration, self.incarnation);
-                self.subscription.close();
-                Ok(Farewelled { migration, incarnation, message })
-            }
-        }
+    /// The highest order of a close that was carried out here for the migration.
+    pub fn close_order(&self) -> u64 {
+        self.subscription.close_order().load(Ordering::SeqCst)
     }
 
-    fn check_farewell(&self) -> Result<()> {
-        let area = self.area();
-        let refused = |why: String| Err(area.error(Reason::NotCovered, why));
-        area.reap()?;
-        if let Some(image) = area.images().into_iter().find(|image| image.standing.may_write()) {
-            return refused(format!(
-                "image {} can still write the volume; end it first",
-                image.name
-            ));
-        }
-        let all = Extent::new(Track(0), area.identity().track_count);
-        match self.subscription.look(&[all])? {
-            Some(found) => refused(format!("{found}, and that is not acknowledged yet; try again")),
-            None => Ok(()),
-        }
+    /// A close of this order was carried out here: a lower one comes late.
+    pub fn set_close_order(&self, order: u64) {
+        self.subscription.close_order().fetch_max(order, Ordering::SeqCst);
     }
 
     /// Ends the reports: the migration has ended.
@@ -281,34 +319,6 @@ impl Reporter {
             body: encoded(body),
         }
         .to_bytes()
-    }
-}
-
-/// What is left of a reporter that took leave.
-#[derive(Clone, Debug)]
-pub struct Farewelled {
-    migration: [u64; 2],
-    incarnation: Incarnation,
-    message: Vec<u8>,
-}
-
-impl Farewelled {
-    /// The farewell, to be sent until it was heard.
-    pub fn message(&self) -> &[u8] {
-        &self.message
-    }
-
-    /// Whether this message tells that it was heard.
-    pub fn is_heard(&self, message: &[u8]) -> bool {
-        let heard = || -> Result<bool> {
-            let envelope = Envelope::of(message)?;
-            let is_ours = envelope.migration == self.migration
-                && envelope.kind == MessageKind::Acknowledgement;
-            let heard =
-                |body: Acknowledgement| body.farewell && body.incarnation == self.incarnation;
-            Ok(is_ours && heard(envelope.body()?))
-        };
-        heard().unwrap_or(false)
     }
 }
 

@@ -65,6 +65,8 @@ struct World {
     there: Wire,
     back: Wire,
     windows: u32,
+    /// Lives of the owner.
+    life: u32,
 }
 
 impl World {
@@ -79,11 +81,12 @@ impl World {
             writer: Some(Image::register(&remote, "W", Kind::Brackets).unwrap()),
             remote,
             reporter: None,
-            receiver: Receiver::new(&subscription, MIGRATION, "SYSB", None).unwrap(),
+            receiver: Receiver::new(&subscription, MIGRATION, "SYSB", None, 1).unwrap(),
             subscription,
             there: Wire::default(),
             back: Wire::default(),
             windows: 0,
+            life: 1,
         }
     }
 
@@ -117,7 +120,7 @@ impl World {
                 .reporter
                 .get_or_insert_with(|| Reporter::open(&self.remote, MIGRATION, "SYSB").unwrap());
             reporter.acknowledge(&message).unwrap();
-            if let Some(answer) = reporter.answer(&message, None).unwrap() {
+            if let Some(answer) = reporter.answer(&message, None, || Ok(())).unwrap() {
                 self.back.send(answer, random);
             }
         }
@@ -135,8 +138,7 @@ impl World {
     fn own(&mut self) {
         while let Some(message) = self.back.next(&mut self.random) {
             match self.receiver.absorb(&message).unwrap() {
-                Absorbed::Report { acknowledgement, .. }
-                | Absorbed::Farewell { acknowledgement } => {
+                Absorbed::Report { acknowledgement, .. } => {
                     self.there.send(acknowledgement, &mut self.random);
                 }
                 _ => {}
@@ -167,7 +169,10 @@ impl World {
         for _ in 0..30 {
             self.ask(true);
             for _ in 0..4 {
-                // It is closed; only whoever does not know it tries, and is refused from the seal on.
+                // Somebody did not close, and is refused from the seal on.
+                if self.random.one_in(3) {
+                    self.write();
+                }
                 self.serve();
                 self.own();
                 if self.receiver.unready().is_none()
@@ -187,6 +192,12 @@ impl World {
         false
     }
 
+    fn restart_owner(&mut self, known: Option<Incarnation>) {
+        self.life += 1;
+        let receiver = Receiver::new(&self.subscription, MIGRATION, "SYSB", known, self.life);
+        self.receiver = receiver.unwrap();
+    }
+
     /// What may happen to both sides.
     fn happen(&mut self) {
         match self.random.below(60) {
@@ -200,14 +211,10 @@ impl World {
             }
             // The owner is killed, and knows what the checkpoint says.
             2 => {
-                let known = self.receiver.known();
-                self.receiver =
-                    Receiver::new(&self.subscription, MIGRATION, "SYSB", known).unwrap();
+                self.restart_owner(self.receiver.known());
             }
             // The same, but the last incarnation was not yet durable.
-            3 => {
-                self.receiver = Receiver::new(&self.subscription, MIGRATION, "SYSB", None).unwrap();
-            }
+            3 => self.restart_owner(None),
             // The server of the channel loses everything.
             4 => (self.there, self.back) = (Wire::default(), Wire::default()),
             _ => {}
@@ -252,7 +259,7 @@ fn answered() -> World {
     let mut world = World::new(1);
     let question = world.receiver.question(&[PLAN], false).unwrap();
     let mut reporter = Reporter::open(&world.remote, MIGRATION, "SYSB").unwrap();
-    let answer = reporter.answer(&question, None).unwrap().unwrap();
+    let answer = reporter.answer(&question, None, || Ok(())).unwrap().unwrap();
     assert_eq!(world.receiver.absorb(&answer).unwrap(), Absorbed::NewIncarnation);
     world.reporter = Some(reporter);
     world.subscription.clear_marks(PLAN).unwrap();
@@ -348,6 +355,10 @@ fn an_agent_that_was_killed_reports_again_what_was_not_acknowledged() {
     world.reported(50);
     world.reporter = None;
     let mut reporter = Reporter::open(&world.remote, MIGRATION, "SYSB").unwrap();
+    assert_eq!(reporter.report(1000, || Ok(())).unwrap(), None, "nobody has asked yet");
+    let question = world.receiver.question(&[PLAN], false).unwrap();
+    let answer = reporter.answer(&question, None, || Ok(())).unwrap().unwrap();
+    assert_eq!(world.receiver.absorb(&answer).unwrap(), Absorbed::Answer);
     let report = reporter.report(1000, || Ok(())).unwrap().unwrap();
     assert_eq!(reporter.number(), 2, "no number is given twice");
     world.applied(&report);
@@ -359,16 +370,17 @@ fn another_incarnation_means_that_all_is_changed() {
     let mut world = answered();
     let old = world.reported(50);
     let question = world.receiver.question(&[PLAN], false).unwrap();
-    let old_answer = world.reporter.as_mut().unwrap().answer(&question, None).unwrap().unwrap();
+    let old_answer =
+        world.reporter.as_mut().unwrap().answer(&question, None, || Ok(())).unwrap().unwrap();
     world.reporter = None;
     let booted = area();
     let mut reporter = Reporter::open(&booted, MIGRATION, "SYSB").unwrap();
-    let answer = reporter.answer(&question, Some("a program has no monitor".into())).unwrap();
+    let answer = reporter.answer(&question, Some("a program has no monitor"), || Ok(())).unwrap();
     world.receiver.absorb(&answer.unwrap()).unwrap();
     assert!(world.receiver.unready().unwrap().contains("no monitor"));
     assert_eq!(world.changed(), 0, "as long as it is not ready, it is not known");
     let question = world.receiver.question(&[PLAN], false).unwrap();
-    let answer = reporter.answer(&question, None).unwrap().unwrap();
+    let answer = reporter.answer(&question, None, || Ok(())).unwrap().unwrap();
     assert_eq!(world.receiver.absorb(&answer).unwrap(), Absorbed::NewIncarnation);
     assert_eq!(world.changed(), PLAN.track_count);
     // What comes late of the old one changes nothing.
@@ -385,10 +397,11 @@ fn two_machines_of_one_name_are_found() {
     let mut second = Reporter::open(&other, MIGRATION, "SYSB").unwrap();
     for _ in 0..2 {
         let question = world.receiver.question(&[PLAN], false).unwrap();
-        let answer = second.answer(&question, None).unwrap().unwrap();
+        let answer = second.answer(&question, None, || Ok(())).unwrap().unwrap();
         world.receiver.absorb(&answer).unwrap();
         let question = world.receiver.question(&[PLAN], false).unwrap();
-        let first = world.reporter.as_mut().unwrap().answer(&question, None).unwrap().unwrap();
+        let first =
+            world.reporter.as_mut().unwrap().answer(&question, None, || Ok(())).unwrap().unwrap();
         world.receiver.absorb(&first).unwrap();
     }
     assert!(world.receiver.unready().unwrap().contains("two machines"));
@@ -400,7 +413,8 @@ fn what_the_owner_wants_sealed_is_refused_there_until_a_later_question() {
     let mut world = answered();
     let ask = |world: &mut World, seal| {
         let question = world.receiver.question(&[PLAN], seal).unwrap();
-        let answer = world.reporter.as_mut().unwrap().answer(&question, None).unwrap().unwrap();
+        let answer =
+            world.reporter.as_mut().unwrap().answer(&question, None, || Ok(())).unwrap().unwrap();
         world.receiver.absorb(&answer).unwrap();
         (question, world.receiver.not_quiet())
     };
@@ -413,13 +427,15 @@ fn what_the_owner_wants_sealed_is_refused_there_until_a_later_question() {
     assert_eq!(ask(&mut world, true).1, None);
     assert_eq!(write(&world, 30), Err(crate::Reason::VolumeSealed));
     assert_eq!(write(&world, 10), Ok(()), "it is not of the plan");
-    world.reporter.as_mut().unwrap().answer(&open, None).unwrap();
+    world.reporter.as_mut().unwrap().answer(&open, None, || Ok(())).unwrap();
     assert!(write(&world, 30).is_err(), "an older question opens nothing");
-    // The owner's next life does not know how often was asked before.
-    let known = world.receiver.known();
-    world.receiver = Receiver::new(&world.subscription, MIGRATION, "SYSB", known).unwrap();
-    assert!(ask(&mut world, true).1.is_some(), "it learns it");
-    assert_eq!(ask(&mut world, true).1, None);
+    // Neither restart forgets which was the later one.
+    world.reporter = None;
+    assert!(write(&world, 30).is_err(), "an agent that was killed opens nothing");
+    world.reporter = Some(Reporter::open(&world.remote, MIGRATION, "SYSB").unwrap());
+    world.reporter.as_mut().unwrap().answer(&open, None, || Ok(())).unwrap();
+    assert!(write(&world, 30).is_err());
+    world.restart_owner(world.receiver.known());
     ask(&mut world, false);
     assert_eq!(write(&world, 30), Ok(()));
 }
@@ -442,36 +458,79 @@ fn a_retired_image_is_not_heard_any_more() {
 fn who_takes_leave_has_nothing_left_to_tell() {
     let mut world = answered();
     let report = world.reported(50);
-    let refused = world.reporter.take().unwrap().farewell().unwrap_err();
-    assert!(refused.1.sentence().contains("image W"), "{}", refused.1);
+    let refused = world.reporter.as_mut().unwrap().leave().unwrap_err();
+    assert!(refused.sentence().contains("image W"), "{refused}");
     world.writer = None;
-    let refused = refused.0.farewell().unwrap_err();
-    assert!(refused.1.sentence().contains("not acknowledged"), "{}", refused.1);
-    let mut reporter = *refused.0;
-    let acknowledgement = world.applied(&report);
-    reporter.acknowledge(&acknowledgement).unwrap();
-    let farewelled = reporter.farewell().unwrap();
-    world.receiver.question(&[PLAN], false).unwrap();
-    let Absorbed::Farewell { acknowledgement } =
-        world.receiver.absorb(farewelled.message()).unwrap()
-    else {
-        panic!("it was not heard");
+    world.reporter.as_mut().unwrap().leave().unwrap();
+    let ask = |world: &mut World| {
+        let question = world.receiver.question(&[PLAN], false).unwrap();
+        let reporter = world.reporter.as_mut().unwrap();
+        let answer = reporter.answer(&question, None, || Ok(())).unwrap().unwrap();
+        (answer.clone(), world.receiver.absorb(&answer).unwrap())
     };
-    assert!(farewelled.is_heard(&acknowledgement));
+    assert_eq!(ask(&mut world).1, Absorbed::Answer, "something is not acknowledged");
+    let acknowledgement = world.applied(&report);
+    world.reporter.as_mut().unwrap().acknowledge(&acknowledgement).unwrap();
+    let (answer, absorbed) = ask(&mut world);
+    let Absorbed::Farewell { acknowledgement } = absorbed else { panic!("{absorbed:?}") };
     assert!(world.receiver.has_left() && world.receiver.not_quiet().is_none());
-    // A late copy of its report does not bring it back; a new life does, and all is changed.
-    world.applied(&report);
-    assert!(world.receiver.has_left());
+    // Everything is sealed there until it has heard that.
+    let writer = Image::register(&world.remote, "LATE", Kind::Brackets).unwrap();
+    assert!(writer.write(Extent::new(Track(5), 1), || ()).is_err());
+    let reporter = world.reporter.as_mut().unwrap();
+    assert!(!reporter.has_left());
+    reporter.acknowledge(&acknowledgement).unwrap();
+    assert!(reporter.has_left());
+    // What comes late changes nothing, but is answered; nor does it come back.
+    world.reporter.take().unwrap().end();
+    for late in [report, answer] {
+        let absorbed = world.receiver.absorb(&late).unwrap();
+        assert!(matches!(absorbed, Absorbed::Farewell { .. }), "{absorbed:?}");
+    }
+    world.reporter = Some(Reporter::open(&world.remote, MIGRATION, "SYSB").unwrap());
+    assert!(matches!(ask(&mut world).1, Absorbed::Farewell { .. }));
+    assert_eq!(world.changed(), 1, "the report's track");
+}
+
+#[test]
+fn a_farewell_counts_only_as_the_answer_to_the_last_question() {
+    let mut world = answered();
+    world.writer = None;
+    world.reporter.as_mut().unwrap().leave().unwrap();
+    let question = world.receiver.question(&[PLAN], false).unwrap();
+    let answer = world.reporter.as_mut().unwrap().answer(&question, None, || Ok(())).unwrap();
+    world.receiver.question(&[PLAN], false).unwrap();
+    let absorbed = world.receiver.absorb(&answer.unwrap()).unwrap();
+    assert!(matches!(absorbed, Absorbed::PassedOver(_)));
+    assert!(!world.receiver.has_left());
+}
+
+#[test]
+fn what_was_written_before_is_flushed_before_it_is_ready() {
+    let mut world = World::new(1);
     let mut reporter = Reporter::open(&world.remote, MIGRATION, "SYSB").unwrap();
     let question = world.receiver.question(&[PLAN], false).unwrap();
-    let answer = reporter.answer(&question, None).unwrap().unwrap();
-    assert_eq!(world.receiver.absorb(&answer).unwrap(), Absorbed::NewIncarnation);
+    let failed = || Err(crate::Error::new(crate::Reason::Io, "no flush"));
+    let answer = reporter.answer(&question, None, failed).unwrap().unwrap();
+    world.receiver.absorb(&answer).unwrap();
+    assert!(world.receiver.unready().unwrap().contains("no flush"));
+    assert_eq!(world.receiver.known(), None);
+}
+
+#[test]
+fn whoever_wrote_unnoticed_makes_another_incarnation() {
+    let mut world = answered();
+    let known = world.receiver.known();
+    for (uncovered, is_known) in [(Some("a stranger"), false), (None, true)] {
+        let question = world.receiver.question(&[PLAN], false).unwrap();
+        let reporter = world.reporter.as_mut().unwrap();
+        let answer = reporter.answer(&question, uncovered, || Ok(())).unwrap().unwrap();
+        world.receiver.absorb(&answer).unwrap();
+        assert_eq!(world.receiver.unready().is_none(), is_known);
+        assert_eq!(world.receiver.not_quiet().is_none(), is_known);
+    }
+    assert_ne!(world.receiver.known(), known);
     assert_eq!(world.changed(), PLAN.track_count);
-    assert!(!world.receiver.has_left());
-    assert!(matches!(
-        world.receiver.absorb(farewelled.message()).unwrap(),
-        Absorbed::PassedOver(_)
-    ));
 }
 
 #[test]
@@ -479,12 +538,12 @@ fn messages_that_are_not_meant_here_are_passed_over() {
     let mut world = answered();
     let report = world.reported(50);
     for (migration, image) in [([7, 9], "SYSB"), (MIGRATION, "SYSC")] {
-        let mut other = Receiver::new(&world.subscription, migration, image, None).unwrap();
+        let mut other = Receiver::new(&world.subscription, migration, image, None, 1).unwrap();
         assert!(matches!(other.absorb(&report).unwrap(), Absorbed::PassedOver(_)));
     }
     let mut damaged = report;
     damaged[40] ^= 1;
     assert!(world.receiver.absorb(&damaged).is_err());
     assert_eq!(world.changed(), 0);
-    assert!(Receiver::new(&world.subscription, MIGRATION, "A B", None).is_err());
+    assert!(Receiver::new(&world.subscription, MIGRATION, "A B", None, 1).is_err());
 }

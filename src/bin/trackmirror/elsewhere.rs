@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(there.shown_server().unwrap(), "redis://host:6379/1");
         assert_eq!(Elsewhere::of_value(&there.value()), Some(there.clone()));
         assert_eq!(Elsewhere::parse("P@http://x").unwrap_err().reason(), Reason::BadChannel);
-        check_once(&[there.clone()]).unwrap();
+        check_once(std::slice::from_ref(&there)).unwrap();
         check_once(&[there.clone(), there]).unwrap_err();
     }
 }

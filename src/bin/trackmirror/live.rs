@@ -44,8 +44,7 @@ pub struct LiveArguments {
     /// Move the data sets while programs with monitors write to their volumes
     #[arg(long)]
     live: bool,
-    /// Images that must be monitored on all source volumes, besides those of `image add`; NAME@URL is
-    /// another machine, where `monitor-agent` runs, reached by a Redis server
+    /// Images that must be monitored, besides those of `image add`; NAME@URL: on another machine
     #[arg(long = "image", num_args = 1.., value_name = "NAME")]
     images: Vec<String>,
     /// A running system has the volume: this command changes it, and tells what is open

@@ -197,7 +197,7 @@ fn data_sets_move_that_another_machine_writes_too_and_no_password_is_shown() {
     let request = std::fs::read_to_string(scene.site.owner().world.state().join("request.json"));
     assert!(!request.unwrap().contains("s3cret") && !text.contains("s3cret"));
 
-    scene.steer("close-now", &["--wait"]).expect(0);
+    println!("{}", scene.steer("close-now", &["--wait"]).expect(0).out);
     assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
     agent.hear("is served no longer");
     agent.signal("TERM");

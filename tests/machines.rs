@@ -9,10 +9,12 @@
 //!
 //! It needs root, `ip` (iproute2), `losetup` (mount) and `redis-server`.
 
-#![cfg(all(feature = "cli", target_os = "linux"))]
+#![cfg(all(feature = "cli", feature = "redis", target_os = "linux"))]
 
 #[path = "machines/disks.rs"]
 mod disks;
+#[path = "machines/exile.rs"]
+mod exile;
 #[path = "machines/kernel.rs"]
 mod kernel;
 #[path = "live_writers/migrator.rs"]
@@ -217,6 +219,11 @@ fn a_machine_that_the_migration_is_not_told_of_loses_what_it_writes() {
         let (code, said) = play::naming(seed, &[]);
         assert!(code == 8 && said.contains("holds the older write"), "seed {seed}: {code} {said}");
     }
+}
+
+#[test]
+fn a_machine_that_is_cut_off_for_ever_shuts_the_window_until_it_is_retired() {
+    exile::run(200);
 }
 
 /// A number from the environment.

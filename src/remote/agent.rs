@@ -30,7 +30,7 @@ const OVERDUE: Duration = Duration::from_secs(1);
 /// Gives what asks and holds data sets on this machine in the name of an owner.
 pub type EnqueueOf = Box<dyn Fn(&str) -> Result<Arc<dyn Enqueue>> + Send + Sync>;
 
-/// Serves the migrations that other machines own: see the [module](self).
+/// Serves the migrations that other machines own. See [`monitor::remote`](crate::monitor::remote).
 pub struct Agent {
     image: String,
     channel: Arc<dyn Channel>,
@@ -38,6 +38,8 @@ pub struct Agent {
     volumes: Vec<Site>,
     reporters: BTreeMap<([u64; 2], Volser), Desk>,
     ended: BTreeSet<[u64; 2]>,
+    /// Those in whose name everybody was asked to close.
+    asked: BTreeSet<[u64; 2]>,
     is_leaving: bool,
     counts: Counts,
 }
@@ -118,6 +120,7 @@ impl Agent {
             volumes: Vec::new(),
             reporters: BTreeMap::new(),
             ended: BTreeSet::new(),
+            asked: BTreeSet::new(),
             is_leaving: false,
             counts: Counts::default(),
         })
@@ -316,6 +319,9 @@ impl Agent {
             ended.into_iter().for_each(|(_, desk)| desk.reporter.end());
             // The owner asks no more; a question that comes late must not begin it anew.
             self.ended.insert(migration);
+        } else if self.ended.contains(&migration) {
+            // It comes late, and nobody would take it back.
+            return Ok(Vec::new());
         }
         let (names, volumes) = (order.data_sets.as_slice(), order.volumes.as_slice());
         if order.stage == Stage::Ended && names.is_empty() {
@@ -324,11 +330,21 @@ impl Agent {
         let enqueue = (self.enqueue_of)(&order.owner)?;
         match order.stage {
             Stage::Open | Stage::Ended => {
+                self.asked.remove(&migration);
                 return enqueue.release(names, volumes).map(|()| Vec::new());
             }
             Stage::Asked => enqueue.ask_to_close(names, volumes)?,
-            Stage::Held => enqueue.hold(names, volumes)?,
+            Stage::Held => {
+                // The order to ask them may have been lost on the way.
+                if !self.asked.contains(&migration) {
+                    enqueue.ask_to_close(names, volumes)?;
+                }
+                enqueue.hold(names, volumes)?;
+            }
             Stage::Told => {}
+        }
+        if matches!(order.stage, Stage::Asked | Stage::Held) {
+            self.asked.insert(migration);
         }
         let mut openers = enqueue.is_closed(names, volumes)?;
         for opener in &mut openers {

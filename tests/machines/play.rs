@@ -88,15 +88,15 @@ impl fmt::Display for Seen {
 
 /// Who acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Role {
+pub enum Role {
     Writer(usize),
     Agent(usize),
     Migrator,
 }
 
 /// A process, if it lives, and what those before it said.
-struct Actor {
-    process: Process,
+pub struct Actor {
+    pub process: Process,
     is_killed: bool,
     said_before: Vec<String>,
 }
@@ -110,7 +110,7 @@ impl Actor {
         self.process.ended().is_none()
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.process.kill();
         // It may have come to its own end just before.
         self.is_killed = self.process.ended() == Some(-1);
@@ -136,9 +136,9 @@ enum Due {
 
 /// The play of a story. Who acts is ended before the site is taken down.
 pub struct Play {
-    story: Story,
+    pub story: Story,
     actors: BTreeMap<Role, Actor>,
-    site: Site,
+    pub site: Site,
     /// The machines whose agents the migration is told of.
     named: Vec<usize>,
     is_calm: bool,
@@ -211,7 +211,7 @@ impl Play {
         }
     }
 
-    fn actor(&mut self, role: Role) -> &mut Actor {
+    pub fn actor(&mut self, role: Role) -> &mut Actor {
         self.actors.get_mut(&role).expect("everybody was started")
     }
 

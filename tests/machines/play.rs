@@ -479,6 +479,16 @@ impl Play {
             }
         }
         assert_eq!(code, 0, "{said}{self}");
+        // The late one is no opener, and nobody asks him.
+        let late = self.story.late.map(Role::Writer);
+        for (role, actor) in self.actors.iter().filter(|(role, _)| Some(**role) != late) {
+            let said = actor.process.said();
+            let refused = said.iter().find(|line| line.contains("refused:"));
+            assert_eq!(
+                refused, None,
+                "{role:?} closes when it is asked to, and meets no seal: {self}"
+            );
+        }
         let disks = &self.site.disks;
         let mut check = disks.command("check");
         check.args(["--tracks", "all"]).args(&disks.sources).args(&disks.targets);

@@ -108,7 +108,7 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     let registry = registry.map_err(io)?;
     let (channel, server) = agent_channel(&arguments.redis, &arguments.image)?;
     let sites = open_sites(&arguments.volumes, &registry)?;
-    let here = Here { registry: registry.clone(), commands, sites: areas_of(&sites) };
+    let here = Here { registry: arguments.registry.clone(), commands, sites: areas_of(&sites) };
     let mut agent = Agent::new(&arguments.image, channel, here.enqueue_of())?;
     let mut names = Vec::new();
     for (volume, area, expected) in sites {
@@ -179,7 +179,8 @@ fn alone(registry: &Path, image: &str) -> Result<File> {
 
 /// What asks, holds and tells on this machine.
 struct Here {
-    registry: PathBuf,
+    /// The registry's folder, if it is not the one that the environment names.
+    registry: Option<PathBuf>,
     commands: Commands,
     sites: Vec<(PathBuf, Area)>,
 }
@@ -200,7 +201,10 @@ impl Here {
     }
 
     fn enqueue(&self, owner: &str) -> Result<Arc<dyn Enqueue>> {
-        let openers = Openers::at(&self.registry)?;
+        let openers = match &self.registry {
+            Some(folder) => Openers::at(&folder.join("openers"))?,
+            None => Openers::system()?,
+        };
         let mut all: Vec<Arc<dyn Enqueue>> = vec![Arc::new(RegistryEnqueue::new(openers, owner))];
         all.extend(self.commands.enqueue());
         if self.commands.is_closed.is_none() {

@@ -419,8 +419,10 @@ mod tests {
             Order::BackOut,
         ];
         let inbox = Inbox::open(folder.path());
-        let sent: Vec<Sent> =
-            all.iter().map(|order| Sent::put(folder.path(), order.clone(), true).unwrap()).collect();
+        let sent: Vec<Sent> = all
+            .iter()
+            .map(|order| Sent::put(folder.path(), order.clone(), true).unwrap())
+            .collect();
         let received = inbox.look();
         assert_eq!(orders(&inbox), all.map(Some));
         let mode = std::fs::metadata(folder.path().join(format!("order-{}", sent[0].id))).unwrap();

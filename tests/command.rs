@@ -31,6 +31,7 @@ const VERBS: &[&str] = &[
     "terminate",
     "verify",
     "monitored",
+    "monitor-agent",
     "image",
     "demo",
 ];

@@ -4,15 +4,17 @@
 //!
 //! The writers are the command's `demo-writer`, the judge is its `demo-check`, which knows nothing of monitors.
 //!
-//! `TRACKMIRROR_SEEDS=N` tries N seeds (50 by default), `TRACKMIRROR_SEED=K` the one that a failure names (both: N from
+//! `TRACKMIRROR_SEEDS=N` tries N seeds (by default 50, and those that once failed), `TRACKMIRROR_SEED=K` the one that a failure names (both: N from
 //! K on).
 //!
 //! It needs root, `ip` (iproute2), `losetup` (mount) and `redis-server`.
 
-#![cfg(all(feature = "cli", target_os = "linux"))]
+#![cfg(all(feature = "cli", feature = "redis", target_os = "linux"))]
 
 #[path = "machines/disks.rs"]
 mod disks;
+#[path = "machines/exile.rs"]
+mod exile;
 #[path = "machines/kernel.rs"]
 mod kernel;
 #[path = "live_writers/migrator.rs"]
@@ -219,12 +221,19 @@ fn a_machine_that_the_migration_is_not_told_of_loses_what_it_writes() {
     }
 }
 
+#[test]
+fn a_machine_that_is_cut_off_for_ever_shuts_the_window_until_it_is_retired() {
+    exile::run(200);
+}
+
 /// A number from the environment.
 fn from_environment(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
 }
 
+/// Seeds behind the first fifty that once failed: whoever was to close was not asked, since the order was lost on the way.
+const KNOWN_SEEDS: [u64; 7] = [55, 64, 70, 71, 75, 79, 106];
 /// How many seeds are played at a time. They mostly wait for each other's answers.
 const AT_A_TIME: usize = 2;
 
@@ -232,16 +241,21 @@ const AT_A_TIME: usize = 2;
 fn nothing_is_lost_whoever_is_cut_off_or_killed_and_when() {
     let (first, count) =
         (from_environment("TRACKMIRROR_SEED"), from_environment("TRACKMIRROR_SEEDS"));
-    let first_seed = first.unwrap_or(0);
-    let seeds = first_seed..first_seed + count.unwrap_or(if first.is_some() { 1 } else { 50 });
+    let mut seeds: Vec<u64> = match (first, count) {
+        (Some(first), count) => (first..first + count.unwrap_or(1)).collect(),
+        (None, Some(count)) => (0..count).collect(),
+        (None, None) => (0..50).chain(KNOWN_SEEDS).collect(),
+    };
+    let total = seeds.len();
     let begun = std::time::Instant::now();
-    let next = Mutex::new(seeds.clone());
+    seeds.reverse();
+    let next = Mutex::new(seeds);
     let (seen, failed) = (Mutex::new(play::Seen::default()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
                 loop {
-                    let Some(seed) = next.lock().unwrap().next() else { break };
+                    let Some(seed) = next.lock().unwrap().pop() else { break };
                     match std::panic::catch_unwind(|| play::run(seed)) {
                         Ok(told) => seen.lock().unwrap().add(&told),
                         Err(_) => failed.lock().unwrap().push(seed),
@@ -251,7 +265,7 @@ fn nothing_is_lost_whoever_is_cut_off_or_killed_and_when() {
         }
     });
     let (seen, failed) = (seen.into_inner().unwrap(), failed.into_inner().unwrap());
-    println!("{} seeds in {:.1} s: {seen}", seeds.end - seeds.start, begun.elapsed().as_secs_f64());
+    println!("{total} seeds in {:.1} s: {seen}", begun.elapsed().as_secs_f64());
     assert!(
         failed.is_empty(),
         "seeds {failed:?} failed; to repeat one: TRACKMIRROR_SEED={} cargo test --test machines nothing_is_lost",

@@ -49,9 +49,9 @@
 //!   image that is attached asks after its write whether the subscription is active. Writes begun before the *image*
 //!   was attached need the wait; they are matter of coverage, with all writers that no monitor sees.
 //! * *Weaker memory than x86's.* There the product has its fences and orderings; they are tested as code, not here.
-//! * Images on other machines, and images that fall silent; changes of allocation; torn blocks of checkpoint and
-//!   catalog (both are written at once here). Of progress only this is shown: from every state there is a way to the
-//!   release.
+//! * *Images on other machines*, and images that fall silent: they have a model of their own, in `remote.rs`.
+//! * Changes of allocation; torn blocks of checkpoint and catalog (both are written at once here). Of progress only this is
+//!   shown: from every state there is a way to the release.
 //! * *More tracks, images, threads.* No rule relates more than two of them. That is why two are enough, and it is the
 //!   one point here that is reasoned and not explored.
 //!
@@ -64,6 +64,8 @@ mod copier;
 mod monitor;
 #[path = "model/owner.rs"]
 mod owner;
+#[path = "model/remote.rs"]
+mod remote;
 #[path = "model/rules.rs"]
 mod rules;
 #[path = "model/search.rs"]

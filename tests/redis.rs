@@ -357,6 +357,20 @@ fn a_user_needs_what_is_documented_and_no_more() {
 }
 
 #[test]
+fn a_server_can_be_checked_without_a_trace() {
+    let redis = RedisProcess::start();
+    server(&redis.url()).check().unwrap();
+    assert_eq!(redis.number("DBSIZE"), 0);
+    redis.ask("ACL SETUSER pinger on >secret -@all");
+    let checked =
+        |access: &str| server(&format!("redis://{access}@127.0.0.1:{}", redis.port())).check();
+    checked("pinger:secret").unwrap();
+    let error = failure(|| checked("pinger:secretive"));
+    assert!(error.sentence().contains("TRACKMIRROR_REDIS_PASSWORD"), "{error}");
+    failure(|| server("redis://127.0.0.1:1").check());
+}
+
+#[test]
 fn a_slow_server_holds_nobody_up() {
     let redis = RedisProcess::start();
     let (owner, agent) = ends(&redis.url());

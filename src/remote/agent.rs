@@ -30,7 +30,7 @@ const OVERDUE: Duration = Duration::from_secs(1);
 /// Gives what asks and holds data sets on this machine in the name of an owner.
 pub type EnqueueOf = Box<dyn Fn(&str) -> Result<Arc<dyn Enqueue>> + Send + Sync>;
 
-/// Serves the migrations that other machines own: see the [module](self).
+/// Serves the migrations that other machines own. See [`monitor::remote`](crate::monitor::remote).
 pub struct Agent {
     image: String,
     channel: Arc<dyn Channel>,
@@ -40,6 +40,8 @@ pub struct Agent {
     ended: BTreeSet<[u64; 2]>,
     /// What was asked for and held in this life, by migration.
     held: BTreeMap<[u64; 2], (Vec<DsName>, Vec<Volser>)>,
+    /// Those in whose name everybody was asked to close.
+    asked: BTreeSet<[u64; 2]>,
     is_leaving: bool,
     counts: Counts,
 }
@@ -123,6 +125,7 @@ impl Agent {
             reporters: BTreeMap::new(),
             ended: BTreeSet::new(),
             held: BTreeMap::new(),
+            asked: BTreeSet::new(),
             is_leaving: false,
             counts: Counts::default(),
         })
@@ -331,6 +334,9 @@ impl Agent {
             ended.into_iter().for_each(|(_, desk)| desk.reporter.end());
             // The owner asks no more; a question that comes late must not begin it anew.
             self.ended.insert(migration);
+        } else if self.ended.contains(&migration) {
+            // It comes late, and nobody would take it back.
+            return Ok(Vec::new());
         }
         let (names, volumes) = (order.data_sets.as_slice(), order.volumes.as_slice());
         if order.stage == Stage::Ended && names.is_empty() {
@@ -340,6 +346,7 @@ impl Agent {
         match order.stage {
             Stage::Open | Stage::Ended => {
                 self.held.remove(&migration);
+                self.asked.remove(&migration);
                 return match enqueue.release(names, volumes) {
                     // It was never ours, and that does not change when it is tried again.
                     Err(error) if error.reason() == Reason::DataSetHeld => {
@@ -354,12 +361,17 @@ impl Agent {
             Stage::Held => {
                 let wanted = (order.data_sets.clone(), order.volumes.clone());
                 if self.held.get(&migration) != Some(&wanted) {
-                    enqueue.ask_to_close(names, volumes)?;
+                    if !self.asked.contains(&migration) {
+                        enqueue.ask_to_close(names, volumes)?;
+                    }
                     enqueue.hold(names, volumes)?;
                     self.held.insert(migration, wanted);
                 }
             }
             Stage::Told => {}
+        }
+        if matches!(order.stage, Stage::Asked | Stage::Held) {
+            self.asked.insert(migration);
         }
         let mut openers = enqueue.is_closed(names, volumes)?;
         for opener in &mut openers {

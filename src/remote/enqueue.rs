@@ -70,7 +70,7 @@ impl Enqueue for MachineEnqueue {
                     Reason::NotCovered,
                     format!(
                         "image {name} on another machine did not answer that it keeps the data sets from being opened; \
-                         let it answer, or retire it when it cannot write any more (`trackmirror image retire {name}`)",
+                         let it answer, or retire it when it cannot write any more (`trackmirror image retire --state DIR {name}`)",
                         name = machine.name()
                     ),
                 ));

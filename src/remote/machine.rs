@@ -444,7 +444,7 @@ impl Machine {
             Reason::NotCovered,
             format!(
                 "image {name} on another machine has not been heard for {silence} s{trouble}; let it answer, or retire it \
-                 when it cannot write any more (`trackmirror image retire {name}`)",
+                 when it cannot write any more (`trackmirror image retire --state DIR {name}`)",
                 name = self.inner.name
             ),
         ))

@@ -75,7 +75,25 @@ const STALE_MAX: usize = 32;
 /// The field of a message.
 const FIELD: &str = "m";
 
-/// One end of a channel by way of a Redis server.
+impl RedisServer {
+    /// That it can be reached, and lets us in. Nothing is changed there.
+    ///
+    /// Error: [`Reason::ChannelFailed`].
+    pub fn check(&self) -> Result<()> {
+        let asked = || {
+            let answers = Link::open(self)?.exchange(&[redis::cmd("PING")])?;
+            match answers.into_iter().try_for_each(|answer| accepted(answer).map(drop)) {
+                // Whoever may not ask that may still do what is needed.
+                Err(Trouble::Refused { code, .. }) if code == "NOPERM" => Ok(()),
+                answered => answered,
+            }
+        };
+        asked().map_err(|trouble| error_of(self, &trouble))
+    }
+}
+
+/// One end of a channel by way of a Redis server. What it keeps there, and what the server must allow: see the
+/// [module](self).
 ///
 /// ```no_run
 /// use trackmirror::remote::{Channel, RedisChannel};
@@ -344,29 +362,6 @@ impl RedisChannel {
         let removed = stale.map(|(name, _)| destroy(key, name));
         link.exchange(&removed.collect::<Vec<_>>()).map(drop)
     }
-
-    /// What to tell, and to do.
-    fn error(&self, trouble: &Trouble) -> Error {
-        let server = &self.server;
-        let sentence = match trouble {
-            Trouble::Link(why) => format!(
-                "the Redis server {server}: {}; see that it runs and can be reached from here; meanwhile it is tried \
-                 again and again",
-                plain(why)
-            ),
-            Trouble::Rubbish(what) => format!(
-                "{server}: what answers there is no Redis server ({}); correct the address",
-                plain(what)
-            ),
-            Trouble::Refused { code, text } => format!(
-                "the Redis server {server} refuses: {} {}; {}",
-                plain(code),
-                plain(text),
-                advice(code, text)
-            ),
-        };
-        Error::new(Reason::ChannelFailed, sentence)
-    }
 }
 
 impl Channel for RedisChannel {
@@ -379,7 +374,7 @@ impl Channel for RedisChannel {
             state.sending.end();
             return Ok(());
         };
-        let error = self.error(&trouble);
+        let error = error_of(&self.server, &trouble);
         match &trouble {
             // All answers were read, so the connection can be used: who is full gives away what he has even so.
             Trouble::Refused { code, .. } if code == "OOM" => {}
@@ -405,7 +400,7 @@ impl Channel for RedisChannel {
                 Ok(messages)
             }
             Err(trouble) => {
-                let error = self.error(&trouble);
+                let error = error_of(&self.server, &trouble);
                 state.link = None;
                 state.reader.count = 1;
                 state.pause.begin(&error);
@@ -523,6 +518,28 @@ fn number_of(record: &[Value], name: &str) -> u64 {
 /// What came from outside, fit to be shown.
 fn plain(text: &str) -> String {
     text.chars().take(200).map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
+}
+
+/// What to tell, and to do.
+fn error_of(server: &RedisServer, trouble: &Trouble) -> Error {
+    let sentence = match trouble {
+        Trouble::Link(why) => format!(
+            "the Redis server {server}: {}; see that it runs and can be reached from here; meanwhile it is tried \
+                 again and again",
+            plain(why)
+        ),
+        Trouble::Rubbish(what) => format!(
+            "{server}: what answers there is no Redis server ({}); correct the address",
+            plain(what)
+        ),
+        Trouble::Refused { code, text } => format!(
+            "the Redis server {server} refuses: {} {}; {}",
+            plain(code),
+            plain(text),
+            advice(code, text)
+        ),
+    };
+    Error::new(Reason::ChannelFailed, sentence)
 }
 
 /// What to do when a server refuses.

@@ -1,8 +1,8 @@
 //! One seed: a site, writers on all its machines, a migration, and what happens to them on the way.
 
-use super::relay::{Fates, Weather};
-use super::site::Site;
-use super::story::{Deed, Story, When};
+use super::relay::{Cut, Fates, Weather};
+use super::site::{HOSTS, REDIS, Site};
+use super::story::{Deed, EVENTS, Story, When};
 use super::world::Random;
 use super::writer::{Habits, LONG, Process};
 use std::collections::BTreeMap;
@@ -88,15 +88,15 @@ impl fmt::Display for Seen {
 
 /// Who acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Role {
+pub enum Role {
     Writer(usize),
     Agent(usize),
     Migrator,
 }
 
 /// A process, if it lives, and what those before it said.
-struct Actor {
-    process: Process,
+pub struct Actor {
+    pub process: Process,
     is_killed: bool,
     said_before: Vec<String>,
 }
@@ -110,7 +110,7 @@ impl Actor {
         self.process.ended().is_none()
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.process.kill();
         // It may have come to its own end just before.
         self.is_killed = self.process.ended() == Some(-1);
@@ -136,9 +136,9 @@ enum Due {
 
 /// The play of a story. Who acts is ended before the site is taken down.
 pub struct Play {
-    story: Story,
+    pub story: Story,
     actors: BTreeMap<Role, Actor>,
-    site: Site,
+    pub site: Site,
     /// The machines whose agents the migration is told of.
     named: Vec<usize>,
     is_calm: bool,
@@ -151,7 +151,8 @@ pub fn run(seed: u64) -> Seen {
     let mut random = Random(seed);
     let host_count = random.between(2, 3) as usize;
     let site = Site::new(&mut random, host_count);
-    let story = Story::new(&mut random, host_count);
+    let mut story = Story::new(&mut random, host_count);
+    story.deeds.extend(long_cut(seed, host_count));
     if std::env::var_os("TRACKMIRROR_SEED").is_some() {
         println!("seed {seed}: {story:#?}");
     }
@@ -160,6 +161,17 @@ pub fn run(seed: u64) -> Seen {
     play.migrate();
     play.end();
     play.assert_all_there()
+}
+
+/// In some seeds a machine is away for longer than anybody is patient.
+fn long_cut(seed: u64, host_count: usize) -> Option<(When, Deed)> {
+    let mut random = Random(!seed);
+    let is_long = random.one_in(20);
+    let machine =
+        [REDIS].into_iter().chain(HOSTS).nth(random.below(host_count as u32 + 1) as usize);
+    let when = When::Told(random.pick(EVENTS), random.below(10));
+    let cut = Deed::Cut(machine?, Cut::Both, random.between(5000, 8000));
+    is_long.then_some((when, cut))
 }
 
 /// The same story, in which nothing happens, but the migration is told of these machines only: what the judge says.
@@ -211,7 +223,7 @@ impl Play {
         }
     }
 
-    fn actor(&mut self, role: Role) -> &mut Actor {
+    pub fn actor(&mut self, role: Role) -> &mut Actor {
         self.actors.get_mut(&role).expect("everybody was started")
     }
 
@@ -479,6 +491,16 @@ impl Play {
             }
         }
         assert_eq!(code, 0, "{said}{self}");
+        // The late one is no opener, and nobody asks him.
+        let late = self.story.late.map(Role::Writer);
+        for (role, actor) in self.actors.iter().filter(|(role, _)| Some(**role) != late) {
+            let said = actor.process.said();
+            let refused = said.iter().find(|line| line.contains("refused:"));
+            assert_eq!(
+                refused, None,
+                "{role:?} closes when it is asked to, and meets no seal: {self}"
+            );
+        }
         let disks = &self.site.disks;
         let mut check = disks.command("check");
         check.args(["--tracks", "all"]).args(&disks.sources).args(&disks.targets);

@@ -41,7 +41,7 @@ pub enum When {
 }
 
 /// What stands in the way of the events of a migration, where it is worth while to be disturbed.
-const EVENTS: &[&str] = &[
+pub const EVENTS: &[&str] = &[
     "allocated",
     "monitors-started",
     "copy-begun",

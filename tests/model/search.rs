@@ -124,7 +124,7 @@ fn canonical(mut world: World, config: &Config) -> World {
 }
 
 /// The way from the start to the state that was found last.
-fn story(visited: &Visited, config: &Config) -> Vec<Label> {
+fn story(visited: &Visited<u128>, config: &Config) -> Vec<Label> {
     let mut labels = Vec::new();
     let mut steps = Steps::default();
     let mut at = visited.keys.len() - 1;
@@ -144,20 +144,20 @@ fn story(visited: &Visited, config: &Config) -> Vec<Label> {
 
 /// The states seen so far, each with the one from which it was reached first; and a table by which a
 /// state is found again. States are compared whole: no two are ever taken for one.
-struct Visited {
-    keys: Vec<u128>,
-    parents: Vec<u32>,
+pub struct Visited<K> {
+    pub keys: Vec<K>,
+    pub parents: Vec<u32>,
     /// Index into `keys` plus one; 0 is free. A power of two long, at most half full.
     table: Vec<u32>,
 }
 
-impl Visited {
-    fn new() -> Visited {
+impl<K: Key> Visited<K> {
+    pub fn new() -> Visited<K> {
         Visited { keys: Vec::new(), parents: Vec::new(), table: vec![0; 1 << 12] }
     }
 
     /// The state's index, and whether it is new.
-    fn insert(&mut self, key: u128, parent: u32) -> (u32, bool) {
+    pub fn insert(&mut self, key: K, parent: u32) -> (u32, bool) {
         let place = self.place(key);
         if self.table[place] != 0 {
             return (self.table[place] - 1, false);
@@ -173,9 +173,9 @@ impl Visited {
     }
 
     /// Where the state is in the table, or where it belongs.
-    fn place(&self, key: u128) -> usize {
+    fn place(&self, key: K) -> usize {
         let mask = self.table.len() - 1;
-        let mut place = hash(key) as usize & mask;
+        let mut place = key.hash() as usize & mask;
         while self.table[place] != 0 && self.keys[self.table[place] as usize - 1] != key {
             place = (place + 1) & mask;
         }
@@ -191,8 +191,22 @@ impl Visited {
     }
 }
 
-fn hash(key: u128) -> u64 {
-    let low = (key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let high = ((key >> 64) as u64 ^ low.rotate_left(29)).wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
-    high ^ high >> 32
+/// A state as a number.
+pub trait Key: Copy + PartialEq {
+    fn hash(self) -> u64;
+}
+
+impl Key for u128 {
+    fn hash(self) -> u64 {
+        let low = (self as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let high = ((self >> 64) as u64 ^ low.rotate_left(29)).wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
+        high ^ high >> 32
+    }
+}
+
+impl Key for [u128; 2] {
+    fn hash(self) -> u64 {
+        let [first, second] = self;
+        (first ^ u128::from(second.hash())).hash()
+    }
 }

@@ -288,13 +288,12 @@ impl World {
     pub fn key(mut self) -> u128 {
         let mut packer = Packer::default();
         self.fields(&mut packer);
-        assert!(packer.at <= u128::BITS);
-        packer.key
+        packer.key()
     }
 
     pub fn of_key(key: u128) -> World {
         let mut world = World::start(0);
-        world.fields(&mut Unpacker { key });
+        world.fields(&mut Unpacker::of(key));
         world
     }
 
@@ -339,7 +338,7 @@ impl World {
 }
 
 /// Writes a state into a number, or reads it out of one.
-trait Coder {
+pub trait Coder {
     fn number(&mut self, value: &mut u8, bits: u32);
 
     fn flag(&mut self, value: &mut bool) {
@@ -357,9 +356,16 @@ trait Coder {
 }
 
 #[derive(Default)]
-struct Packer {
+pub struct Packer {
     key: u128,
     at: u32,
+}
+
+impl Packer {
+    pub fn key(self) -> u128 {
+        assert!(self.at <= u128::BITS);
+        self.key
+    }
 }
 
 impl Coder for Packer {
@@ -370,8 +376,14 @@ impl Coder for Packer {
     }
 }
 
-struct Unpacker {
+pub struct Unpacker {
     key: u128,
+}
+
+impl Unpacker {
+    pub fn of(key: u128) -> Unpacker {
+        Unpacker { key }
+    }
 }
 
 impl Coder for Unpacker {

@@ -39,6 +39,16 @@ impl Elsewhere {
         shown(&self.server)
     }
 
+    /// That its server can be reached; nothing is changed there.
+    ///
+    /// Error: [`Reason::NotCovered`].
+    pub fn check(&self) -> Result<()> {
+        check(&self.server).map_err(|error| {
+            let why = format!("image {} on another machine: {}", self.image, error.sentence());
+            Error::new(Reason::NotCovered, why)
+        })
+    }
+
     /// For the request in the state folder.
     pub fn value(&self) -> Value {
         json!({ "image": self.image, "server": self.server })
@@ -59,6 +69,16 @@ impl Elsewhere {
 #[cfg(feature = "redis")]
 fn shown(server: &str) -> Result<String> {
     Ok(server.parse::<trackmirror::remote::RedisServer>()?.to_string())
+}
+
+#[cfg(feature = "redis")]
+fn check(server: &str) -> Result<()> {
+    server.parse::<trackmirror::remote::RedisServer>()?.check()
+}
+
+#[cfg(not(feature = "redis"))]
+fn check(_: &str) -> Result<()> {
+    Err(without_redis())
 }
 
 #[cfg(not(feature = "redis"))]
@@ -159,7 +179,7 @@ mod tests {
         assert_eq!(there.shown_server().unwrap(), "redis://host:6379/1");
         assert_eq!(Elsewhere::of_value(&there.value()), Some(there.clone()));
         assert_eq!(Elsewhere::parse("P@http://x").unwrap_err().reason(), Reason::BadChannel);
-        check_once(&[there.clone()]).unwrap();
+        check_once(std::slice::from_ref(&there)).unwrap();
         check_once(&[there.clone(), there]).unwrap_err();
     }
 }

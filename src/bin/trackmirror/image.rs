@@ -27,8 +27,8 @@ Examples:
 
 An image is a running system or program that writes a volume and tells a monitor of each write: a program under
 `trackmirror monitored`, or one with a monitor of its own. Data sets of a volume that is in use can be moved only while
-every image that can write it is monitored. One on another machine belongs to a migration (`migrate --image NAME@URL`), and
-is found by the migration's state folder.
+every image that can write it is monitored. One on another machine belongs to a migration (`migrate --image NAME@URL`),
+and is found by the migration's state folder.
 
 What is known of them lies in the registry's folder, which all programs on the machine must share: TRACKMIRROR_REGISTRY,
 by default /run/trackmirror, else trackmirror in XDG_RUNTIME_DIR. What lies under /run ends when the machine stops.
@@ -63,8 +63,8 @@ flight; UNSLOTTED those that found no slot. REFUSED are writes to tracks of data
 LAST REFUSED is the last such track. A close waits until nothing lives any more of a program under `trackmirror
 monitored` that has written the volume, whatever has become of its images.
 
-With --state: the images on other machines that belong to a migration, whether they are heard, and up to which number their
-reports were applied. One that is silent, and cannot write any more, is retired by `image retire --state`.
+With --state: the images on other machines that belong to a migration, whether they are heard, and up to which number
+their reports were applied. One that is silent, and cannot write any more, is retired by `image retire --state`.
 
 Code 4: a migration cannot start now, because an image is silent or missing, or a program writes that is not monitored.";
 

@@ -44,9 +44,8 @@ pub struct LiveArguments {
     /// Move the data sets while programs with monitors write to their volumes
     #[arg(long)]
     live: bool,
-    /// Images that must be monitored on all source volumes, besides those of `image add`; with @ and the address of a
-    /// Redis server, one on another machine, where `monitor-agent` runs
-    #[arg(long = "image", num_args = 1.., value_name = "NAME[@URL]")]
+    /// Images that must be monitored, besides those of `image add`; NAME@URL: on another machine
+    #[arg(long = "image", num_args = 1.., value_name = "NAME")]
     images: Vec<String>,
     /// A running system has the volume: this command changes it, and tells what is open
     #[arg(long = "guest", value_name = "VOLSER=CMD", value_parser = guest)]

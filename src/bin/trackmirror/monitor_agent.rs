@@ -27,8 +27,11 @@ use trackmirror::remote::{Agent, Counts, EnqueueOf, Service};
 use trackmirror::volume::{Access, Volume, open_all};
 use trackmirror::{Code, Error, Reason, Result, Volser};
 
-/// The pause when nothing came or went.
+/// The pause when nothing came or went a moment ago, and when nothing has for a while: each round looks through the areas.
 const NAP: Duration = Duration::from_millis(2);
+const LONG_NAP: Duration = Duration::from_millis(10);
+/// How long a while is.
+const BUSY: Duration = Duration::from_millis(300);
 /// The pause after a failure.
 const TROUBLE_NAP: Duration = Duration::from_millis(100);
 /// The longest it is silent while it serves somebody.
@@ -42,17 +45,18 @@ Examples:
   TRACKMIRROR_REDIS_PASSWORD=... trackmirror monitor-agent --image SYSB --redis rediss://sysb@redis:6380 /dev/sdb
   trackmirror monitor-agent --farewell --image SYSB --redis redis://redis.example.com VOL001.ckd
 
-It runs on each machine that writes volumes of which another machine moves data sets, beside its programs, which run under
-`trackmirror monitored` or have monitors of their own. The owner of the migration gives `migrate --image
-SYSB@redis://redis.example.com`. VOLUME are those volumes as this machine sees them, all that the migration moves from.
+It runs on each machine that writes volumes of which another machine moves data sets, beside its programs, which run
+under `trackmirror monitored` or have monitors of their own. The owner of the migration gives `migrate --image
+SYSB@redis://redis.example.com`. VOLUME are those volumes as this machine sees them, all that the migration moves
+from.
 
 It asks programs of this machine to close their data sets, and keeps them out: by the registry of openers, and by the
 commands that are given. It runs until SIGTERM or SIGINT. Then everything stays as it is, and an agent that is started
-again goes on; until then no window is opened. --farewell says that nothing on this machine writes the volumes any more:
-it ends with code 0 when every owner has heard it, and waits for programs that still live.
+again goes on; until then no window is opened. --farewell says that nothing on this machine writes the volumes any
+more: it ends with code 0 when every owner has heard it, and waits for programs that still live.
 
-The server's password is better given in TRACKMIRROR_REDIS_PASSWORD than in the address, which all users of the machine
-can see. It may lose everything that it has: that costs time alone.";
+The server's password is better given in TRACKMIRROR_REDIS_PASSWORD than in the address, which all users of the
+machine can see. It may lose everything that it has: that costs time alone.";
 
 /// Tell the owners of migrations on other machines what is written on this one
 #[derive(clap::Args)]
@@ -104,7 +108,7 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
     let registry = registry.map_err(io)?;
     let (channel, server) = agent_channel(&arguments.redis, &arguments.image)?;
     let sites = open_sites(&arguments.volumes, &registry)?;
-    let here = Here { registry: registry.clone(), commands, sites: areas_of(&sites) };
+    let here = Here { registry: arguments.registry.clone(), commands, sites: areas_of(&sites) };
     let mut agent = Agent::new(&arguments.image, channel, here.enqueue_of())?;
     let mut names = Vec::new();
     for (volume, area, expected) in sites {
@@ -175,7 +179,8 @@ fn alone(registry: &Path, image: &str) -> Result<File> {
 
 /// What asks, holds and tells on this machine.
 struct Here {
-    registry: PathBuf,
+    /// The registry's folder, if it is not the one that the environment names.
+    registry: Option<PathBuf>,
     commands: Commands,
     sites: Vec<(PathBuf, Area)>,
 }
@@ -196,7 +201,10 @@ impl Here {
     }
 
     fn enqueue(&self, owner: &str) -> Result<Arc<dyn Enqueue>> {
-        let openers = Openers::at(&self.registry)?;
+        let openers = match &self.registry {
+            Some(folder) => Openers::at(&folder.join("openers"))?,
+            None => Openers::system()?,
+        };
         let mut all: Vec<Arc<dyn Enqueue>> = vec![Arc::new(RegistryEnqueue::new(openers, owner))];
         all.extend(self.commands.enqueue());
         if self.commands.is_closed.is_none() {
@@ -212,6 +220,8 @@ struct Round {
     served: Vec<([u64; 2], Volser)>,
     trouble: Option<String>,
     told_at: Option<Instant>,
+    /// When something came or went last.
+    busy_at: Option<Instant>,
 }
 
 impl Round {
@@ -251,8 +261,10 @@ impl Round {
                 if let Some(trouble) = self.trouble.take() {
                     say(&format!("it works again, after: {trouble}"));
                 }
-                if !is_busy {
-                    std::thread::sleep(NAP);
+                match self.busy_at {
+                    _ if is_busy => self.busy_at = Some(Instant::now()),
+                    Some(at) if at.elapsed() < BUSY => std::thread::sleep(NAP),
+                    _ => std::thread::sleep(LONG_NAP),
                 }
                 true
             }

@@ -28,10 +28,10 @@ Examples:
   trackmirror status --state ~/.local/state/trackmirror/TEST-0badcafe
   trackmirror --json status --state STATE
 
-While others write it tells what is left, what a window now would take, every image on the source volumes with its last
-sign of life, what it waits for, and of every image on another machine up to which number its reports were applied, how long
-its last answer took, and how long it has been silent. The file events.log in that folder tells everything that happened, events.jsonl the
-same for programs. Code 4: the migration is not finished.";
+While others write it tells what is left, what a window now would take, every image on the source volumes with its
+last sign of life, and what it waits for; of every image on another machine, up to which number its reports were
+applied, how long its last answer took, and how long it has been silent. The file events.log in that folder tells
+everything that happened, events.jsonl the same for programs. Code 4: the migration is not finished.";
 
 /// More than any status needs.
 const LENGTH_MAX: u64 = 1 << 24;

@@ -137,11 +137,9 @@ impl World {
     /// One round of the owner: he hears, then copies.
     fn own(&mut self) {
         while let Some(message) = self.back.next(&mut self.random) {
-            match self.receiver.absorb(&message).unwrap() {
-                Absorbed::Report { acknowledgement, .. } => {
-                    self.there.send(acknowledgement, &mut self.random);
-                }
-                _ => {}
+            let absorbed = self.receiver.absorb(&message).unwrap();
+            if let Absorbed::Report { acknowledgement, .. } = absorbed {
+                self.there.send(acknowledgement, &mut self.random);
             }
         }
         self.copy();

@@ -157,14 +157,21 @@ mod tests {
 
     /// A channel that can be stopped, and gives back what is sent.
     #[derive(Clone, Debug, Default)]
-    struct Echo(Arc<Mutex<(Vec<Vec<u8>>, bool, Duration)>>);
+    struct Echo(Arc<Mutex<Inner>>);
+
+    #[derive(Debug, Default)]
+    struct Inner {
+        messages: Vec<Vec<u8>>,
+        is_stopped: bool,
+        slow: Duration,
+    }
 
     impl Echo {
-        fn check(&self) -> Result<MutexGuard<'_, (Vec<Vec<u8>>, bool, Duration)>> {
-            let slow = self.0.lock().2;
+        fn check(&self) -> Result<MutexGuard<'_, Inner>> {
+            let slow = self.0.lock().slow;
             std::thread::sleep(slow);
             let inner = self.0.lock();
-            match inner.1 {
+            match inner.is_stopped {
                 true => Err(Error::new(Reason::ChannelFailed, "stopped")),
                 false => Ok(inner),
             }
@@ -173,11 +180,11 @@ mod tests {
 
     impl Channel for Echo {
         fn send(&self, message: &[u8]) -> Result<()> {
-            self.check()?.0.push(message.to_vec());
+            self.check()?.messages.push(message.to_vec());
             Ok(())
         }
         fn receive(&self) -> Result<Vec<Vec<u8>>> {
-            Ok(std::mem::take(&mut self.check()?.0))
+            Ok(std::mem::take(&mut self.check()?.messages))
         }
     }
 
@@ -209,7 +216,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_slow_channel() {
         let echo = Echo::default();
-        echo.0.lock().2 = Duration::from_millis(500);
+        echo.0.lock().slow = Duration::from_millis(500);
         let channel = Background::begin(echo).unwrap();
         let from = Instant::now();
         (0..20).for_each(|_| channel.send(b"x").unwrap());
@@ -221,13 +228,13 @@ mod tests {
     #[test]
     fn a_failure_is_told_forgets_what_waits_and_passes() {
         let echo = Echo::default();
-        echo.0.lock().1 = true;
+        echo.0.lock().is_stopped = true;
         let channel = Background::begin(echo.clone()).unwrap();
         wait_for(|| channel.receive().is_err());
         assert!(channel.send(b"old").unwrap_err().sentence().contains("stopped"));
         wait_for(|| channel.desk.state.lock().to_send.is_empty());
         wait_for(|| channel.desk.state.lock().failures[0].is_some());
-        echo.0.lock().1 = false;
+        echo.0.lock().is_stopped = false;
         wait_for(|| channel.desk.state.lock().failures[1].is_none());
         // Sending has failed last, so that is still said; it is tried all the same.
         channel.send(b"new").unwrap_err();
@@ -239,7 +246,7 @@ mod tests {
     #[test]
     fn a_queue_that_is_full_forgets_the_oldest() {
         let echo = Echo::default();
-        echo.0.lock().2 = Duration::from_millis(300);
+        echo.0.lock().slow = Duration::from_millis(300);
         let channel = Background::begin(echo).unwrap();
         for number in 0..QUEUE_MAX + 10 {
             channel.send(&[number as u8]).unwrap();

@@ -62,8 +62,12 @@ pub fn run(
     };
     let mut rehearsal = rehearse(&opened.host, &proposal.plan, &options, &wanted)?;
     also.extend(live.iter().flat_map(|live| images_written_beside(&opened, roles, live)));
+    also.extend(live.iter().flat_map(|live| &live.elsewhere).filter_map(|one| one.check().err()));
     also.extend(super::check_host_space(&opened, &proposal.plan).err());
     let obstacle = |error| Obstacle { stage: Stage::Begin, error };
+    rehearsal.assumed.extend(live.iter().flat_map(|live| &live.elsewhere).map(|one| {
+        format!("image {} on another machine answers: in a rehearsal it is not asked", one.image)
+    }));
     rehearsal.obstacles.splice(..0, also.into_iter().map(obstacle));
     let commands = live.map(LiveOptions::known_commands).unwrap_or_default();
     json["rehearsal"] = value(&rehearsal, &commands, &opened);
@@ -105,9 +109,10 @@ fn images_wanted_alone(roles: &Roles, live: Option<&LiveOptions>) -> Vec<Error> 
 fn images_written_beside(opened: &Opened, roles: &Roles, live: &LiveOptions) -> Vec<Error> {
     let all = opened.files.iter().zip(&opened.volsers);
     let own = all.filter(|(path, on)| !roles.is_target_only(path) && !live.guests.contains_key(on));
-    own.filter_map(|(path, volser)| {
-        let opened = File::options().write(true).open(path);
-        opened.err().map(|error| Error::io(path.display(), &error).on_volume(*volser))
+    own.filter_map(|(path, volser)| match File::options().write(true).open(path) {
+        Err(error) => Some(Error::io(path.display(), &error).on_volume(*volser)),
+        Ok(_) if live.elsewhere.is_empty() => None,
+        Ok(_) => volume::open_past_caches(path, Access::Read).err(),
     })
     .collect()
 }

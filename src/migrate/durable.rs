@@ -382,3 +382,29 @@ impl Journal for Mutex<Durable> {
         saved
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::encoded;
+
+    #[test]
+    fn the_form_of_what_is_known_of_other_machines_stays() {
+        let elsewhere = Elsewhere {
+            image: "SYSB".into(),
+            is_retired: true,
+            known: vec![(Volser::from_bytes([0xF1; 6]), (2, 3))],
+            left: vec![Volser::from_bytes([0xF2; 6])],
+            lives: 4,
+        };
+        let bytes = encoded(&elsewhere);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let expected = "0000000453595342\
+             01\
+             00000001f1f1f1f1f1f100000000000000020000000000000003\
+             00000001f2f2f2f2f2f2\
+             00000004";
+        assert_eq!(hex, expected);
+        assert_eq!(Decoder::new(&bytes).get::<Elsewhere>().unwrap(), elsewhere);
+    }
+}

@@ -30,7 +30,7 @@ const OVERDUE: Duration = Duration::from_secs(1);
 /// Gives what asks and holds data sets on this machine in the name of an owner.
 pub type EnqueueOf = Box<dyn Fn(&str) -> Result<Arc<dyn Enqueue>> + Send + Sync>;
 
-/// Serves the migrations that other machines own: see the [module](self).
+/// Serves the migrations that other machines own. See [`monitor::remote`](crate::monitor::remote).
 pub struct Agent {
     image: String,
     channel: Arc<dyn Channel>,

@@ -7,7 +7,7 @@ mod enqueue;
 mod machine;
 mod order;
 #[cfg(feature = "redis")]
-mod redis;
+pub mod redis;
 
 pub use agent::{Agent, Counts, EnqueueOf, Service};
 pub use enqueue::MachineEnqueue;

@@ -92,7 +92,8 @@ impl RedisServer {
     }
 }
 
-/// One end of a channel by way of a Redis server.
+/// One end of a channel by way of a Redis server. What it keeps there, and what the server must allow: see the
+/// [module](self).
 ///
 /// ```no_run
 /// use trackmirror::remote::{Channel, RedisChannel};

@@ -50,6 +50,43 @@
 //!
 //! *Caches.* A program on the other machine may have written to that machine's cache. The sender flushes the volume between
 //! taking and sending, and before it says that it is ready: what is reported, or was written before, can be read by others.
+//!
+//! ```
+//! use trackmirror::geometry::{Extent, Track};
+//! use trackmirror::monitor::remote::{Absorbed, Receiver, Reporter};
+//! use trackmirror::monitor::{Area, Identity, Image, Kind, Subscription};
+//! # fn main() -> trackmirror::Result<()> {
+//! # let identity = Identity { track_count: 1000, ..Identity::unknown() };
+//! let (there, here) = (Area::in_process(identity)?, Area::in_process(identity)?);
+//! let migration = [1, 2];
+//! let subscription = Subscription::open(&here, migration)?;
+//! let mut receiver = Receiver::new(&subscription, migration, "SYSB", None, 1)?;
+//! let mut reporter = Reporter::open(&there, migration, "SYSB")?;
+//! let flush = || Ok(()); // or: || volume.flush()
+//!
+//! // The first answer makes the other machine known. What it wrote before, nobody knows: all is changed.
+//! let answer = reporter.answer(&receiver.question(&[], false)?, None, flush)?.unwrap();
+//! assert_eq!(receiver.absorb(&answer)?, Absorbed::NewIncarnation);
+//! subscription.clear_marks(Extent::new(Track(0), 1000))?; // as if it were copied
+//!
+//! // A write there is a changed track here.
+//! let image = Image::register(&there, "PAYROLL", Kind::Brackets)?;
+//! image.write(Extent::new(Track(107), 1), || ())?;
+//! let report = reporter.report(32 << 10, flush)?.unwrap();
+//! if let Absorbed::Report { acknowledgement, .. } = receiver.absorb(&report)? {
+//!     assert_eq!(subscription.changed_count(Extent::new(Track(107), 1))?, 1);
+//!     reporter.acknowledge(&acknowledgement)?;
+//! }
+//!
+//! // The barrier, for the tracks that are moved, sealed there from now on.
+//! let extents = [Extent::new(Track(100), 30)];
+//! let answer = reporter.answer(&receiver.question(&extents, true)?, None, flush)?.unwrap();
+//! receiver.absorb(&answer)?;
+//! assert_eq!(receiver.not_quiet(), None);
+//! assert!(image.write(extents[0], || ()).is_err());
+//! # Ok(())
+//! # }
+//! ```
 
 mod message;
 mod receiver;

@@ -7,9 +7,7 @@
 
 use super::rules::{Broken, Config, Deed, Label, Who};
 use super::steps::Steps;
-use super::world::{
-    Leave, Machine, NO_REPORTS, OwnerStep, Question, Report, Tracks, World, Writer,
-};
+use super::world::{Machine, NO_REPORTS, OwnerStep, Question, Report, Tracks, World, Writer};
 
 pub fn steps(world: &World, config: &Config, steps: &mut Steps) {
     for number in 0..config.machines {
@@ -26,6 +24,7 @@ pub fn steps(world: &World, config: &Config, steps: &mut Steps) {
             side.forget();
             if number < config.faulty {
                 side.send_again();
+                side.agent_dies();
                 side.leave();
                 side.die();
             }
@@ -72,7 +71,7 @@ impl Side<'_> {
                 for track in self.config.each_track() {
                     if self.machine.covered {
                         self.begin(track);
-                    } else if self.machine.leave == Leave::None {
+                    } else if !self.promised() {
                         let acknowledged = self.config.broken.is_some();
                         self.add_world(self.program(Deed::WriteBlind, track), |world, number| {
                             source_changes(world, number, track);
@@ -118,9 +117,13 @@ impl Side<'_> {
         }
     }
 
+    fn promised(&self) -> bool {
+        self.machine.leaving && !self.config.breaks(Broken::WritesAfterFarewell)
+    }
+
     /// A refusal leaves nothing behind: it is no step here.
     fn begin(&mut self, track: Tracks) {
-        if self.machine.sealed || self.machine.leave != Leave::None {
+        if self.machine.sealed || self.promised() {
             return;
         }
         self.add(self.program(Deed::Admit, track), |machine| {
@@ -172,20 +175,30 @@ impl Side<'_> {
 
     /// What was reported is work again, under new numbers.
     fn send_again(&mut self) {
+        let above = self.config.breaks(Broken::BaseAboveUnacknowledged);
+        let may = self.config.agents_die || self.config.reports_time_out;
+        if may && self.machine.out != [0; 2] {
+            self.add(self.agent(Deed::SendAgain), |machine| {
+                machine.out = if above { [0, machine.out[1]] } else { [0; 2] };
+                machine.below = machine.sent;
+            });
+        }
+    }
+
+    /// The next one knows what is in the area: which number was the last, and which question.
+    fn agent_dies(&mut self) {
         let again = self.config.breaks(Broken::NumbersAgain);
         let forgets = self.config.breaks(Broken::AgentForgetsQuestion);
-        let above = self.config.breaks(Broken::BaseAboveUnacknowledged);
-        let anything = self.machine.out != [0; 2] || again && self.machine.sent != 0 || forgets;
-        if self.config.agents_die && anything {
-            self.add(self.agent(Deed::SendAgain), |machine| {
+        if self.config.agents_die && self.machine.subscribed {
+            self.add(self.agent(Deed::AgentDies), |machine| {
                 if again {
                     machine.sent = 0;
-                    machine.forgotten = 0;
                 }
                 if forgets {
                     machine.live = machine.old;
                 }
-                machine.out = if above { [0, machine.out[1]] } else { [0; 2] };
+                machine.out = [0; 2];
+                machine.forgotten = 0;
                 machine.below = machine.sent;
             });
         }
@@ -246,30 +259,11 @@ impl Side<'_> {
         }
     }
 
-    /// To go: all is sealed, and farewell is said once it is quiet. To return: the owner is asked first.
+    /// When no program is left that may write, the operator promises that none will.
     fn leave(&mut self) {
-        if !self.config.farewell || !self.machine.subscribed {
-            return;
-        }
-        let unasked = self.config.breaks(Broken::ReturnsUnasked);
-        match self.machine.leave {
-            Leave::None => self.add(self.agent(Deed::Farewell), |machine| {
-                machine.leave = Leave::Leaving;
-            }),
-            Leave::Leaving if unasked => self.add(self.agent(Deed::ReturnUnasked), |machine| {
-                machine.leave = Leave::None;
-            }),
-            Leave::Leaving => self.add(self.agent(Deed::Return), |machine| {
-                machine.leave = Leave::Returning;
-                machine.old_welcome |= machine.welcome;
-                machine.welcome = false;
-            }),
-            Leave::Returning => {
-                let old = self.machine.old_welcome && self.config.breaks(Broken::OldWelcomeCounts);
-                if self.machine.welcome || old {
-                    self.add(self.agent(Deed::Enter), |machine| machine.leave = Leave::None);
-                }
-            }
+        let open = self.machine.writer != Writer::Idle || self.machine.leaving;
+        if self.config.farewell && self.machine.subscribed && !open {
+            self.add(self.agent(Deed::Farewell), |machine| machine.leaving = true);
         }
     }
 
@@ -280,12 +274,8 @@ impl Side<'_> {
         let other_life = self.config.breaks(Broken::AcknowledgementOfAnotherLife);
         if self.config.machines_die && (!self.machine.subscribed || self.machine.life == 0) {
             let held = self.world.is_held() && !self.config.breaks(Broken::HoldDiesWithMachine);
-            let stays = !self.config.breaks(Broken::FarewellDiesWithMachine);
             self.add(again, |machine| {
                 void(machine);
-                if !stays {
-                    machine.leave = Leave::None;
-                }
                 if machine.subscribed && !same {
                     machine.life = 1;
                     machine.reports[1] = NO_REPORTS;
@@ -309,7 +299,7 @@ impl Side<'_> {
 
     /// The programs go on. The volume is not open while they are sealed: who drops that, opens it.
     fn drop_subscription(&mut self) {
-        let sealed = self.machine.sealed || self.machine.leave != Leave::None;
+        let sealed = self.machine.sealed;
         if !self.machine.subscribed || sealed && !self.config.breaks(Broken::DroppedWhileSealed) {
             return;
         }
@@ -350,13 +340,12 @@ fn answer(machine: &mut Machine, config: &Config) {
     let empty = machine.changed == 0 && machine.taken == 0 && machine.writer == Writer::Idle;
     let quiet = empty || config.breaks(Broken::NumberOnly);
     let answers = &mut machine.answers[usize::from(machine.life)];
-    if quiet && machine.leave == Leave::Leaving {
-        machine.farewell = true;
-    }
+    let early = config.breaks(Broken::FarewellBeforeQuiet);
+    machine.farewell |= machine.leaving && (quiet || early);
     if quiet && machine.question == Question::Seal {
         answers.quiet |= 1 << machine.sent;
     } else {
-        answers.ready = true;
+        answers.ready |= 1 << machine.forgotten.max(machine.below);
     }
 }
 

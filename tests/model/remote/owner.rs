@@ -7,7 +7,7 @@ use super::machine::numbers;
 use super::rules::{Broken, Config, Deed, Label, Who};
 use super::steps::Steps;
 use super::world::{
-    Leave, Machine, NO_ANSWERS, NO_REPORTS, OwnerStep, Question, Report, Tracks, World, Writer,
+    Machine, NO_ANSWERS, NO_REPORTS, OwnerStep, Question, Report, Tracks, World, Writer,
 };
 
 pub fn steps(world: &World, config: &Config, steps: &mut Steps) {
@@ -50,12 +50,12 @@ impl Owner<'_> {
             self.absorb(number, machine);
             for life in 0..2 {
                 let answers = machine.answers[usize::from(life)];
-                if answers.ready {
-                    self.learn(number, life, None);
-                }
-                for quiet in 0..=self.config.reports {
-                    if answers.quiet >> quiet & 1 == 1 {
-                        self.learn(number, life, Some(quiet));
+                for counted in 0..=self.config.reports {
+                    if answers.ready >> counted & 1 == 1 {
+                        self.learn(number, life, counted, false);
+                    }
+                    if answers.quiet >> counted & 1 == 1 {
+                        self.learn(number, life, counted, true);
                     }
                 }
             }
@@ -85,7 +85,8 @@ impl Owner<'_> {
         }
     }
 
-    /// Whatever its number, its bits are set. Then what was applied without a gap is acknowledged.
+    /// Whatever its number, its bits are set. Then what was applied without a gap is acknowledged; but nothing before this
+    /// process had an answer: the report may be old, and its numbers with it.
     fn absorb_one(&mut self, number: u8, counted: u8, report: Report) {
         let (config, early) = (self.config, self.config.breaks(Broken::AcknowledgedBeforeApplied));
         let (deed, tracks) = (if early { Deed::AbsorbEarly } else { Deed::Absorb }, report.tracks);
@@ -93,6 +94,9 @@ impl Owner<'_> {
         self.add(label, |world| {
             *if early { &mut world.pending } else { &mut world.work } |= tracks;
             let machine = &mut world.machines[usize::from(number)];
+            if machine.applied == 0 && !config.breaks(Broken::AnswerTellsNoForgotten) {
+                return;
+            }
             let all_changed = forgotten(machine, report.forgotten, config);
             machine.applied = machine.applied.max(report.below + 1);
             machine.received |= 1 << (counted - 1);
@@ -114,21 +118,23 @@ impl Owner<'_> {
         });
     }
 
-    /// An answer to the present question: ready, and perhaps quiet, with its last number.
-    fn learn(&mut self, number: u8, life: u8, quiet: Option<u8>) {
+    /// An answer to the present question: ready, and perhaps quiet; with the number up to which all is acknowledged or
+    /// comes again. If it is quiet, that is the last.
+    fn learn(&mut self, number: u8, life: u8, counted: u8, quiet: bool) {
         let (config, machine) = (self.config, self.world.machines[usize::from(number)]);
         let known = life + 1;
-        if known < machine.known || known == machine.known && quiet.is_none() {
+        if known < machine.known {
             return;
         }
         let first = config.breaks(Broken::KnownBeforeAllChanged);
         let deed = match (known == machine.known, first) {
-            (true, _) => Deed::Answered,
+            (true, _) if quiet => Deed::Answered,
+            (true, _) => Deed::Ready,
             (false, true) => Deed::LearnFirst,
             (false, false) => Deed::Learn,
         };
         let waits = matches!(self.world.owner, OwnerStep::Window | OwnerStep::Looking);
-        let label = Label { with: Some(number), number: quiet, ..label(deed) };
+        let label = Label { with: Some(number), number: Some(counted), ..label(deed) };
         self.add(label, |world| {
             if machine.known != known {
                 if first {
@@ -145,40 +151,34 @@ impl Owner<'_> {
                 machine.received = 0;
                 machine.answers[..usize::from(life)].fill(NO_ANSWERS);
             }
-            let Some(last) = quiet else { return };
-            // Who is quiet has nothing that is not acknowledged: what it has forgotten is all that it sent. So the
-            // comparison of the numbers, last <= applied, only finds what was found already.
+            if !quiet {
+                if !config.breaks(Broken::AnswerTellsNoForgotten) {
+                    machine.applied = machine.applied.max(counted + 1);
+                }
+                return;
+            }
+            // Who is quiet has nothing that is not acknowledged. So the comparison of the numbers, last <= applied, only
+            // finds what was found already.
             let all_changed = match config.broken {
                 Some(Broken::NumberOnly | Broken::AnswerTellsNoForgotten) => false,
                 Some(Broken::NumberNotCompared) => false,
-                _ => forgotten(machine, last, config),
+                _ => forgotten(machine, counted, config),
             };
-            machine.answered |=
-                waits && (machine.applied > last || config.breaks(Broken::NumberNotCompared));
+            let applied = machine.applied.max(1) > counted;
+            machine.answered |= waits && (applied || config.breaks(Broken::NumberNotCompared));
             if all_changed {
                 world.work = config.all_tracks();
             }
         });
     }
 
+    /// A farewell is an answer too, and says quiet.
+    /// A farewell is an answer too, and says quiet.
     fn hear_farewell(&mut self, number: u8, machine: Machine) {
-        let config = self.config;
-        let old = machine.old_farewell && config.breaks(Broken::OldFarewellCounts);
         let known = machine.known == machine.life + 1;
-        if (machine.farewell || old) && known && !machine.away {
+        if machine.farewell && known && !machine.away {
             self.add(Label { with: Some(number), ..label(Deed::Gone) }, |world| {
                 world.machines[usize::from(number)].away = true;
-            });
-        }
-        // That it was away is taken back in the checkpoint first. A new question follows: no farewell that was said
-        // before the return counts from then on.
-        if machine.leave == Leave::Returning && !machine.welcome {
-            self.add(Label { with: Some(number), ..label(Deed::Welcome) }, |world| {
-                let machine = &mut world.machines[usize::from(number)];
-                machine.away = false;
-                machine.answered = false;
-                machine.welcome = true;
-                ask_one(machine, config, machine.question);
             });
         }
     }
@@ -359,7 +359,6 @@ fn ask_one(machine: &mut Machine, config: &Config, question: Question) {
     if !config.breaks(Broken::OldAnswerCounts) {
         machine.answers = [NO_ANSWERS; 2];
     }
-    machine.old_farewell |= machine.farewell;
     machine.farewell = false;
 }
 
@@ -421,7 +420,9 @@ fn settle_machine(machine: &mut Machine, config: &Config, owner: OwnerStep) {
     if !config.machines_die {
         machine.old = 0;
     }
-    machine.acknowledgements &= !0 << machine.forgotten;
+    if !config.agents_die {
+        machine.acknowledgements &= !0 << machine.forgotten;
+    }
     if machine.applied > 0 {
         machine.received &= !0 << (machine.applied - 1);
     }
@@ -431,7 +432,11 @@ fn settle_machine(machine: &mut Machine, config: &Config, owner: OwnerStep) {
     for life in 0..2 {
         let known = machine.known > life;
         let answers = &mut machine.answers[usize::from(life)];
-        answers.ready &= !known;
+        if known {
+            // Of those the owner has applied as much.
+            let applied = if machine.known > life + 1 { 4 } else { machine.applied };
+            answers.ready &= !0 << applied;
+        }
         if owner == OwnerStep::Running || machine.answered && known {
             answers.quiet = 0;
         }
@@ -446,7 +451,7 @@ fn settle_machine(machine: &mut Machine, config: &Config, owner: OwnerStep) {
         machine.answers[1] = NO_ANSWERS;
     }
     if owner == OwnerStep::Done {
-        let (Machine { gone, fresh, covered, writer, range, leave, .. }, live) =
+        let (Machine { gone, fresh, covered, writer, range, leaving, .. }, live) =
             (*machine, machine.live);
         let Machine { subscribed, sealed, question, heard, dirty, .. } = *machine;
         *machine = Machine {
@@ -455,7 +460,7 @@ fn settle_machine(machine: &mut Machine, config: &Config, owner: OwnerStep) {
             covered,
             writer,
             range,
-            leave,
+            leaving,
             live,
             subscribed,
             sealed,

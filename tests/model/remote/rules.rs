@@ -68,14 +68,10 @@ pub enum Broken {
     DroppedWhileSealed,
     /// On a machine that was started again in the window, programs may open the data set.
     HoldDiesWithMachine,
-    /// A farewell counts whenever it comes.
-    OldFarewellCounts,
-    /// Who said farewell opens its tracks as soon as it likes, and tells the owner.
-    ReturnsUnasked,
-    /// A machine that said farewell forgets that when it is started again.
-    FarewellDiesWithMachine,
-    /// Any welcome lets a machine in, also one to an earlier return.
-    OldWelcomeCounts,
+    /// A machine says farewell before all is acknowledged.
+    FarewellBeforeQuiet,
+    /// On a machine that said farewell programs write.
+    WritesAfterFarewell,
 }
 
 /// The size of a run, and what may happen in it.
@@ -90,14 +86,16 @@ pub struct Config {
     pub faulty: u8,
     /// When the run begins, the machines are covered and have subscribed, and their incarnations are known.
     pub begun: bool,
-    /// The agent may be killed and started again; a report may time out.
+    /// A report may time out.
+    pub reports_time_out: bool,
+    /// The agent may be killed and started again, and a report may time out.
     pub agents_die: bool,
     pub machines_die: bool,
     pub owner_dies: bool,
     pub owner_machine_dies: bool,
     /// A machine may be lost for ever, and be retired.
     pub retired: bool,
-    /// A machine may say farewell, and return.
+    /// A machine may say farewell, for good.
     pub farewell: bool,
     /// What a machine writes stands in its cache until it flushes.
     pub cached: bool,
@@ -117,6 +115,7 @@ impl Config {
         reports: 2,
         faulty: 2,
         begun: false,
+        reports_time_out: false,
         agents_die: false,
         machines_die: false,
         owner_dies: false,
@@ -182,7 +181,8 @@ deeds! {
     Report => "takes changed into taken, flushes, and sends a report",
     ReportUnflushed => "takes changed into taken, and sends a report before the flush",
     Flush => "flushes what it wrote",
-    SendAgain => "waited too long, or was killed: it will send all unacknowledged again",
+    SendAgain => "waited too long: it will send all unacknowledged again",
+    AgentDies => "is killed and started again",
     Forget => "gets an acknowledgement",
     Hear => "gets the question",
     HearOld => "gets a question that was overtaken",
@@ -196,6 +196,7 @@ deeds! {
     Apply => "sets in changed what it is to set",
     Learn => "gets an answer of a new incarnation: all is changed",
     LearnFirst => "gets an answer of a new incarnation, and has it in the checkpoint",
+    Ready => "gets an answer: ready",
     Answered => "gets an answer: quiet",
     HeardLately => "has heard of the machine lately",
     Store => "writes the checkpoint: the incarnations are in it",
@@ -206,12 +207,8 @@ deeds! {
     BackOut => "backs out, and has unsealed",
     Retire => "retires the image: all is changed, and it is in the checkpoint",
     RetireFirst => "has in the checkpoint that the image is retired",
-    Farewell => "is told to go: seals all, and will say farewell when it is quiet",
+    Farewell => "is told to take leave: nothing on this machine will write the volume",
     Gone => "gets the farewell: it needs no answers any more",
-    Return => "comes back: asks to be let in",
-    ReturnUnasked => "comes back: unseals",
-    Welcome => "takes the machine back among those that must answer, and welcomes it",
-    Enter => "gets the welcome: unseals",
     OwnerDies => "dies, and is started again",
     OwnerMachineDies => "dies and starts again: the owner's area is void, and all is changed",
 }

@@ -63,25 +63,10 @@ pub struct Report {
 /// The answers to the present question that were sent under one incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answers {
-    /// One that says ready, and no more.
-    pub ready: bool,
+    /// Those that say ready, and no more: one bit for each number up to which all is acknowledged, or comes again.
+    pub ready: u8,
     /// Those that say quiet, one bit for each last number.
     pub quiet: u8,
-}
-
-/// How a machine that says farewell stands to the owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leave {
-    /// It writes.
-    None,
-    /// All is sealed; it says farewell when it is quiet.
-    Leaving,
-    /// It came back, and asks to be let in; all is sealed.
-    Returning,
-}
-
-impl Leave {
-    const ALL: [Leave; 3] = [Leave::None, Leave::Leaving, Leave::Returning];
 }
 
 /// Another machine with its area, its program and its agent; the channel; and what the owner knows of it.
@@ -96,6 +81,8 @@ pub struct Machine {
     pub fresh: bool,
     /// All that write there are attached.
     pub covered: bool,
+    /// It promised that nothing there writes the volume any more.
+    pub leaving: bool,
     pub writer: Writer,
     pub range: Tracks,
     /// Tracks whose present content is of the write under way.
@@ -111,7 +98,6 @@ pub struct Machine {
     pub sent: u8,
     pub forgotten: u8,
     pub below: u8,
-    pub leave: Leave,
     // Its agent's memory: under which number each track is reported; 0: it is not.
     pub out: [u8; 2],
     // The channel.
@@ -125,12 +111,8 @@ pub struct Machine {
     /// All questions that were overtaken.
     pub old: u8,
     pub answers: [Answers; 2],
-    /// A farewell that answers the present question, and one that answers another.
+    /// A farewell that answers the present question.
     pub farewell: bool,
-    pub old_farewell: bool,
-    /// A welcome to the present return, and one to another.
-    pub welcome: bool,
-    pub old_welcome: bool,
     // What the owner knows, and what of it is in the checkpoint: incarnation plus one; 0: none.
     pub known: u8,
     pub stored: u8,
@@ -162,7 +144,7 @@ impl Machine {
         sent: 0,
         forgotten: 0,
         below: 0,
-        leave: Leave::None,
+        leaving: false,
         out: [0; 2],
         reports: [NO_REPORTS; 2],
         acknowledgements: 0,
@@ -172,9 +154,6 @@ impl Machine {
         old: 0,
         answers: [NO_ANSWERS; 2],
         farewell: false,
-        old_farewell: false,
-        welcome: false,
-        old_welcome: false,
         known: 0,
         stored: 0,
         applied: 0,
@@ -208,9 +187,7 @@ impl Machine {
             &mut self.sealed,
             &mut self.heard,
             &mut self.farewell,
-            &mut self.old_farewell,
-            &mut self.welcome,
-            &mut self.old_welcome,
+            &mut self.leaving,
             &mut self.answered,
             &mut self.away,
             &mut self.retired,
@@ -219,7 +196,6 @@ impl Machine {
         }
         coder.step(&mut self.writer, |step| step as u8, &Writer::ALL, 2);
         coder.step(&mut self.question, |step| step as u8, &Question::ALL, 2);
-        coder.step(&mut self.leave, |step| step as u8, &Leave::ALL, 2);
         coder.number(&mut self.life, 1);
         for tracks in [
             &mut self.range,
@@ -249,14 +225,14 @@ impl Machine {
             coder.number(&mut report.forgotten, 2);
         }
         for answers in &mut self.answers {
-            coder.flag(&mut answers.ready);
+            coder.number(&mut answers.ready, 4);
             coder.number(&mut answers.quiet, 4);
         }
     }
 }
 
 pub const NO_REPORTS: [Report; REPORTS] = [Report { tracks: 0, below: 0, forgotten: 0 }; REPORTS];
-pub const NO_ANSWERS: Answers = Answers { ready: false, quiet: 0 };
+pub const NO_ANSWERS: Answers = Answers { ready: 0, quiet: 0 };
 
 /// What the owner does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

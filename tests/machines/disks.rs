@@ -3,7 +3,9 @@
 //! the others, and whoever reads from it does not see them.
 
 use super::network::{PREFIX, is_stale};
+use super::support::loops::Loop;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -25,43 +27,26 @@ pub fn folder(within: &str) -> TempDir {
 pub struct Disk {
     /// The device, under a name of this machine's own.
     pub path: PathBuf,
-    device: String,
+    _device: Loop,
 }
 
 impl Disk {
     /// Attaches the file; the device gets this name.
     pub fn attach(file: &Path, path: &Path) -> Disk {
-        let device = losetup(&[Path::new("--find"), Path::new("--show"), file]).trim().to_owned();
+        let device = Loop::attach(file, 512);
         // A node of its own: what stands beside a volume, and in whose name it is locked, is not shared either.
-        let numbers = Command::new("stat").args(["-c", "%t %T", &device]).output().unwrap();
-        let numbers = String::from_utf8_lossy(&numbers.stdout).into_owned();
-        let number = |text: &str| u32::from_str_radix(text, 16).expect("a device has numbers");
-        let numbers: Vec<String> =
-            numbers.split_whitespace().map(|text| number(text).to_string()).collect();
-        let disk = Disk { path: path.into(), device };
+        let numbers = fs::metadata(device.device()).expect("it was just attached").rdev();
+        let numbers = [libc::major(numbers), libc::minor(numbers)].map(|number| number.to_string());
         let made = Command::new("mknod").arg(path).arg("b").args(&numbers).status();
         assert!(made.is_ok_and(|status| status.success()), "{} can be made", path.display());
-        disk
+        Disk { path: path.into(), _device: device }
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-        detach(&self.device);
     }
-}
-
-#[track_caller]
-fn losetup(arguments: &[&Path]) -> String {
-    let output = Command::new("losetup").args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("`losetup` (package mount): {error}"));
-    assert!(
-        output.status.success(),
-        "losetup {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn detach(device: &str) {
@@ -73,8 +58,10 @@ fn detach(device: &str) {
 
 /// Detaches what a killed run left, and removes its folders.
 pub fn remove_stale() {
-    let list = losetup(&["--list", "--noheadings", "--output", "NAME,BACK-FILE"].map(Path::new));
-    for line in list.lines() {
+    let list = ["--list", "--noheadings", "--output", "NAME,BACK-FILE"];
+    let list = Command::new("losetup").args(list).output();
+    let list = list.unwrap_or_else(|error| panic!("`losetup` (package mount): {error}"));
+    for line in String::from_utf8_lossy(&list.stdout).lines() {
         let Some((device, file)) = line.trim().split_once(char::is_whitespace) else { continue };
         let parts = Path::new(file.trim()).components();
         if parts.into_iter().any(|part| part.as_os_str().to_str().is_some_and(is_stale)) {

@@ -6,6 +6,8 @@
 
 #![cfg(all(feature = "cli", target_os = "linux", target_env = "gnu"))]
 
+#[path = "preload/devices.rs"]
+mod devices;
 mod support;
 
 use std::collections::BTreeSet;

@@ -15,7 +15,6 @@ use crate::registry::areas;
 use crate::volume::Volume;
 use crate::volume::locks::{Holder, strangers};
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +87,7 @@ impl Identity {
         if let Some(path) = volume.path() {
             let io = |e| Error::io(path.display(), &e).on_volume(volume.volser());
             let metadata = std::fs::metadata(path).map_err(io)?;
-            (identity.device, identity.inode) = (metadata.dev(), metadata.ino());
+            (identity.device, identity.inode) = areas::key_of(&metadata);
         }
         Ok(identity)
     }

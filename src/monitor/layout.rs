@@ -162,9 +162,9 @@ pub struct Identity {
     pub device_code: u8,
     /// The serial, as EBCDIC bytes; zeros if it is not known.
     pub volser: [u8; 6],
-    /// The file system of the image's (first) file; 0 if it is no file.
+    /// The file system of the image's (first) file; 0 if it is no file, all ones if it is a block device.
     pub device: u64,
-    /// Its inode.
+    /// Its inode, or the number of the block device.
     pub inode: u64,
 }
 

@@ -24,8 +24,8 @@
 //! ```
 //!
 //! The second line is the process that began it, with its pid namespace, the third its image's name; both are for messages
-//! only. Each further line is a volume's file, by file system and inode. A line that cannot be understood stands for every
-//! volume.
+//! only. Each further line is a volume's file, by file system and inode, or its block device, by all ones and the number.
+//! A line that cannot be understood stands for every volume.
 //!
 //! This file uses nothing but the standard library and its siblings.
 

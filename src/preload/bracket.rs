@@ -348,6 +348,8 @@ fn copy<T: Failure>(
     }
     let format = &image.format;
     let appends = place == Place::Behind || image.appends.load(Ordering::Relaxed);
+    // Appending to a device is writing where its offset is.
+    let appends = appends && !image.is_on_device();
     let is_append = appends && (place == Place::Behind || is_appending(descriptor));
     let mut position = None;
     let offset = match place {

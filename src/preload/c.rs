@@ -67,6 +67,9 @@ pub const POLLIN: c_short = 1;
 pub const CLOCK_REALTIME: c_int = 0;
 pub const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
+/// Asks for the size of a block device.
+pub const BLKGETSIZE64: c_ulong = 0x8008_1272;
+
 pub const RTLD_NEXT: *mut c_void = !0 as *mut c_void;
 pub const RTLD_DEFAULT: *mut c_void = std::ptr::null_mut();
 

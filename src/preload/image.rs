@@ -1,5 +1,8 @@
 //! An image of this process: a plain CKD file that it can write, recognised and registered in its volume's area.
 //!
+//! The file may also be a block device. It is told by its number, whatever node it was opened by, has no length among
+//! its attributes, and cannot be made shorter or written behind its end.
+//!
 //! An image stays registered as long as the process lives, also while it has the file not open: a system that has
 //! detached a volume is covered, and may attach it again. Only when another volume was put under the same inode meanwhile
 //! does the process take its leave, and registers anew.
@@ -11,12 +14,13 @@ use crate::monitor::file::{Opened, Trouble};
 use crate::monitor::flow::Kind;
 use crate::monitor::layout::Identity;
 use crate::monitor::seat::{Newcomer, Seat};
+use crate::next;
 use crate::start;
 use crate::table::{self, IMAGES_MAX};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
@@ -72,46 +76,72 @@ pub fn recognise(descriptor: c_int) -> std::io::Result<Recognised> {
     // SAFETY: the descriptor is open while this is called, and not closed by this.
     let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
     let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.len() < HEADER_SIZE {
+    if !may_hold_one(&metadata) {
         return Ok(Recognised::Other);
     }
+    let size = size_of(descriptor, &metadata)?;
+    if size < HEADER_SIZE {
+        return Ok(Recognised::Other);
+    }
+    let file_key = areas::key_of(&metadata);
     let mut header = [0; 20];
     if file.read_exact_at(&mut header, 0).is_ok() {
-        return Ok(of_header(&header, &file, &metadata));
+        return Ok(of_header(&header, &file, size, file_key));
     }
+    // It was opened for writing only, or past the caches, where only whole sectors are read.
     let path = format!("/proc/self/fd/{descriptor}");
     let readable = File::options().read(true).custom_flags(c::O_NONBLOCK).open(path)?;
     readable.read_exact_at(&mut header, 0)?;
-    Ok(of_header(&header, &readable, &metadata))
+    Ok(of_header(&header, &readable, size, file_key))
 }
 
-/// Whether a descriptor leads to this file.
+/// What can hold an image: a regular file, a block device.
+fn may_hold_one(metadata: &Metadata) -> bool {
+    metadata.is_file() || metadata.file_type().is_block_device()
+}
+
+/// How many bytes a file or a block device has.
+pub fn size_of(descriptor: c_int, metadata: &Metadata) -> std::io::Result<u64> {
+    if !metadata.file_type().is_block_device() {
+        return Ok(metadata.len());
+    }
+    let mut size = 0u64;
+    // Not by seeking: others may have the same open file, and its offset is the program's.
+    // SAFETY: the call writes the word.
+    match unsafe { next::ioctl(descriptor, c::BLKGETSIZE64, &raw mut size as c::c_long) } {
+        -1 => Err(std::io::Error::last_os_error()),
+        _ => Ok(size),
+    }
+}
+
+/// Whether a descriptor leads to the file, or to the block device, with this key.
 pub fn is_file(descriptor: c_int, device: u64, inode: u64) -> bool {
     // SAFETY: it is only asked for its metadata, and not closed.
     let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
-    file.metadata().is_ok_and(|file| (file.dev(), file.ino()) == (device, inode))
+    file.metadata().is_ok_and(|file| areas::key_of(&file) == (device, inode))
 }
 
-/// Whether a descriptor leads to a regular file.
-pub fn is_regular(descriptor: c_int) -> bool {
+/// Whether a descriptor leads to something that can hold an image.
+pub fn may_be_one(descriptor: c_int) -> bool {
     // SAFETY: it is only asked for its metadata, and not closed.
     let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
-    file.metadata().is_ok_and(|metadata| metadata.is_file())
+    file.metadata().is_ok_and(|metadata| may_hold_one(&metadata))
 }
 
-/// Whether a regular file has a monitor area.
+/// Whether a file or a block device has a monitor area.
 pub fn has_area(descriptor: c_int) -> bool {
     // SAFETY: it is only asked for its metadata, and not closed.
     let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
     match (start::named_registry(), file.metadata()) {
-        (Some(folder), Ok(file)) if file.is_file() => {
-            areas::area_file(folder, file.dev(), file.ino()).exists()
+        (Some(folder), Ok(file)) if may_hold_one(&file) => {
+            let (device, inode) = areas::key_of(&file);
+            areas::area_file(folder, device, inode).exists()
         }
         _ => false,
     }
 }
 
-fn of_header(header: &[u8; 20], file: &File, metadata: &std::fs::Metadata) -> Recognised {
+fn of_header(header: &[u8; 20], file: &File, size: u64, file_key: (u64, u64)) -> Recognised {
     let id = &header[..8];
     if id != b"CKD_P370" && id != b"CKD_P064" {
         return Recognised::Other;
@@ -123,7 +153,7 @@ fn of_header(header: &[u8; 20], file: &File, metadata: &std::fs::Metadata) -> Re
         return Recognised::Unmovable("its header is damaged");
     }
     let cylinder_size = u64::from(heads) * u64::from(slot_size);
-    let size = metadata.len() - HEADER_SIZE;
+    let size = size - HEADER_SIZE;
     let cylinders = size / cylinder_size;
     let track_count = u32::try_from(cylinders * u64::from(heads)).unwrap_or(0);
     if !size.is_multiple_of(cylinder_size) || !(1..=1 << 30).contains(&track_count) {
@@ -138,8 +168,8 @@ fn of_header(header: &[u8; 20], file: &File, metadata: &std::fs::Metadata) -> Re
         heads: heads as u16,
         device_code: header[16],
         volser: volser(file, slot_size as usize).unwrap_or([0; 6]),
-        device: metadata.dev(),
-        inode: metadata.ino(),
+        device: file_key.0,
+        inode: file_key.1,
     };
     Recognised::Image(Format { slot_size, identity })
 }
@@ -204,6 +234,7 @@ pub enum Once {
     Stream = 128,
     Nested = 256,
     Forked = 512,
+    Command = 1024,
 }
 
 impl Image {
@@ -225,6 +256,11 @@ impl Image {
     /// Whether this has not been said yet.
     pub fn tell_once(&self, what: Once) -> bool {
         self.told.fetch_or(what as u32, Ordering::Relaxed) & what as u32 == 0
+    }
+
+    /// Whether it lies on a block device, which has its length for good.
+    pub fn is_on_device(&self) -> bool {
+        self.format.identity.device == areas::BLOCK_DEVICES
     }
 
     /// Whether a descriptor leads to this image's file.
@@ -301,7 +337,7 @@ pub fn enter(format: Format) -> Result<u16, String> {
     let seated = Box::into_raw(Box::new(seat(&format)?));
     let image = Image {
         format,
-        name: c_text(&own.volser, own.inode),
+        name: c_text(&own),
         is_shared: AtomicBool::new(false),
         appends: AtomicBool::new(false),
         position: Turn::new(),
@@ -357,8 +393,8 @@ fn sentence(trouble: Trouble) -> String {
     }
 }
 
-/// A volume in messages: its serial, or its file's inode.
-fn c_text(volser: &[u8; 6], inode: u64) -> String {
+/// A volume in messages: its serial, or its file's inode, or its device's number.
+fn c_text(identity: &Identity) -> String {
     let letter = |&byte: &u8| match byte {
         0xC1..=0xC9 => Some(b'A' + (byte - 0xC1)),
         0xD1..=0xD9 => Some(b'J' + (byte - 0xD1)),
@@ -371,10 +407,13 @@ fn c_text(volser: &[u8; 6], inode: u64) -> String {
         0x40 => Some(b' '),
         _ => None,
     };
-    let letters: Option<Vec<u8>> = volser.iter().map(letter).collect();
+    let letters: Option<Vec<u8>> = identity.volser.iter().map(letter).collect();
     match letters.and_then(|letters| String::from_utf8(letters).ok()) {
         Some(text) => format!("volume {}", text.trim_end()),
-        None => format!("the volume in file {inode}"),
+        None if identity.device == areas::BLOCK_DEVICES => {
+            format!("the volume on the block device with number {:#x}", identity.inode)
+        }
+        None => format!("the volume in file {}", identity.inode),
     }
 }
 

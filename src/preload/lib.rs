@@ -5,8 +5,8 @@
 //! migrations. Not one of its writes may happen unannounced. The rules:
 //!
 //! * *Recognition.* Whenever a descriptor comes into being through which a plain CKD image can be written (opened,
-//!   duplicated, inherited at the start), the file is looked at, and known from then on by device and inode. The
-//!   process becomes an image on the volume's area, which is made if there is none. If that fails, opening fails: what
+//!   duplicated, inherited at the start), the file is looked at, and known from then on by device and inode, or a block
+//!   device by its number. The process becomes an image on the volume's area, which is made if there is none. If that fails, opening fails: what
 //!   cannot be monitored must not be written.
 //! * *Brackets.* A table says for each descriptor which image it leads to; one look at it is all that a write to any
 //!   other file costs. A write to an image is announced (`Seat::begin`), done, and told (`Seat::end`), for the whole range
@@ -26,7 +26,7 @@
 //! * *Stdio.* The C library's streams write by calls inside of it that nothing can come between. A stream on an image is
 //!   therefore made by `fopencookie`, over the functions here; `fileno` still knows its descriptor.
 //! * *What cannot be bracketed is refused*: shared mappings for writing, asynchronous writes, io_uring, cloning of extents,
-//!   handing a descriptor of an image on. What cannot be refused either (system calls that do not go through the C library,
+//!   handing a descriptor of an image on; on devices also discarding and zeroing of ranges, and commands to the disk. What cannot be refused either (system calls that do not go through the C library,
 //!   static programs) is for the owner's look, which finds processes that write and are no image.
 //!
 //! A write allocates nothing, waits for nobody but another write to the same image by the same offset, and leaves `errno`

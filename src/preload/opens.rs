@@ -116,8 +116,8 @@ pub unsafe fn image_at(
     let error = c::errno();
     // SAFETY: the path is the caller's; what is opened is closed again, and nobody else sees it.
     let entry = unsafe {
-        // A device may do something when it is opened, and is no image.
-        if !is_regular(folder, path) {
+        // A pipe or a terminal may do something when it is opened, and is no image.
+        if !may_be_image(folder, path) {
             return Ok(None);
         }
         let descriptor = next::openat64(folder, path, flags, 0);
@@ -134,10 +134,10 @@ pub unsafe fn image_at(
     Ok(Image::of(entry))
 }
 
-/// Whether a path leads to a regular file.
-unsafe fn is_regular(folder: c_int, path: *const c_char) -> bool {
+/// Whether a path leads to something that can hold an image.
+unsafe fn may_be_image(folder: c_int, path: *const c_char) -> bool {
     // SAFETY: as the caller says.
-    unsafe { is_so(folder, path, image::is_regular) }
+    unsafe { is_so(folder, path, image::may_be_one) }
 }
 
 /// Whether a path leads to a file that somebody watches already.
@@ -188,6 +188,8 @@ unsafe fn open_for(folder: c_int, path: *const c_char, flags: c_int, mode: c_uin
     }
     match unsafe { image_at(folder, path, flags) } {
         Ok(None) => admit(open()),
+        // It keeps its length, and all that is on it.
+        Ok(Some(image)) if image.is_on_device() => admit(open()),
         Ok(Some(image)) => {
             let descriptor = tracked(image, None, image.format.tracks_from(0), open);
             if descriptor >= 0 {

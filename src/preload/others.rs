@@ -89,8 +89,32 @@ pub unsafe extern "C" fn ioctl(descriptor: c_int, request: c_ulong, argument: c_
         0xC0C0_586D,
         0xC028_660F,
     ];
-    if table::get(descriptor) != NONE && !is_busy() && REFUSED.contains(&(request & 0xFFFF_FFFF)) {
+    // Of block devices: discarding and zeroing of ranges; commands to SCSI disks and to NVMe, whatever they do.
+    const DEVICE_REFUSED: [c_ulong; 11] = [
+        0x1277,
+        0x127D,
+        0x127F,
+        0x0001,
+        0x2285,
+        0x4030_4E42,
+        0xC048_4E41,
+        0xC048_4E43,
+        0xC050_4E47,
+        0xC050_4E48,
+        0xC050_4E49,
+    ];
+    let entry = table::get(descriptor);
+    if entry == NONE || is_busy() {
+        return unsafe { next::ioctl(descriptor, request, argument) };
+    }
+    let number = request & 0xFFFF_FFFF;
+    if REFUSED.contains(&number) {
         refuse(descriptor, Once::Cloned, "cloning into");
+        return fail(c::EOPNOTSUPP);
+    }
+    // On a file these numbers mean nothing; what is forbidden may be a device too.
+    if DEVICE_REFUSED.contains(&number) && Image::of(entry).is_none_or(Image::is_on_device) {
+        refuse(descriptor, Once::Command, "discarding, zeroing, or a command to the disk of");
         return fail(c::EOPNOTSUPP);
     }
     unsafe { next::ioctl(descriptor, request, argument) }

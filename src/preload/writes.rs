@@ -93,8 +93,9 @@ pub unsafe extern "C" fn pwritev64v2(
 ) -> isize {
     let entry = table::get(descriptor);
     let act = || unsafe { next::pwritev64v2(descriptor, parts, count, offset, flags) };
+    let is_on_device = || Image::of(entry).is_some_and(Image::is_on_device);
     let place = match offset {
-        _ if flags & c::RWF_APPEND != 0 => Place::Behind,
+        _ if flags & c::RWF_APPEND != 0 && !is_on_device() => Place::Behind,
         -1 => Place::Here,
         _ => Place::At(offset),
     };
@@ -345,6 +346,8 @@ pub unsafe extern "C" fn ftruncate64(descriptor: c_int, length: i64) -> c_int {
     let act = || unsafe { next::ftruncate64(descriptor, length) };
     let Some(image) = Image::of(entry) else { return unless_ours(entry, act) };
     match u64::try_from(length) {
+        // The system refuses it.
+        _ if image.is_on_device() => act(),
         Err(_) => fail(c::EINVAL),
         Ok(length) if length > image.format.end() => fail(outside(image)),
         Ok(length) => tracked(image, Some(descriptor), image.format.tracks_from(length), act),
@@ -366,6 +369,7 @@ pub unsafe extern "C" fn truncate64(path: *const c_char, length: i64) -> c_int {
         Ok(None) => act(),
         Err(error) => fail(error),
         Ok(Some(image)) => match u64::try_from(length) {
+            _ if image.is_on_device() => act(),
             Err(_) => fail(c::EINVAL),
             Ok(length) if length > image.format.end() => fail(outside(image)),
             Ok(length) => tracked(image, None, image.format.tracks_from(length), act),

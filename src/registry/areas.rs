@@ -8,19 +8,34 @@
 //! himself, with a group and its access (2770): then files are made for the group too. A folder that everybody can
 //! write, or that belongs to somebody else, is refused, and no symbolic link is followed to a file in it.
 //!
-//! A file's name says which image it is for: `area-<file system>-<inode>`, hexadecimal.
+//! A file's name says which image it is for: `area-<file system>-<inode>`, hexadecimal. A block device is told by its
+//! number, because it may have several nodes, each with an inode of its own, and is one volume by all of them:
+//! `area-ffffffffffffffff-<number>`.
 //!
 //! This file uses nothing but the standard library.
 
 use std::fs::{DirBuilder, Metadata};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// The environment variable that names the folder.
 pub const VARIABLE: &str = "TRACKMIRROR_REGISTRY";
 /// The system's own folder.
 const SYSTEM_FOLDER: &str = "/run/trackmirror";
+
+/// Stands for the file system of a block device, whose number stands for its inode. No file system has this number.
+pub const BLOCK_DEVICES: u64 = u64::MAX;
+
+/// What an image is told by, wherever something is kept for it: the file system and inode of its (first) file, or
+/// [`BLOCK_DEVICES`] and the number of its device.
+pub fn key_of(image: &Metadata) -> (u64, u64) {
+    if image.file_type().is_block_device() {
+        (BLOCK_DEVICES, image.rdev())
+    } else {
+        (image.dev(), image.ino())
+    }
+}
 
 /// The registry's folder, made if it is not there, and checked.
 pub fn area_folder() -> io::Result<PathBuf> {
@@ -75,7 +90,7 @@ pub fn checked(folder: PathBuf) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 
-/// The area's file of an image whose (first) file has this file system and inode.
+/// The area's file of an image that is told by this [key](key_of).
 pub fn area_file(folder: &Path, device: u64, inode: u64) -> PathBuf {
     folder.join(format!("area-{device:x}-{inode:x}"))
 }
@@ -124,6 +139,17 @@ mod tests {
         let file = temporary.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert!(checked(file).unwrap_err().to_string().contains("is no folder"));
+    }
+
+    #[test]
+    fn a_file_is_told_by_its_inode_whatever_its_name() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (one, other) = (temporary.path().join("one"), temporary.path().join("other"));
+        std::fs::write(&one, "").unwrap();
+        std::fs::hard_link(&one, &other).unwrap();
+        let [one, other] = [one, other].map(|path| std::fs::metadata(path).unwrap());
+        assert_eq!(key_of(&one), (one.dev(), one.ino()));
+        assert_eq!(key_of(&one), key_of(&other));
     }
 
     #[test]

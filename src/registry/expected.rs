@@ -28,7 +28,7 @@ pub fn is_image_name(name: &str) -> bool {
     (1..=NAME_LENGTH_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The file with the names for an image file that has this file system and inode.
+/// The file with the names for an image that is told by this [key](super::areas::key_of).
 pub fn expected_file(folder: &Path, device: u64, inode: u64) -> PathBuf {
     folder.join(format!("images-{device:x}-{inode:x}"))
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -448,6 +449,44 @@ static void way_others(void) {
     image(O_RDONLY);
 }
 
+/* The image is a block device. */
+static void way_device(void) {
+    int fd = image(O_RDWR | O_APPEND);                    /* appending is of no account there */
+    CHECK(lseek(fd, AT(150), SEEK_SET) > 0);
+    CHECK(write(fd, data, 100) == 100);                                               /* 150 */
+    struct iovec part = {data, 100};
+    CHECK(pwritev2(fd, &part, 1, AT(152), RWF_APPEND) == 100);                        /* 152 */
+    CHECK(lseek(fd, 0, SEEK_END) == image_size);
+    FAILS(write(fd, data, 1), EFBIG);
+    FAILS(ftruncate(fd, AT(100)), EINVAL);
+    FAILS(truncate(path, AT(100)), EINVAL);
+    CHECK(close(fd) == 0);
+    void *aligned;
+    CHECK(posix_memalign(&aligned, 4096, 2 * TRACK) == 0);
+    memcpy(aligned, data, 2 * TRACK);
+    fd = image(O_WRONLY | O_DIRECT);
+    CHECK(pwrite(fd, aligned, TRACK, AT(154)) == TRACK);                              /* 154 */
+    CHECK(lseek(fd, AT(156), SEEK_SET) > 0);
+    CHECK(write(fd, aligned, 2 * TRACK) == 2 * TRACK);                                /* 156, 157 */
+    part = (struct iovec){aligned, 512};
+    CHECK(writev(fd, &part, 1) == 512);                                               /* 158 */
+    FAILS(pwrite(fd, (char *)aligned + 1, 511, AT(160)), EINVAL);                     /* 160 */
+    CHECK(close(fd) == 0);
+    CHECK((fd = open(path, O_RDWR | O_TRUNC)) >= 0);      /* nothing is cut off */
+    CHECK(pwrite(fd, data, 1, AT(162)) == 1);                                         /* 162 */
+    FILE *file = fopen(path, "w");
+    CHECK(file && fseek(file, AT(164), SEEK_SET) == 0 && fputs("w", file) >= 0);      /* 164 */
+    CHECK(fclose(file) == 0);
+    CHECK(pwrite(fd, data, TRACK, AT(166)) == TRACK);
+    CHECK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, AT(166), 512) == 0); /* 166 */
+    unsigned long range[2] = {AT(170), TRACK};
+    FAILS(ioctl(fd, BLKDISCARD, range), EOPNOTSUPP);
+    FAILS(ioctl(fd, BLKZEROOUT, range), EOPNOTSUPP);
+    FAILS(ioctl(fd, 0x2285, range), EOPNOTSUPP);                                      /* SG_IO */
+    unsigned long size;
+    CHECK(ioctl(fd, BLKGETSIZE64, &size) == 0 && size == (unsigned long)image_size);
+}
+
 /* The test has sealed track 90. */
 static void way_sealed(void) {
     int fd = image(O_RDWR);
@@ -497,15 +536,15 @@ int main(int count, char **arguments) {
         {"o_trunc", way_o_trunc}, {"append", way_append}, {"dup", way_dup}, {"fork", way_fork},
         {"fork_together", way_fork_together}, {"inherit", way_inherit}, {"threads", way_threads},
         {"cancel", way_cancel}, {"short", way_short}, {"syscall", way_syscall}, {"refused", way_refused},
-        {"others", way_others}, {"sealed", way_sealed}, {"endless", way_endless}};
+        {"others", way_others}, {"device", way_device}, {"sealed", way_sealed}, {"endless", way_endless}};
     CHECK(count >= 3);
     self = arguments[0];
     path = arguments[1];
     /* Its first bytes are never zero, as those of a track are. */
     fill(getpid() % 200);
-    struct stat stat_of_image;
-    CHECK(stat(path, &stat_of_image) == 0);
-    image_size = stat_of_image.st_size;
+    /* Also a device has an end. */
+    int fd = open(path, O_RDONLY);
+    CHECK(fd >= 0 && (image_size = lseek(fd, 0, SEEK_END)) >= 0 && close(fd) == 0);
     if (strcmp(arguments[2], "inherited") == 0 && count == 4) {
         way_inherited(atoi(arguments[3]));
         return 0;

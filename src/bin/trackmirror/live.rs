@@ -20,7 +20,6 @@ use crate::selection::{Opened, Roles};
 use crate::span::Span;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +28,7 @@ use trackmirror::host::{Host, Live};
 use trackmirror::migrate::{Goal, Limits};
 use trackmirror::monitor::{Area, MonitoredVolume};
 use trackmirror::operator::{CommandCatalog, CommandEnqueue, CommandSpaceManager, OperatorCommand};
-use trackmirror::registry::areas::existing_folder;
+use trackmirror::registry::areas::{existing_folder, key_of};
 use trackmirror::registry::expected;
 use trackmirror::registry::openers::Openers;
 use trackmirror::volume::{self, Access, Volume, open_all};
@@ -447,7 +446,8 @@ fn expected_images(path: &Path) -> Result<Vec<String>> {
 /// The same in this folder of a registry.
 pub fn expected_images_in(folder: &Path, path: &Path) -> Result<Vec<String>> {
     let file = std::fs::metadata(path).map_err(|error| Error::io(path.display(), &error))?;
-    expected::expected_images(folder, file.dev(), file.ino())
+    let (device, inode) = key_of(&file);
+    expected::expected_images(folder, device, inode)
         .map_err(|error| Error::io(path.display(), &error))
 }
 

@@ -399,7 +399,7 @@ fn a_farewell_that_is_not_meant_loses() {
     loses(Broken::WritesAfterFarewell, config);
 }
 
-/// Some 20 million states: optimised code takes minutes for them.
+/// 33 million states: optimised code takes minutes for them.
 #[cfg(not(debug_assertions))]
 #[test]
 fn the_rules_hold_for_larger_configurations() {

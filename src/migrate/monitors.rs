@@ -403,6 +403,13 @@ impl Monitors {
 
     /// What the look found after the data sets were closed, as an error that names image, volume and track.
     pub fn late_writer(&self, volumes: &Volumes, volser: Volser, found: &NotQuiet) -> Error {
+        if let NotQuiet::Unanswered { .. } | NotQuiet::Elsewhere { .. } = found {
+            let why = format!(
+                "it is not certain that everything is copied: {found}; let it answer, or retire it when it cannot write \
+                 any more"
+            );
+            return Error::new(Reason::NotCovered, why).on_volume(volser);
+        }
         let by = match found {
             NotQuiet::Changed { image: None, .. } => self.tellers(volser),
             _ => String::new(),

@@ -297,7 +297,7 @@ impl Area {
     }
 
     /// Whether programs that come now come to this area, and not to one that has taken its place.
-    pub(super) fn is_current(&self) -> bool {
+    pub(crate) fn is_current(&self) -> bool {
         self.opened.is_current().unwrap_or(false)
     }
 

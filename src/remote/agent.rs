@@ -411,6 +411,10 @@ impl Agent {
 impl Site {
     /// That every write on this machine is noticed.
     fn check_covered(&self) -> Result<()> {
+        if !self.area.is_current() {
+            let why = "the monitor area there was replaced; start the agent there anew";
+            return Err(Error::new(Reason::NotCovered, why));
+        }
         self.area.check_known(&self.expected)?;
         let Some(path) = self.volume.path() else { return Ok(()) };
         match self.area.unregistered_writers(path)?.first() {

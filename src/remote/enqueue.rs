@@ -44,9 +44,14 @@ impl Enqueue for MachineEnqueue {
     }
 
     fn is_closed(&self, data_sets: &[DsName], volumes: &[Volser]) -> Result<Vec<Opener>> {
-        // Asked anew: an answer from before says nothing.
+        // Asked anew: an answer from before says nothing. But what was closed after the hold stays so, and an answer to that
+        // may take longer than it is waited for here.
         let stage = *self.stage.lock();
-        self.order(stage, data_sets, volumes);
+        for machine in &self.machines {
+            if stage != Stage::Held || !machine.is_ordered(stage) {
+                machine.order(stage, &self.owner, data_sets, volumes);
+            }
+        }
         let mut openers = Vec::new();
         for machine in &self.machines {
             openers.extend(machine.wait_for_openers(Some(PATIENCE))?.unwrap_or_else(|| {

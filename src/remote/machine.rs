@@ -588,6 +588,12 @@ impl Machine {
         state.order.is_some() && !is_done && !Machine::is_gone(&state)
     }
 
+    /// Whether the last order is of this stage, and not known to be carried out.
+    pub(super) fn is_ordered(&self, stage: Stage) -> bool {
+        let state = self.state();
+        state.openers.is_none() && state.order.as_ref().is_some_and(|order| order.stage == stage)
+    }
+
     /// Waits until the last order was carried out: who has the data sets open there. `None` if it was not answered in time.
     ///
     /// Error: [`Reason::NotCovered`], if the other machine could not carry it out.

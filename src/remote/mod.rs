@@ -21,6 +21,9 @@ use std::fmt;
 
 /// Carries messages to the other side and back. It may lose, delay, double and reorder them: that costs time, and
 /// nothing else.
+///
+/// Both calls are made between the steps of a migration, and in its window: one that may take long belongs into a thread of
+/// the host's, with queues between.
 pub trait Channel: Send + Sync + fmt::Debug {
     /// Hands one message over. It does not wait for its arrival, and an error need not be the last word: what matters is
     /// sent again.

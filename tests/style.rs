@@ -104,6 +104,7 @@ fn the_library_is_silent_and_keeps_no_time() {
             "src/volume/locks.rs",
             "src/operator/command.rs",
             "src/remote/machine.rs",
+            "src/remote/machine/orders.rs",
             "src/remote/redis.rs",
         ]
         .contains(&source.name.as_str());

@@ -19,8 +19,9 @@ use crate::geometry::Extent;
 use crate::host::{Host, Live};
 use crate::monitor::{NotQuiet, Subscription};
 use crate::name::{DsName, Volser};
-use crate::remote::{Machine, MachineEnqueue, MachineReport};
-use std::collections::BTreeSet;
+use crate::remote::{Machine, MachineEnqueue, MachineReport, Presence};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -38,6 +39,8 @@ pub(super) struct Machines {
     life: u32,
     /// Whether what a look asks for is to be sealed.
     is_sealed: AtomicBool,
+    /// What was told of each last: how it is, and what keeps it from noticing every write.
+    told: Mutex<BTreeMap<String, (Presence, Option<String>)>>,
 }
 
 /// That a migration can be led with these machines: all that it knows are there, and none twice.
@@ -212,6 +215,27 @@ impl Machines {
         self.machines.iter().find_map(|machine| machine.barrier(extents, is_sealed))
     }
 
+    /// What is new of them since it was told last.
+    fn news(&self) -> Vec<String> {
+        let mut told = self.told.lock();
+        let mut news = Vec::new();
+        for machine in &self.machines {
+            let MachineReport { name, presence, unready, .. } = machine.report();
+            let now = (presence, unready);
+            let before = told.insert(name.clone(), now.clone());
+            let (was, had) = before.unwrap_or((Presence::Expected, None));
+            if was != presence {
+                news.push(format!("image {name} on another machine is {presence}"));
+            }
+            if let Some(why) =
+                now.1.filter(|why| was != Presence::Expected && had.as_ref() != Some(why))
+            {
+                news.push(format!("another machine: {why}"));
+            }
+        }
+        news
+    }
+
     /// Tells them that the migration has ended, so that whoever was kept out of these data sets is let in.
     pub fn end(&self, data_sets: &[DsName], volumes: &[Volser]) {
         for machine in &self.machines {
@@ -235,6 +259,7 @@ impl Migration {
         machines.machines.iter().for_each(Machine::pump);
         self.save_machines(machines)?;
         machines.machines.iter().for_each(Machine::confirm_farewells);
+        machines.news().into_iter().for_each(|text| self.host.tell(&Event::Remark { text }));
         Ok(())
     }
 

@@ -122,7 +122,9 @@ pub struct MachineReport {
     pub silence: Option<Duration>,
     /// How many of its messages were refused because it is retired.
     pub refused_count: u64,
-    /// Why it is not certain that all of its writes are noticed, or what keeps the channel from carrying.
+    /// Why it is not certain that all of its writes are noticed.
+    pub unready: Option<String>,
+    /// The same, or what keeps the channel from carrying.
     pub trouble: Option<String>,
 }
 
@@ -421,12 +423,15 @@ impl Machine {
         if report.presence != Presence::Silent {
             return Ok(());
         }
-        let silence = report.silence.unwrap_or_default().as_secs();
+        let since = match report.silence {
+            Some(silence) => format!("for {} s", silence.as_secs()),
+            None => "since this process began".into(),
+        };
         let trouble = report.trouble.map(|why| format!(" ({why})")).unwrap_or_default();
         Err(Error::new(
             Reason::NotCovered,
             format!(
-                "image {name} on another machine has not been heard for {silence} s{trouble}; let it answer, or retire it \
+                "image {name} on another machine has not been heard {since}{trouble}; let it answer, or retire it \
                  when it cannot write any more (`trackmirror image retire --state DIR {name}`)",
                 name = self.inner.name
             ),
@@ -543,7 +548,8 @@ impl Machine {
             delay: state.delay,
             silence: state.last_heard.map(|last| time.saturating_sub(last)),
             refused_count: state.refused_count,
-            trouble: state.trouble.clone().or(unready),
+            trouble: state.trouble.clone().or_else(|| unready.clone()),
+            unready,
         }
     }
 }

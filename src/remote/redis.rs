@@ -17,9 +17,9 @@
 //! What [`Channel::receive`] has handed out counts as done at the next call, and only then is it acknowledged to the
 //! server: an owner that is killed between the two finds it again in his next process. So it is with what was under way in a
 //! connection that broke. The owner removes what he has acknowledged. The agents do not: if two of them use one name by
-//! mistake, both must get every question, so that the protocol sees it. An agent's group begins with what is sent from
-//! then on, since old questions are worth nothing, and is removed when the agent ends; groups of agents that were killed
-//! are removed by the next one, after [`STALE_MS`] milliseconds in which nobody read by them. A group that is gone, because
+//! mistake, both must get every question, so that the protocol sees it. An agent's group begins with the
+//! oldest message that is there: what is late of them changes nothing, and an order that came while no agent was there is
+//! carried out. It is removed when the agent ends; groups of agents that were killed are removed by the next one, after [`STALE_MS`] milliseconds in which nobody read by them. A group that is gone, because
 //! the server forgot everything or an operator flushed it, is made anew.
 //!
 //! # What may go wrong
@@ -123,14 +123,6 @@ impl End {
         match self {
             End::Owner { .. } => "owner",
             End::Agent { group, .. } => group,
-        }
-    }
-
-    /// Where a new group begins: an owner wants what came while he was away.
-    fn group_begins(&self) -> &'static str {
-        match self {
-            End::Owner { .. } => "0",
-            End::Agent { .. } => "$",
         }
     }
 
@@ -328,7 +320,7 @@ impl RedisChannel {
     fn make_group(&self, state: &mut State, key: &str) -> Answered<()> {
         let group = self.end.group();
         let mut create = redis::cmd("XGROUP");
-        create.arg("CREATE").arg(key).arg(group).arg(self.end.group_begins()).arg("MKSTREAM");
+        create.arg("CREATE").arg(key).arg(group).arg("0").arg("MKSTREAM");
         // So that it can be seen how long nobody has read; servers before 6.2 do it at the first reading.
         let mut consumer = redis::cmd("XGROUP");
         consumer.arg("CREATECONSUMER").arg(key).arg(group).arg(group);

@@ -35,6 +35,7 @@ use trackmirror::enqueue::Opener;
 use trackmirror::event::Progress;
 use trackmirror::host::Host;
 use trackmirror::migrate::{Migration, OnUnreadable};
+use trackmirror::remote::{MachineReport, Presence};
 use trackmirror::state::{State, Verb};
 use trackmirror::{Code, Error, Reason, Result};
 use watchdog::Watchdog;
@@ -301,6 +302,9 @@ impl Driver {
         if !can_pass(&error) {
             return Err(self.failure(error));
         }
+        if error.reason() == Reason::NotCovered {
+            self.teller.tell(&format!("no window can be opened now: {error}"));
+        }
         let folder = self.folder.display();
         let Some(live) = self.live().filter(|live| live.close_when_mirrored) else {
             self.teller.tell(&format!(
@@ -514,14 +518,32 @@ impl Driver {
                 }
                 _ => "the close".into(),
             },
-            State::Mirrored => {
-                format!("trackmirror close-now --state {}", self.folder.display())
-            }
+            State::Mirrored => match self.machine_in_the_way() {
+                Some(why) => why,
+                None => format!("trackmirror close-now --state {}", self.folder.display()),
+            },
             State::Closing => format!("{OPENERS}: {}", openers().join("; ")),
             State::Copying | State::Quiesced => format!("{left} tracks to be copied"),
             _ => String::new(),
         };
         self.waits_for.set(what);
+    }
+
+    /// The first image on another machine that lets no window open now, and why.
+    fn machine_in_the_way(&self) -> Option<String> {
+        self.migration.machines().into_iter().find_map(|machine| {
+            let MachineReport { name, presence, trouble, .. } = machine;
+            let folder = self.folder.display();
+            match (presence, trouble) {
+                (Presence::Left | Presence::Retired, _) => None,
+                (Presence::Silent | Presence::Expected, trouble) => Some(format!(
+                    "image {name} on another machine, which is {presence}{}: no window opens before it answers; start its \
+                     agent, or, when it cannot write any more: trackmirror image retire --state {folder} {name}",
+                    trouble.map(|why| format!(" ({why})")).unwrap_or_default()
+                )),
+                (Presence::Heard, trouble) => trouble.map(|why| format!("another machine: {why}")),
+            }
+        })
     }
 
     /// A line on the standard error when there was none for a while.

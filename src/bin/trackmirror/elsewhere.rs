@@ -8,6 +8,7 @@ mod background;
 
 use serde_json::{Value, json};
 use std::sync::Arc;
+use trackmirror::registry::expected::is_image_name;
 use trackmirror::remote::{Channel, Machine, MachineReport, Presence};
 use trackmirror::{Error, Reason, Result};
 
@@ -25,10 +26,18 @@ impl Elsewhere {
     ///
     /// Error: [`Reason::BadChannel`].
     pub fn parse(text: &str) -> Result<Option<Elsewhere>> {
-        let Some((image, server)) = text.split_once('@').filter(|(_, rest)| rest.contains("://"))
+        // An @ may be a letter of a name; what follows it here is none.
+        let is_address = |rest: &str| rest.is_empty() || rest.contains([':', '/']);
+        let Some((image, server)) = text.split_once('@').filter(|(_, rest)| is_address(rest))
         else {
             return Ok(None);
         };
+        if !is_image_name(image) || !server.contains("://") {
+            // It may hold a password, so it is not repeated.
+            let why = "an image on another machine is given as NAME@redis://HOST[:PORT], with a name of 1 to 32 printable \
+                       characters";
+            return Err(Error::new(Reason::BadChannel, why));
+        }
         let elsewhere = Elsewhere { image: image.into(), server: server.into() };
         elsewhere.shown_server()?;
         Ok(Some(elsewhere))
@@ -168,8 +177,12 @@ mod tests {
 
     #[test]
     fn images_elsewhere_have_an_address() {
-        for here in ["PROD1", "A@B", "A@redis:x"] {
+        for here in ["PROD1", "A@B"] {
             assert_eq!(Elsewhere::parse(here).unwrap(), None, "{here}");
+        }
+        for neither in ["A@", "A@redis:x", "A@127.0.0.1:6379", "@redis://host"] {
+            let error = Elsewhere::parse(neither).unwrap_err();
+            assert_eq!(error.reason(), Reason::BadChannel, "{neither}");
         }
         let there = Elsewhere::parse("PROD2@redis://u:secret@host/1").unwrap().unwrap();
         assert_eq!(

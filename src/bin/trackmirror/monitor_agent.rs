@@ -134,11 +134,17 @@ pub fn run(arguments: &Arguments) -> Outcome<Answer> {
             advice: format!("{}\n", text(&counts)),
         });
     }
-    let ending = match is_heard {
-        true => "this machine has taken leave",
-        false => "stopped; an agent that is started again goes on",
+    let nobody = is_heard && counts.answers == 0;
+    let ending = match (is_heard, nobody) {
+        (true, true) => {
+            "nobody asked for this image, so that nobody has heard the farewell; if its migration is interrupted, say it \
+             again when it goes on"
+        }
+        (true, false) => "this machine has taken leave",
+        (false, _) => "stopped; an agent that is started again goes on",
     };
-    Ok(Answer { code: Code::Done, text: format!("{ending}: {}\n", text(&counts)), json })
+    let code = if nobody { Code::More } else { Code::Done };
+    Ok(Answer { code, text: format!("{ending}: {}\n", text(&counts)), json })
 }
 
 /// The volume, its area here, and who must be registered there.

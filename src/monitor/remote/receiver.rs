@@ -350,6 +350,7 @@ impl Receiver {
 
 fn two_machines(image: &str) -> String {
     format!(
-        "two machines answer as image {image}; give each a name of its own, and retire this one"
+        "two machines answer as image {image}, so that nobody knows what either of them did not report; end one of them, \
+         terminate the migration, and begin it anew with a name for each"
     )
 }

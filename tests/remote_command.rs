@@ -298,6 +298,37 @@ fn an_agent_is_stopped_started_again_and_takes_leave() {
 }
 
 #[test]
+fn a_machine_that_was_away_when_the_migration_ended_lets_its_users_in_when_it_is_back() {
+    let mut scene = Scene::new(26, "");
+    let mut agent = scene.agent();
+    let mut migration = scene.mirrored();
+    let held = |scene: &Scene| {
+        let folder = scene.site.hosts[1].world.registry().join("openers");
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        files.filter(|file| file.file_name().to_string_lossy().starts_with("hold-")).count()
+    };
+    // A program there does not close.
+    scene.writers[1].signal("STOP");
+    scene.steer("close-now", &[]).expect(0);
+    let until = Instant::now() + LONG;
+    while held(&scene) == 0 {
+        assert!(Instant::now() < until, "nobody is kept out there");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    agent.signal("KILL");
+    agent.wait();
+    scene.steer("terminate", &["--yes"]);
+    migration.wait();
+    assert!(held(&scene) > 0);
+    let _agent = scene.agent();
+    while held(&scene) > 0 {
+        assert!(Instant::now() < until + LONG, "they are kept out for ever");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    scene.writers[1].signal("CONT");
+}
+
+#[test]
 fn what_cannot_be_is_refused_with_what_to_do() {
     let scene = Scene::new(25, "");
     for (image, word) in [

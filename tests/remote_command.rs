@@ -299,7 +299,7 @@ fn an_agent_is_stopped_started_again_and_takes_leave() {
 
 #[test]
 fn a_machine_that_was_away_when_the_migration_ended_lets_its_users_in_when_it_is_back() {
-    let mut scene = Scene::new(26, "");
+    let scene = Scene::new(26, "");
     let mut agent = scene.agent();
     let mut migration = scene.mirrored();
     let held = |scene: &Scene| {
@@ -378,7 +378,7 @@ fn a_rehearsal_asks_nobody_and_says_so() {
 
 #[test]
 fn a_server_that_is_not_there_is_named_and_nothing_is_moved() {
-    let mut scene = Scene::new(26, "");
+    let scene = Scene::new(26, "");
     let mut command = scene.migrate_command("B@redis://127.0.0.1:1");
     let answer = Answer::of(command.args(["--wait-limit", "3s"])).expect(8);
     assert!(answer.err.contains("redis://127.0.0.1:1"), "{}", answer.err);

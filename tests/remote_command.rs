@@ -378,7 +378,7 @@ fn a_rehearsal_asks_nobody_and_says_so() {
 
 #[test]
 fn a_server_that_is_not_there_is_named_and_nothing_is_moved() {
-    let scene = Scene::new(26, "");
+    let mut scene = Scene::new(26, "");
     let mut command = scene.migrate_command("B@redis://127.0.0.1:1");
     let answer = Answer::of(command.args(["--wait-limit", "3s"])).expect(8);
     assert!(answer.err.contains("redis://127.0.0.1:1"), "{}", answer.err);

@@ -315,16 +315,19 @@ fn a_machine_that_was_away_when_the_migration_ended_lets_its_users_in_when_it_is
         assert!(Instant::now() < until, "nobody is kept out there");
         std::thread::sleep(Duration::from_millis(50));
     }
+    agent.hear("programs are asked to close LIVE.DATA1");
+    agent.hear("nobody may open LIVE.DATA1");
     agent.signal("KILL");
     agent.wait();
     scene.steer("terminate", &["--yes"]);
     migration.wait();
     assert!(held(&scene) > 0);
-    let _agent = scene.agent();
+    let mut agent = scene.agent();
     while held(&scene) > 0 {
         assert!(Instant::now() < until + LONG, "they are kept out for ever");
         std::thread::sleep(Duration::from_millis(50));
     }
+    agent.hear("programs may open again LIVE.DATA1");
     scene.writers[1].signal("CONT");
 }
 

@@ -4,6 +4,9 @@
 //! at any time, and another one goes on. Two of them for one image would take each other's place: a lock in the registry's
 //! folder keeps the second one out.
 
+mod telling;
+
+use self::telling::Telling;
 use crate::elsewhere::agent_channel;
 use crate::live::closing::UntoldPrograms;
 use crate::live::{Commands, expected_images_in};
@@ -216,7 +219,7 @@ impl Here {
         if self.commands.is_closed.is_none() {
             all.push(Arc::new(UntoldPrograms(self.sites.clone())));
         }
-        Ok(Arc::new(AllOf(all)))
+        Ok(Arc::new(Telling::new(AllOf(all), owner)))
     }
 }
 

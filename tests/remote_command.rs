@@ -228,7 +228,11 @@ fn an_image_that_is_silent_keeps_the_window_shut_until_it_is_retired() {
     scene.wait_for_standing("silent");
     let list = scene.steer("image list", &[]).expect(4).out;
     assert!(list.contains("silent"), "{list}");
+    let status = scene.steer("status", &["--json"]).json(4);
+    let waits_for = status["result"]["now"]["waits_for"].as_str().unwrap();
+    assert!(waits_for.contains("silent") && waits_for.contains("image retire"), "{waits_for}");
     assert_eq!(scene.steer("close-now", &["--wait"]).code, 8);
+    migration.hear("no window can be opened now");
     migration.hear("has not been heard");
     migration.hear("mirroring goes on");
 

@@ -5,14 +5,12 @@
 
 use super::Channel;
 use super::order::{Openers, Order, Stage};
-use crate::bytes::encoded;
 use crate::clock::{Clock, SystemClock};
 use crate::enqueue::Enqueue;
 use crate::error::{Error, Reason, Result};
-use crate::monitor::remote::{Envelope, MessageKind, Reporter};
+use crate::monitor::remote::{Envelope, MessageKind, Reporter, check_name};
 use crate::monitor::{Area, Identity};
 use crate::name::{DsName, Volser};
-use crate::registry::expected::is_image_name;
 use crate::volume::Volume;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,10 +111,7 @@ impl Agent {
     ///
     /// Error: [`Reason::BadImageName`].
     pub fn new(image: &str, channel: Arc<dyn Channel>, enqueue_of: EnqueueOf) -> Result<Agent> {
-        if !is_image_name(image) {
-            let why = "an image's name has 1 to 32 printable ASCII characters and no blanks";
-            return Err(Error::new(Reason::BadImageName, why));
-        }
+        check_name(image)?;
         Ok(Agent {
             image: image.into(),
             channel,
@@ -316,14 +311,8 @@ impl Agent {
             }
             self.counts.orders += 1;
         }
-        let answer = Envelope {
-            migration: envelope.migration,
-            image: self.image.clone(),
-            volser: Volser::from_bytes([0; 6]),
-            kind: MessageKind::Openers,
-            body: encoded(&openers),
-        };
-        self.channel.send(&answer.to_bytes())
+        let head = (migration, self.image.as_str(), Volser::from_bytes([0; 6]));
+        self.channel.send(&Envelope::seal(head, MessageKind::Openers, &openers))
     }
 
     /// Does what an order says, and tells who has the data sets open.

@@ -7,10 +7,9 @@ use super::order::{Openers, Order};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
-use crate::monitor::remote::{Absorbed, Envelope, Incarnation, MessageKind, Receiver};
+use crate::monitor::remote::{Absorbed, Envelope, Incarnation, MessageKind, Receiver, check_name};
 use crate::monitor::{NotQuiet, Subscription};
 use crate::name::Volser;
-use crate::registry::expected::is_image_name;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -133,10 +132,7 @@ impl Machine {
     ///
     /// Error: [`Reason::BadImageName`].
     pub fn new(name: &str, channel: Arc<dyn Channel>) -> Result<Machine> {
-        if !is_image_name(name) {
-            let why = "an image's name has 1 to 32 printable ASCII characters and no blanks";
-            return Err(Error::new(Reason::BadImageName, why));
-        }
+        check_name(name)?;
         Ok(Machine {
             inner: Arc::new(Inner {
                 name: name.into(),
@@ -192,8 +188,6 @@ impl Machine {
         let mut state = self.state();
         if !state.is_retired && !state.receivers.contains_key(&volser) {
             let receiver = Receiver::new(subscription, migration, &self.inner.name, known, life)?;
-            state.highest_order = state.highest_order.max(u64::from(life) << 32);
-            state.migration = migration;
             state.receivers.insert(volser, receiver);
             state.since.get_or_insert(now());
             // It is asked at once.

@@ -21,7 +21,7 @@ use trackmirror::monitor::{Area, Identity, MonitoredVolume};
 use trackmirror::registry::openers::Openers;
 use trackmirror::remote::{Agent, Channel, Machine, Presence};
 use trackmirror::state::State;
-use trackmirror::volume::{self, Access};
+use trackmirror::volume::{self, Access, Volume, VolumeExt};
 use trackmirror::{Error, Reason, Result};
 
 /// Both ways of a channel in this process. Every so many-th message is lost, and every so many-th comes twice.
@@ -174,6 +174,13 @@ fn begin(world: &World, other: &Other, enqueue: Arc<dyn Enqueue>) -> (Migration,
     (migration, log)
 }
 
+/// Writes this number on a track of the first data set.
+fn write(writer: &MonitoredVolume, number: u64) -> Result<()> {
+    let mut slot = vec![0; writer.slot_size()];
+    fill(&mut slot, writer, Track(16), number);
+    writer.write(Track(16), &slot)
+}
+
 /// Steps until it is so.
 #[track_caller]
 fn until(migration: &mut Migration, what: impl Fn(&Migration) -> bool) {
@@ -284,6 +291,10 @@ fn a_machine_that_is_cut_off_shuts_the_window_until_it_is_retired() {
     lead_on(&mut migration);
     assert_eq!(migration.state(), State::Complete, "{:#?}", log.events());
     assert_eq!(migration.machines()[0].presence, Presence::Retired);
+    let told = format!("{:?}", log.events());
+    for presence in ["heard", "silent", "retired"] {
+        assert!(told.contains(&format!("image SYSB on another machine is {presence}")), "{told}");
+    }
     drop(migration);
     assert_all_there(&world, "NEW001", &acknowledged);
 }
@@ -318,10 +329,7 @@ fn a_resumed_migration_goes_on_where_it_was_with_the_same_machines() {
     until(&mut migration, |migration| migration.state() == State::Mirrored);
     until(&mut migration, |migration| migration.estimate().left_tracks == 0);
     drop(migration);
-    let mut slot = vec![0; 1 << 16];
-    slot.truncate(trackmirror::volume::VolumeExt::slot_size(&*writer));
-    fill(&mut slot, &*writer, Track(16), 77);
-    trackmirror::Volume::write(&*writer, Track(16), &slot).unwrap();
+    write(&writer, 77).unwrap();
 
     let store = || FileStore::open(&world.state()).unwrap();
     let without = world.host(&[], nobody(), &log);
@@ -356,9 +364,7 @@ fn a_machine_that_was_booted_makes_everything_changed() {
     std::fs::remove_dir_all(other.folder.path().join("areas")).unwrap();
     std::fs::create_dir(other.folder.path().join("areas")).unwrap();
     let writer = other.monitored("THERE");
-    let mut slot = vec![0; trackmirror::volume::VolumeExt::slot_size(&*writer)];
-    fill(&mut slot, &*writer, Track(16), 78);
-    trackmirror::Volume::write(&*writer, Track(16), &slot).unwrap();
+    write(&writer, 78).unwrap();
     other.start_agent();
     lead_on(&mut migration);
     assert_eq!(migration.state(), State::Complete);
@@ -416,9 +422,7 @@ fn what_is_sealed_is_sealed_on_the_other_machine_too() {
         migration.step(50).unwrap();
     }
     let writer = other.monitored("THERE");
-    let mut slot = vec![0; trackmirror::volume::VolumeExt::slot_size(&*writer)];
-    fill(&mut slot, &*writer, Track(16), 79);
-    let write = || trackmirror::Volume::write(&*writer, Track(16), &slot);
+    let write = || write(&writer, 79);
     assert_eq!(write().unwrap_err().reason(), Reason::VolumeSealed);
     migration.postpone().unwrap();
     until(&mut migration, |_| write().is_ok());
@@ -545,9 +549,7 @@ fn a_resumed_migration_opens_what_was_sealed_there_before_it_lets_anybody_in() {
     open_the_window(&mut migration);
     drop(migration);
     let writer = other.monitored("THERE");
-    let mut slot = vec![0; trackmirror::volume::VolumeExt::slot_size(&*writer)];
-    fill(&mut slot, &*writer, Track(16), 79);
-    let write = || trackmirror::Volume::write(&*writer, Track(16), &slot);
+    let write = || write(&writer, 79);
     assert_eq!(write().unwrap_err().reason(), Reason::VolumeSealed);
     let migration = taken_up(host(&world, &other, nobody(), &log), &world);
     // Nothing was stepped yet.
@@ -584,9 +586,7 @@ fn what_a_retired_machine_wrote_is_copied_also_if_the_migration_was_only_opened(
     until(&mut migration, |migration| migration.estimate().left_tracks == 0);
     drop(migration);
     other.stop_agent();
-    let mut slot = vec![0; trackmirror::volume::VolumeExt::slot_size(&*writer)];
-    fill(&mut slot, &*writer, Track(16), 81);
-    trackmirror::Volume::write(&*writer, Track(16), &slot).unwrap();
+    write(&writer, 81).unwrap();
     drop(writer);
     let store = FileStore::open(&world.state()).unwrap();
     let mut migration =

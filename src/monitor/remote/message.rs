@@ -24,7 +24,7 @@
 //!
 //! A message is believed as little as any input: what is not of this form is [`Reason::BadMessage`].
 
-use crate::bytes::{Decoder, Encode, Encoder, crc32c};
+use crate::bytes::{Decoder, Encode, Encoder, crc32c, encoded};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
 use crate::name::Volser;
@@ -70,6 +70,15 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// The bytes of a message with this head and body.
+    pub fn seal(
+        (migration, image, volser): ([u64; 2], &str, Volser),
+        kind: MessageKind,
+        body: &impl Encode,
+    ) -> Vec<u8> {
+        Envelope { migration, image: image.into(), volser, kind, body: encoded(body) }.to_bytes()
+    }
+
     /// The bytes to be sent.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut to = Encoder::new();

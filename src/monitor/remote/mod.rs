@@ -96,6 +96,7 @@ pub(crate) use message::take_order;
 pub use message::{Envelope, Incarnation, MESSAGE_LENGTH_MAX, MessageKind};
 pub use receiver::{Absorbed, Receiver};
 pub use reporter::Reporter;
+pub(crate) use reporter::check_name;
 
 #[cfg(test)]
 mod tests;

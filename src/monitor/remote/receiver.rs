@@ -4,7 +4,7 @@ use super::message::{
     Acknowledgement, Answer, Envelope, Incarnation, MessageKind, Numbers, Question, Report, Runs,
 };
 use super::reporter::check_name;
-use crate::bytes::{Encode, encoded};
+use crate::bytes::Encode;
 use crate::error::Result;
 use crate::geometry::Extent;
 use crate::monitor::{NotQuiet, Subscription, new_migration};
@@ -337,14 +337,7 @@ impl Receiver {
     }
 
     fn message(&self, kind: MessageKind, body: &impl Encode) -> Vec<u8> {
-        Envelope {
-            migration: self.migration,
-            image: self.image.clone(),
-            volser: self.volser(),
-            kind,
-            body: encoded(body),
-        }
-        .to_bytes()
+        Envelope::seal((self.migration, &self.image, self.volser()), kind, body)
     }
 }
 

@@ -179,8 +179,9 @@ impl Reporter {
             // What a later one sealed stays so.
             unquiet = Some("a later question came before this one".into());
         } else if question.track_count == track_count {
-            order.store(question.order, Ordering::SeqCst);
+            // What is damaged is not obeyed, and keeps no later question out.
             let asked = question.runs.extents(track_count)?;
+            order.store(question.order, Ordering::SeqCst);
             let is_leaving = self.farewell != Leave::No;
             let looked_at = if is_leaving { &all[..] } else { &asked };
             self.seal(if question.seal || is_leaving { looked_at } else { &[] })?;
@@ -311,18 +312,14 @@ impl Reporter {
     }
 
     fn message(&self, kind: MessageKind, body: &impl Encode) -> Vec<u8> {
-        Envelope {
-            migration: self.migration,
-            image: self.image.clone(),
-            volser: self.volser(),
-            kind,
-            body: encoded(body),
-        }
-        .to_bytes()
+        Envelope::seal((self.migration, &self.image, self.volser()), kind, body)
     }
 }
 
-pub(super) fn check_name(image: &str) -> Result<()> {
+/// That an image may have this name.
+///
+/// Error: [`Reason::BadImageName`].
+pub(crate) fn check_name(image: &str) -> Result<()> {
     match crate::registry::expected::is_image_name(image) {
         true => Ok(()),
         false => Err(Error::new(

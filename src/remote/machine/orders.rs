@@ -4,7 +4,6 @@
 //! which outlives the processes of both sides, so that one that comes late holds or opens nothing.
 
 use super::{AGAIN, Machine, PAUSE, Presence, State, now};
-use crate::bytes::encoded;
 use crate::enqueue::Opener;
 use crate::error::{Error, Reason, Result};
 use crate::monitor::new_migration;
@@ -53,15 +52,10 @@ impl Machine {
 
     pub(super) fn send_order(&self, state: &mut State) {
         let Some(order) = &state.order else { return };
-        let envelope = Envelope {
-            migration: state.migration,
-            image: self.inner.name.clone(),
-            volser: Volser::from_bytes([0; 6]),
-            kind: MessageKind::Order,
-            body: encoded(order),
-        };
+        let head = (state.migration, self.inner.name.as_str(), Volser::from_bytes([0; 6]));
+        let message = Envelope::seal(head, MessageKind::Order, order);
         state.last_ordered = Some(now());
-        self.send(state, &envelope.to_bytes());
+        self.send(state, &message);
     }
 
     /// Whether the last order was not answered, or could not be carried out.

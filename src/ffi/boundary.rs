@@ -85,7 +85,7 @@ fn check_pointer<T>(pointer: *const T, what: &str) -> Result<()> {
 /// A type of which C knows the name alone.
 pub(super) trait Handle {
     /// What is behind it.
-    type Value;
+    type Value: 'static;
     /// Its name in C.
     const NAME: &'static str;
     /// What each of them begins with, and no other kind.
@@ -168,8 +168,20 @@ where
     H: Handle<Value = Mutex<V>>,
 {
     // SAFETY: as the caller promised.
+    unsafe { alone_in(handle, |value| value) }
+}
+
+/// The same for a handle that has more than what one call uses at a time.
+///
+/// # Safety
+/// As of [`alone`].
+pub(super) unsafe fn alone_in<'a, H: Handle, V: 'a>(
+    handle: *const H,
+    mutex: impl FnOnce(&'a H::Value) -> &'a Mutex<V>,
+) -> Result<Alone<'a, V>> {
+    // SAFETY: as the caller promised.
     let body = unsafe { body(handle) }?;
-    match body.value.try_lock() {
+    match mutex(&body.value).try_lock() {
         Some(guard) => Ok(Alone { guard, is_broken: &body.is_broken }),
         None => Err(in_use::<H>()),
     }
@@ -243,12 +255,24 @@ pub(super) unsafe fn close_alone<H, V>(handle: *mut *mut H) -> i32
 where
     H: Handle<Value = Mutex<V>>,
 {
+    // SAFETY: as the caller promised.
+    unsafe { close_alone_in(handle, |value| value) }
+}
+
+/// The same for a handle that has more than what one call uses at a time.
+///
+/// # Safety
+/// As of [`close`].
+pub(super) unsafe fn close_alone_in<H: Handle, V>(
+    handle: *mut *mut H,
+    mutex: impl FnOnce(&H::Value) -> &Mutex<V>,
+) -> i32 {
     if !handle.is_null() && handle.is_aligned() {
         // SAFETY: as the caller promised.
         let inner = unsafe { *handle };
         // SAFETY: as the caller promised.
         if let Ok(body) = unsafe { body(inner) }
-            && body.value.try_lock().is_none()
+            && mutex(&body.value).try_lock().is_none()
         {
             return in_use::<H>().code() as i32;
         }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`boundary`] | what every function does first and last: handles, structures, texts, panics |
 //! | [`error`] | the error block |
+//! | [`extent`] | a run of tracks |
 //! | [`functions`] | the list of all functions, their aliases, the call by a list of addresses |
 //! | [`tables`] | what the host's tables of functions have in common; sinks |
 //!
@@ -15,12 +16,14 @@
 
 mod boundary;
 mod error;
+mod extent;
 mod functions;
 mod host;
 mod tables;
 mod volume;
 
 pub use error::{TMR_NO_TRACK, tmr_error};
+pub use extent::tmr_extent;
 pub use functions::{FUNCTIONS, Function};
 pub use host::*;
 pub use tables::*;

@@ -159,17 +159,32 @@ pub(super) struct Alone<'a, V> {
     is_broken: &'a AtomicBool,
 }
 
+/// What is behind a handle that one call uses at a time: a mutex, and perhaps something beside it that all may use.
+pub(super) trait OneAtATime {
+    /// What one call has for itself.
+    type Inner;
+    fn mutex(&self) -> &Mutex<Self::Inner>;
+}
+
+impl<V> OneAtATime for Mutex<V> {
+    type Inner = V;
+    fn mutex(&self) -> &Mutex<V> {
+        self
+    }
+}
+
 /// Takes a handle for this call alone.
 ///
 /// # Safety
 /// `handle` is NULL, or one that was given back and not closed.
 pub(super) unsafe fn alone<'a, H, V: 'a>(handle: *const H) -> Result<Alone<'a, V>>
 where
-    H: Handle<Value = Mutex<V>>,
+    H: Handle,
+    H::Value: OneAtATime<Inner = V> + 'a,
 {
     // SAFETY: as the caller promised.
     let body = unsafe { body(handle) }?;
-    match body.value.try_lock() {
+    match body.value.mutex().try_lock() {
         Some(guard) => Ok(Alone { guard, is_broken: &body.is_broken }),
         None => Err(in_use::<H>()),
     }
@@ -239,16 +254,17 @@ pub(super) unsafe fn close<H: Handle>(handle: *mut *mut H) -> i32 {
 ///
 /// # Safety
 /// As of [`close`].
-pub(super) unsafe fn close_alone<H, V>(handle: *mut *mut H) -> i32
+pub(super) unsafe fn close_alone<H>(handle: *mut *mut H) -> i32
 where
-    H: Handle<Value = Mutex<V>>,
+    H: Handle,
+    H::Value: OneAtATime,
 {
     if !handle.is_null() && handle.is_aligned() {
         // SAFETY: as the caller promised.
         let inner = unsafe { *handle };
         // SAFETY: as the caller promised.
         if let Ok(body) = unsafe { body(inner) }
-            && body.value.try_lock().is_none()
+            && body.value.mutex().try_lock().is_none()
         {
             return in_use::<H>().code() as i32;
         }

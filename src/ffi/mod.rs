@@ -15,14 +15,22 @@
 #![allow(non_camel_case_types)]
 
 mod boundary;
+mod checkpoint;
+mod clock;
+mod enqueue;
 mod error;
+mod events;
 mod extent;
 mod functions;
 mod host;
 mod tables;
 mod volume;
 
+pub use checkpoint::tmr_checkpoint_functions;
+pub use clock::*;
+pub use enqueue::*;
 pub use error::{TMR_NO_TRACK, tmr_error};
+pub use events::*;
 pub use extent::tmr_extent;
 pub use functions::{FUNCTIONS, Function};
 pub use host::*;

@@ -391,7 +391,7 @@ mod tests {
     fn events_are_told_and_kept_and_can_be_asked_for_meanwhile() {
         let mut host = null_mut();
         assert_eq!(unsafe { tmr_host_new(&raw mut host, null_mut()) }, 0);
-        let mut user = (host, Vec::new());
+        let mut user = (host, Vec::<u32>::new());
         let functions = tmr_event_functions {
             size: size_of::<tmr_event_functions>() as u32,
             version: TMR_TABLE_VERSION,

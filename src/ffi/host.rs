@@ -1,0 +1,137 @@
+//! The host: the ports bundled, as a program in C puts them together.
+
+use super::boundary::{Handle, Out, alone, close_alone, guarded, shared};
+use super::{TMR_DONE, tmr_error, tmr_volume};
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::enqueue::Enqueue;
+use crate::error::{Error, Reason, Result};
+use crate::event::EventSink;
+use crate::host::{Host, Live};
+use crate::monitor::Area;
+use crate::name::Volser;
+use crate::remote::Machine;
+use crate::volume::Volume;
+use crate::vtoc::SpaceManager;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a migration works on: volumes, and whatever the program replaces of the other ports. One call uses it at a time.
+pub struct tmr_host {
+    _opaque: [u8; 0],
+}
+
+/// The ports as they were given.
+#[derive(Default)]
+pub(super) struct Given {
+    pub volumes: Vec<Arc<dyn Volume>>,
+    /// In the place of the library's own.
+    pub space: BTreeMap<Volser, Arc<dyn SpaceManager>>,
+    /// In the place of those that the library finds on the volumes.
+    pub catalogs: Option<Vec<Arc<dyn Catalog>>>,
+    pub clock: Option<Arc<dyn Clock>>,
+    pub events: Option<Arc<dyn EventSink>>,
+    /// What a migration needs while others write: all of it, or nothing.
+    pub enqueue: Option<Arc<dyn Enqueue>>,
+    pub areas: BTreeMap<Volser, Area>,
+    pub images: BTreeMap<Volser, Vec<String>>,
+    pub machines: Vec<Machine>,
+}
+
+impl Handle for tmr_host {
+    type Value = Mutex<Given>;
+    const NAME: &'static str = "tmr_host";
+}
+
+impl Given {
+    /// The ports, with the library's own where none were given.
+    pub(super) fn ports(&self) -> Result<Host> {
+        let mut host = Host::of_volumes(self.volumes.clone())?;
+        host.space.extend(self.space.iter().map(|(volser, space)| (*volser, space.clone())));
+        if let Some(catalogs) = &self.catalogs {
+            host.catalogs = catalogs.clone();
+        }
+        if let Some(clock) = &self.clock {
+            host.clock = clock.clone();
+        }
+        if let Some(events) = &self.events {
+            host.events = events.clone();
+        }
+        if self.is_live() {
+            let enqueue = self.enqueue.clone().ok_or_else(|| {
+                let why = "monitor areas, images or machines are given, but nobody who closes data sets; see \
+                           tmr_host_set_enqueue";
+                Error::new(Reason::NotMonitored, why)
+            })?;
+            let (areas, images) = (self.areas.clone(), self.images.clone());
+            host.live = Some(Live { areas, images, machines: self.machines.clone(), enqueue });
+        }
+        Ok(host)
+    }
+
+    fn is_live(&self) -> bool {
+        !(self.areas.is_empty() && self.images.is_empty() && self.machines.is_empty())
+    }
+}
+
+/// Does: makes a host without volumes.
+/// Gives back: 0 and the host, to be closed with tmr_host_close.
+/// Threads: any.
+/// When: at any time.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_host_new(host: *mut *mut tmr_host, error: *mut tmr_error) -> i32 {
+    let new = || {
+        // SAFETY: as the caller promised.
+        unsafe { Out::handle(host) }?.give_handle(Mutex::default());
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, new) }
+}
+
+/// Does: adds a volume: a source, a target, or one with a catalog. The library's own space manager serves it, and a CVOL on it is
+///   a catalog, unless others are given.
+/// Gives back: 0; 8 if a volume of this serial was added before. The volume may be closed then.
+/// Threads: one at a time.
+/// When: before the host is used.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_host_add_volume(
+    host: *mut tmr_host,
+    volume: *const tmr_volume,
+    error: *mut tmr_error,
+) -> i32 {
+    let add = || {
+        // SAFETY: as the caller promised.
+        let (mut given, volume) = unsafe { (alone(host.cast_const())?, shared(volume)?) };
+        let volser = volume.volser();
+        if let Some(other) = given.volumes.iter().find(|other| other.volser() == volser) {
+            let why =
+                format!("{} and {} have the same serial", other.location(), volume.location());
+            return Err(Error::new(Reason::DuplicateVolser, why).on_volume(volser));
+        }
+        given.volumes.push(volume.clone());
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, add) }
+}
+
+/// Does: ends a host, and clears the pointer. What was made with it keeps what it needs.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no host, or in use.
+/// Threads: the last one that uses it.
+/// When: once.
+///
+/// # Safety
+/// As the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_host_close(host: *mut *mut tmr_host) -> i32 {
+    // SAFETY: as the caller promised.
+    unsafe { close_alone(host) }
+}

@@ -1,0 +1,38 @@
+//! The C ABI: all of the library for programs in C, and in assembler. `include/trackmirror.h` is made of these files, and
+//! `include/trackmirror.mac` of that.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`boundary`] | what every function does first and last: handles, structures, texts, panics |
+//! | [`error`] | the error block |
+//! | [`functions`] | the list of all functions, their aliases, the call by a list of addresses |
+//! | [`tables`] | what the host's tables of functions have in common; sinks |
+//!
+//! Types are written as C spells them, so that header and source read the same. Whoever writes Rust has no use for any of
+//! this.
+#![allow(unsafe_code)]
+#![allow(non_camel_case_types)]
+
+mod boundary;
+mod error;
+mod functions;
+mod host;
+mod tables;
+mod volume;
+
+pub use error::{TMR_NO_TRACK, tmr_error};
+pub use functions::{FUNCTIONS, Function};
+pub use host::*;
+pub use tables::*;
+pub use volume::*;
+
+/// Done.
+pub const TMR_DONE: i32 = 0;
+/// Done with remarks, or there is more to do: call again.
+pub const TMR_MORE: i32 = 4;
+/// Refused; nothing was changed.
+pub const TMR_REFUSED: i32 = 8;
+/// The environment failed; it can be called again, or resumed.
+pub const TMR_ENVIRONMENT: i32 = 12;
+/// The library failed. The handle can only be closed.
+pub const TMR_INTERNAL: i32 = 16;

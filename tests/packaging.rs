@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use trackmirror::ffi::FUNCTIONS;
 
 /// The name by which programs ask for the shared library. Another one means that they must be compiled again: a decision.
 const SONAME: &str = "libtrackmirror.so.0.1";
@@ -183,18 +184,12 @@ fn stripped_size_kib(prefix: &Path) -> u64 {
 }
 
 #[test]
-fn only_names_of_the_project_are_exported() {
-    let of_project = |name: &String| {
-        let alias =
-            name.len() <= 8 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-        name.starts_with("tmr_") || name.starts_with("TMR") && alias
-    };
-    let names = exports(&plain_library());
-    assert!(names.contains("tmr_version"), "{names:?}");
-    let others: Vec<_> = names.iter().filter(|name| !of_project(name)).collect();
-    assert!(others.is_empty(), "{others:?}");
+fn the_functions_and_their_aliases_are_exported_and_nothing_else() {
+    let ours = FUNCTIONS.iter().flat_map(|function| [function.name, function.alias]);
+    let ours: BTreeSet<String> = ours.map(String::from).collect();
+    assert_eq!(exports(&plain_library()), ours);
     if let Some(prefix) = prefix() {
-        assert_eq!(exports(&prefix.join("lib/libtrackmirror.so")), names);
+        assert_eq!(exports(&prefix.join("lib/libtrackmirror.so")), ours);
     }
 }
 
@@ -271,37 +266,50 @@ fn pkg_config_says_how_to_compile_and_link() {
     assert!(all.len() > 2, "the archive needs the system's libraries, and {all:?} has none");
 }
 
-/// A program that refers to every function by the header, and prints how many it has.
+/// A program that refers to every function by the header and prints the library's version, which it asks
+/// for by name and by alias.
 fn program(name: &str) -> PathBuf {
-    let names = exports(&plain_library());
-    let mut text = String::from(
-        "#include <stdio.h>\n#include <trackmirror.h>\ntypedef void (*entry)(void);\n\
-         static entry const entries[] = {\n",
+    let entries = FUNCTIONS.iter().map(|function| format!("    (entry)&{},\n", function.name));
+    let text = format!(
+        "#include <stdio.h>
+#include <trackmirror.h>
+extern int32_t TMRVERS(uint32_t *, uint32_t *, uint32_t *);
+typedef void (*entry)(void);
+static entry const entries[] = {{
+{}}};
+int main(void)
+{{
+    uint32_t version[3] = {{ 0, 0, 0 }}, alias[3] = {{ 0, 0, 0 }};
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
+        if (!entries[i])
+            return 1;
+    if (tmr_version(&version[0], &version[1], &version[2]) != 0)
+        return 2;
+    if (TMRVERS(&alias[0], &alias[1], &alias[2]) != 0)
+        return 3;
+    for (int i = 0; i < 3; i++)
+        if (version[i] != alias[i])
+            return 4;
+    printf(\"%u.%u.%u\\n\", (unsigned)version[0], (unsigned)version[1], (unsigned)version[2]);
+    return 0;
+}}
+",
+        entries.collect::<String>()
     );
-    for name in names.iter().filter(|name| name.starts_with("tmr_")) {
-        text += &format!("    (entry)&{name},\n");
-    }
-    text += "};\n\
-        int main(void)\n{\n    size_t found = 0;\n\
-        \x20   for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)\n\
-        \x20       found += entries[i] != 0;\n\
-        \x20   printf(\"%zu\\n\", found);\n    return 0;\n}\n";
     fs::create_dir_all(workshop()).unwrap();
     let file = workshop().join(format!("{name}.c"));
     fs::write(&file, text).unwrap();
     file
 }
 
-/// Compiles and runs the program. Which of the libraries it needs while it runs.
+/// Compiles and runs the program. Gives back what libraries it asks for when it starts.
 fn compile_and_run(prefix: &Path, name: &str, flags: &[String]) -> Vec<String> {
     let (text, program) = (program(name), workshop().join(name));
     let mut compiler = Command::new("cc");
     compiler.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(text);
     run(compiler.args(flags));
-    let functions = exports(&plain_library());
-    let functions = functions.iter().filter(|name| name.starts_with("tmr_")).count();
     let printed = run(Command::new(&program).env("LD_LIBRARY_PATH", prefix.join("lib")));
-    assert_eq!(printed.trim(), functions.to_string());
+    assert_eq!(printed.trim(), env!("CARGO_PKG_VERSION"));
     needed(&program)
 }
 

@@ -92,6 +92,13 @@ functions! {
     30 tmr_host_new TMRHNEW (host: *mut *mut tmr_host, error: *mut tmr_error);
     31 tmr_host_add_volume TMRHVOL (host: *mut tmr_host, volume: *const tmr_volume, error: *mut tmr_error);
     45 tmr_host_close TMRHCLS (host: *mut *mut tmr_host);
+
+    70 tmr_plan_propose TMRPPRO (host: *const tmr_host, selection: *const tmr_selection, plan: *mut *mut tmr_plan, error: *mut tmr_error);
+    71 tmr_plan_describe TMRPDSC (plan: *const tmr_plan, info: *mut tmr_plan_info, error: *mut tmr_error);
+    72 tmr_plan_data_set TMRPDST (plan: *const tmr_plan, index: u32, data_set: *mut tmr_planned_data_set, error: *mut tmr_error);
+    73 tmr_plan_extent TMRPEXT (plan: *const tmr_plan, index: u32, extent: u32, target: *mut tmr_extent, error: *mut tmr_error);
+    74 tmr_plan_refusal TMRPREF (plan: *const tmr_plan, index: u32, which: u32, refusal: *mut tmr_error, error: *mut tmr_error);
+    75 tmr_plan_close TMRPCLS (plan: *mut *mut tmr_plan);
 }
 
 /// Does: says which release of the library this is.

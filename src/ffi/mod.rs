@@ -15,14 +15,18 @@
 
 mod boundary;
 mod error;
+mod extent;
 mod functions;
 mod host;
+mod plan;
 mod tables;
 mod volume;
 
 pub use error::{TMR_NO_TRACK, tmr_error};
+pub use extent::*;
 pub use functions::{FUNCTIONS, Function};
 pub use host::*;
+pub use plan::*;
 pub use tables::*;
 pub use volume::*;
 

@@ -10,6 +10,8 @@ use super::{TMR_DONE, tmr_error};
 use crate::error::{Error, Reason, Result};
 use std::ffi::c_void;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The version that every table of functions carries.
 pub const TMR_TABLE_VERSION: u32 = 1;
@@ -23,6 +25,19 @@ pub(super) struct Table<T> {
     pub functions: T,
     user: *mut c_void,
     release: tmr_release,
+    /// Until it is, `release` is not called.
+    is_taken: Taken,
+}
+
+/// Whether a table was taken for good: the call that got it succeeded.
+#[derive(Clone, Debug)]
+pub(super) struct Taken(Arc<AtomicBool>);
+
+impl Taken {
+    /// It is, from now on.
+    pub(super) fn confirm(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 // SAFETY: the manual says that a table's functions are called by any thread, also by several at a time.
@@ -39,7 +54,19 @@ impl<T> fmt::Debug for Table<T> {
 impl<T> Table<T> {
     /// Takes a table: from now on its `release` will be called.
     pub(super) fn new(functions: T, user: *mut c_void, release: tmr_release) -> Table<T> {
-        Table { functions, user, release }
+        let table = Table::on_trial(functions, user, release);
+        table.is_taken.confirm();
+        table
+    }
+
+    /// Uses a table before it is certain that it is taken.
+    pub(super) fn on_trial(functions: T, user: *mut c_void, release: tmr_release) -> Table<T> {
+        Table { functions, user, release, is_taken: Taken(Arc::default()) }
+    }
+
+    /// By what it is taken for good.
+    pub(super) fn taken(&self) -> Taken {
+        self.is_taken.clone()
     }
 
     /// Calls one of its functions, given as what it is with the user's pointer and an error block.
@@ -61,7 +88,7 @@ impl<T> Table<T> {
 
 impl<T> Drop for Table<T> {
     fn drop(&mut self) {
-        if let Some(release) = self.release {
+        if let Some(release) = self.release.filter(|_| self.is_taken.0.load(Ordering::Acquire)) {
             // SAFETY: the host gave it for this pointer, and this is the one time.
             unsafe { release(self.user) };
         }

@@ -93,12 +93,54 @@ functions! {
     31 tmr_host_add_volume TMRHVOL (host: *mut tmr_host, volume: *const tmr_volume, error: *mut tmr_error);
     45 tmr_host_close TMRHCLS (host: *mut *mut tmr_host);
 
+    60 tmr_assess TMRASES (host: *const tmr_host, masks: *const c_char, volsers: *const c_char, options: u32, assessment: *mut *mut tmr_assessment, error: *mut tmr_error);
+    61 tmr_assessment_describe TMRADSC (assessment: *const tmr_assessment, info: *mut tmr_assessment_info, error: *mut tmr_error);
+    62 tmr_assessment_data_set TMRADST (assessment: *const tmr_assessment, index: u32, data_set: *mut tmr_data_set, error: *mut tmr_error);
+    63 tmr_assessment_extent TMRAEXT (assessment: *const tmr_assessment, index: u32, extent: u32, tracks: *mut tmr_extent, error: *mut tmr_error);
+    64 tmr_assessment_refusal TMRAREF (assessment: *const tmr_assessment, index: u32, which: u32, refusal: *mut tmr_error, error: *mut tmr_error);
+    65 tmr_assessment_compare TMRACMP (stored: *const tmr_assessment, present: *const tmr_assessment, metadata: u32, changes: *mut *mut tmr_changes, error: *mut tmr_error);
+    66 tmr_changes_get TMRCHGG (changes: *const tmr_changes, index: u32, change: *mut tmr_allocation_change, error: *mut tmr_error);
+    67 tmr_changes_close TMRCHGC (changes: *mut *mut tmr_changes);
+    68 tmr_assessment_close TMRACLS (assessment: *mut *mut tmr_assessment);
+    69 tmr_changes_run TMRCHGR (changes: *const tmr_changes, index: u32, run: u32, tracks: *mut tmr_changed_run, error: *mut tmr_error);
+
     70 tmr_plan_propose TMRPPRO (host: *const tmr_host, selection: *const tmr_selection, plan: *mut *mut tmr_plan, error: *mut tmr_error);
     71 tmr_plan_describe TMRPDSC (plan: *const tmr_plan, info: *mut tmr_plan_info, error: *mut tmr_error);
     72 tmr_plan_data_set TMRPDST (plan: *const tmr_plan, index: u32, data_set: *mut tmr_planned_data_set, error: *mut tmr_error);
     73 tmr_plan_extent TMRPEXT (plan: *const tmr_plan, index: u32, extent: u32, target: *mut tmr_extent, error: *mut tmr_error);
     74 tmr_plan_refusal TMRPREF (plan: *const tmr_plan, index: u32, which: u32, refusal: *mut tmr_error, error: *mut tmr_error);
     75 tmr_plan_close TMRPCLS (plan: *mut *mut tmr_plan);
+    76 tmr_changes_describe TMRCHGD (changes: *const tmr_changes, info: *mut tmr_changes_info, error: *mut tmr_error);
+
+    80 tmr_table_new TMRTNEW (entries: *const tmr_entry, count: u32, table: *mut *mut tmr_table, error: *mut tmr_error);
+    81 tmr_table_map TMRTMAP (sources: *const tmr_extent, source_count: u32, targets: *const tmr_extent, target_count: u32, table: *mut *mut tmr_table, error: *mut tmr_error);
+    82 tmr_table_of_plan TMRTPLN (plan: *const tmr_plan, options: u32, table: *mut *mut tmr_table, error: *mut tmr_error);
+    83 tmr_table_describe TMRTDSC (table: *const tmr_table, info: *mut tmr_table_info, error: *mut tmr_error);
+    84 tmr_table_run TMRTRUN (table: *const tmr_table, index: u32, run: *mut tmr_entry, error: *mut tmr_error);
+    85 tmr_table_to_target TMRTTGT (table: *const tmr_table, volser: *const c_char, track: u32, target: *mut tmr_location, error: *mut tmr_error);
+    86 tmr_table_to_source TMRTSRC (table: *const tmr_table, volser: *const c_char, track: u32, source: *mut tmr_location, error: *mut tmr_error);
+    87 tmr_table_close TMRTCLS (table: *mut *mut tmr_table);
+    88 tmr_table_entry TMRTENT (table: *const tmr_table, index: u32, source: *mut tmr_extent, error: *mut tmr_error);
+
+    90 tmr_changed_new TMRGNEW (track_count: u32, changed: *mut *mut tmr_changed, error: *mut tmr_error);
+    91 tmr_changed_set TMRGSET (changed: *const tmr_changed, first: u32, track_count: u32, error: *mut tmr_error);
+    92 tmr_changed_clear TMRGCLR (changed: *const tmr_changed, first: u32, track_count: u32, error: *mut tmr_error);
+    93 tmr_changed_count TMRGCNT (changed: *const tmr_changed, first: u32, track_count: u32, count: *mut u32, error: *mut tmr_error);
+    94 tmr_changed_next TMRGNXT (changed: *const tmr_changed, from: u32, track_count_max: u32, first: *mut u32, track_count: *mut u32, error: *mut tmr_error);
+    95 tmr_changed_take TMRGTAK (changed: *const tmr_changed, taken: *mut *mut tmr_changed, error: *mut tmr_error);
+    96 tmr_changed_close TMRGCLS (changed: *mut *mut tmr_changed);
+
+    100 tmr_copier_new TMRKNEW (table: *const tmr_table, host: *const tmr_host, options: *const tmr_copier_options, copier: *mut *mut tmr_copier, error: *mut tmr_error);
+    101 tmr_copier_step TMRKSTP (copier: *mut tmr_copier, track_count_max: u32, progress: *mut tmr_progress, error: *mut tmr_error);
+    102 tmr_copier_retake TMRKRTK (copier: *mut tmr_copier, volser: *const c_char, first: u32, track_count: u32, error: *mut tmr_error);
+    103 tmr_copier_leave_out TMRKLVO (copier: *mut tmr_copier, volser: *const c_char, first: u32, track_count: u32, error: *mut tmr_error);
+    104 tmr_copier_digest TMRKDIG (copier: *mut tmr_copier, entry: u32, digest: *mut u32, error: *mut tmr_error);
+    105 tmr_copier_close TMRKCLS (copier: *mut *mut tmr_copier);
+    106 tmr_verify TMRVRFY (table: *const tmr_table, host: *const tmr_host, threads: u32, verification: *mut *mut tmr_verification, error: *mut tmr_error);
+    107 tmr_verification_describe TMRVRDS (verification: *const tmr_verification, info: *mut tmr_verification_info, error: *mut tmr_error);
+    108 tmr_verification_difference TMRVRDF (verification: *const tmr_verification, index: u32, difference: *mut tmr_difference, error: *mut tmr_error);
+    109 tmr_verification_digest TMRVRDG (verification: *const tmr_verification, entry: u32, digest: *mut u32, error: *mut tmr_error);
+    110 tmr_verification_close TMRVRCL (verification: *mut *mut tmr_verification);
 }
 
 /// Does: says which release of the library this is.

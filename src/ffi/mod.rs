@@ -13,21 +13,33 @@
 #![allow(unsafe_code)]
 #![allow(non_camel_case_types)]
 
+mod assess;
 mod boundary;
+mod changed;
+mod changes;
+mod copy;
 mod error;
 mod extent;
 mod functions;
 mod host;
 mod plan;
 mod tables;
+mod translate;
+mod verify;
 mod volume;
 
+pub use assess::*;
+pub use changed::*;
+pub use changes::*;
+pub use copy::*;
 pub use error::{TMR_NO_TRACK, tmr_error};
 pub use extent::*;
 pub use functions::{FUNCTIONS, Function};
 pub use host::*;
 pub use plan::*;
 pub use tables::*;
+pub use translate::*;
+pub use verify::*;
 pub use volume::*;
 
 /// Done.

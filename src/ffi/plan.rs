@@ -1,16 +1,15 @@
 //! Plans: which data sets go where.
 
+use super::assess::{
+    TMR_UNCATALOGED, item, masks_of, no_more, refusal_block, volsers_of, with_ports,
+};
 use super::boundary::{
     Filled, Handle, Out, Structure, check_options, choice, close, guarded, input, shared, text,
-    to_array, volser, words,
+    to_array,
 };
-use super::extent::tmr_extent;
-use super::host::tmr_host;
-use super::{TMR_DONE, TMR_MORE, tmr_error};
-use crate::error::{Error, Reason, Result};
-use crate::host::Host;
+use super::{TMR_DONE, TMR_MORE, tmr_error, tmr_extent, tmr_host};
+use crate::error::Result;
 use crate::migrate::{Selection, propose};
-use crate::name::{DsMask, Volser};
 use crate::plan::{Mode, Plan, PlannedDataSet, Refusal};
 use std::ffi::c_char;
 
@@ -26,9 +25,6 @@ const MODES: [(u32, Mode); 3] = [
     (TMR_MODE_EXTENT_FOR_EXTENT, Mode::ExtentForExtent),
     (TMR_MODE_BEST_FIT, Mode::BestFit),
 ];
-
-/// A data set that no catalog names may be moved.
-pub const TMR_UNCATALOGED: u32 = 1;
 
 /// What is to be moved. The lists are words with blanks or commas between; they are needed until the call returns.
 #[repr(C)]
@@ -163,59 +159,6 @@ impl tmr_planned_data_set {
             target_track_count: tracks.sum(),
             data_set: to_array(&assessment.name.to_string()),
         }
-    }
-}
-
-/// What a list has at a place that the caller names.
-pub(super) fn item<'a, T>(of: &'a [T], index: u32, what: &str) -> Result<&'a T> {
-    of.get(index as usize).ok_or_else(|| no_more(index, of.len(), what))
-}
-
-/// That a list ends before the place that the caller names.
-pub(super) fn no_more(index: u32, count: usize, what: &str) -> Error {
-    Error::new(Reason::NoMore, format!("there are {count} {what}, and no number {index}"))
-}
-
-/// The masks of a list.
-pub(super) fn masks_of(text: &str) -> Result<Vec<DsMask>> {
-    words(text).map(str::parse).collect()
-}
-
-/// The volumes of a list, each once, in the order in which they are named first.
-pub(super) fn volsers_of(text: &str) -> Result<Vec<Volser>> {
-    let mut volsers = Vec::new();
-    for word in words(text) {
-        let volser = volser(word)?;
-        if !volsers.contains(&volser) {
-            volsers.push(volser);
-        }
-    }
-    Ok(volsers)
-}
-
-/// Does something with the ports of a host, which is in use meanwhile.
-///
-/// # Safety
-/// `host` is NULL, or one that was given back and not closed.
-pub(super) unsafe fn with_ports<T>(
-    host: *const tmr_host,
-    body: impl FnOnce(&Host) -> Result<T>,
-) -> Result<T> {
-    // SAFETY: as the caller promised.
-    let given = unsafe { super::boundary::alone(host) }?;
-    body(&given.ports()?)
-}
-
-/// Takes the place for a refusal: an error block, cleared.
-///
-/// # Safety
-/// `refusal` is NULL, or points to as many bytes as the block there says.
-pub(super) unsafe fn refusal_block(refusal: *mut tmr_error) -> Result<Filled<tmr_error>> {
-    // SAFETY: as the caller promised.
-    unsafe {
-        let block = Filled::take(refusal)?;
-        tmr_error::clear(refusal)?;
-        Ok(block)
     }
 }
 

@@ -7,6 +7,8 @@
 //! | [`error`] | the error block |
 //! | [`extent`] | a run of tracks |
 //! | [`functions`] | the list of all functions, their aliases, the call by a list of addresses |
+//! | [`host`] | the ports bundled |
+//! | [`space`], [`catalog`], [`enqueue`], [`checkpoint`], [`clock`], [`events`], [`channel`] | ports that are the host's own |
 //! | [`tables`] | what the host's tables of functions have in common; sinks |
 //!
 //! Types are written as C spells them, so that header and source read the same. Whoever writes Rust has no use for any of
@@ -15,6 +17,8 @@
 #![allow(non_camel_case_types)]
 
 mod boundary;
+mod catalog;
+mod channel;
 mod checkpoint;
 mod clock;
 mod enqueue;
@@ -23,9 +27,12 @@ mod events;
 mod extent;
 mod functions;
 mod host;
+mod space;
 mod tables;
 mod volume;
 
+pub use catalog::*;
+pub use channel::*;
 pub use checkpoint::tmr_checkpoint_functions;
 pub use clock::*;
 pub use enqueue::*;
@@ -34,6 +41,7 @@ pub use events::*;
 pub use extent::tmr_extent;
 pub use functions::{FUNCTIONS, Function};
 pub use host::*;
+pub use space::*;
 pub use tables::*;
 pub use volume::*;
 

@@ -18,7 +18,10 @@ mod error;
 mod extent;
 mod functions;
 mod host;
+mod image;
+mod monitor;
 mod plan;
+mod subscription;
 mod tables;
 mod volume;
 
@@ -26,7 +29,10 @@ pub use error::{TMR_NO_TRACK, tmr_error};
 pub use extent::*;
 pub use functions::{FUNCTIONS, Function};
 pub use host::*;
+pub use image::*;
+pub use monitor::*;
 pub use plan::*;
+pub use subscription::*;
 pub use tables::*;
 pub use volume::*;
 

@@ -141,6 +141,20 @@ impl tmr_error {
         }
     }
 
+    /// Says something in the caller's block, if there is one, beside the return code 4; it was cleared before.
+    ///
+    /// # Safety
+    /// As of [`clear`](tmr_error::clear).
+    pub(super) unsafe fn remark(pointer: *mut tmr_error, remark: tmr_error) {
+        if pointer.is_null() {
+            return;
+        }
+        // SAFETY: as the caller promised.
+        if let Ok(block) = unsafe { super::boundary::Filled::take(pointer) } {
+            block.give(&tmr_error { code: TMR_MORE, ..remark });
+        }
+    }
+
     /// What an error says.
     pub(super) fn of(error: &Error) -> tmr_error {
         let ebcdic = crate::bytes::ebcdic_text;
@@ -171,7 +185,8 @@ impl tmr_error {
             (None, TMR_ENVIRONMENT) => (Reason::HostFailed, String::new()),
             (None, other) => (Reason::HostFailed, format!(" (code {other})")),
         };
-        let said = if said.is_empty() { "it did not say why" } else { said };
+        let said = super::tables::printable(said);
+        let said = if said.is_empty() { "it did not say why" } else { &said };
         let mut error =
             Error::new(reason, format!("the host's function {what}{code_text}: {said}"));
         let volser =

@@ -91,8 +91,25 @@ functions! {
 
     30 tmr_host_new TMRHNEW (host: *mut *mut tmr_host, error: *mut tmr_error);
     31 tmr_host_add_volume TMRHVOL (host: *mut tmr_host, volume: *const tmr_volume, error: *mut tmr_error);
+    35 tmr_host_set_clock TMRHCLK (host: *mut tmr_host, functions: *const tmr_clock_functions, error: *mut tmr_error);
+    36 tmr_host_set_events TMRHEVT (host: *mut tmr_host, functions: *const tmr_event_functions, error: *mut tmr_error);
+    37 tmr_host_keep_events TMRHKEV (host: *const tmr_host, count_max: u32, error: *mut tmr_error);
+    38 tmr_host_next_event TMRHNEV (host: *const tmr_host, event: *mut tmr_event, error: *mut tmr_error);
+    39 tmr_host_set_enqueue TMRHENQ (host: *mut tmr_host, functions: *const tmr_enqueue_functions, error: *mut tmr_error);
+    40 tmr_host_use_registry TMRHREG (host: *mut tmr_host, owner: *const c_char, error: *mut tmr_error);
     41 tmr_host_add_area TMRHARE (host: *mut tmr_host, area: *const tmr_area, error: *mut tmr_error);
     45 tmr_host_close TMRHCLS (host: *mut *mut tmr_host);
+
+    60 tmr_assess TMRASES (host: *const tmr_host, masks: *const c_char, volsers: *const c_char, options: u32, assessment: *mut *mut tmr_assessment, error: *mut tmr_error);
+    61 tmr_assessment_describe TMRADSC (assessment: *const tmr_assessment, info: *mut tmr_assessment_info, error: *mut tmr_error);
+    62 tmr_assessment_data_set TMRADST (assessment: *const tmr_assessment, index: u32, data_set: *mut tmr_data_set, error: *mut tmr_error);
+    63 tmr_assessment_extent TMRAEXT (assessment: *const tmr_assessment, index: u32, extent: u32, tracks: *mut tmr_extent, error: *mut tmr_error);
+    64 tmr_assessment_refusal TMRAREF (assessment: *const tmr_assessment, index: u32, which: u32, refusal: *mut tmr_error, error: *mut tmr_error);
+    65 tmr_assessment_compare TMRACMP (stored: *const tmr_assessment, present: *const tmr_assessment, metadata: u32, changes: *mut *mut tmr_changes, error: *mut tmr_error);
+    66 tmr_changes_get TMRCHGG (changes: *const tmr_changes, index: u32, change: *mut tmr_allocation_change, error: *mut tmr_error);
+    67 tmr_changes_close TMRCHGC (changes: *mut *mut tmr_changes);
+    68 tmr_assessment_close TMRACLS (assessment: *mut *mut tmr_assessment);
+    69 tmr_changes_run TMRCHGR (changes: *const tmr_changes, index: u32, run: u32, tracks: *mut tmr_changed_run, error: *mut tmr_error);
 
     70 tmr_plan_propose TMRPPRO (host: *const tmr_host, selection: *const tmr_selection, plan: *mut *mut tmr_plan, error: *mut tmr_error);
     71 tmr_plan_describe TMRPDSC (plan: *const tmr_plan, info: *mut tmr_plan_info, error: *mut tmr_error);
@@ -100,6 +117,60 @@ functions! {
     73 tmr_plan_extent TMRPEXT (plan: *const tmr_plan, index: u32, extent: u32, target: *mut tmr_extent, error: *mut tmr_error);
     74 tmr_plan_refusal TMRPREF (plan: *const tmr_plan, index: u32, which: u32, refusal: *mut tmr_error, error: *mut tmr_error);
     75 tmr_plan_close TMRPCLS (plan: *mut *mut tmr_plan);
+    76 tmr_changes_describe TMRCHGD (changes: *const tmr_changes, info: *mut tmr_changes_info, error: *mut tmr_error);
+
+    80 tmr_table_new TMRTNEW (entries: *const tmr_entry, count: u32, table: *mut *mut tmr_table, error: *mut tmr_error);
+    81 tmr_table_map TMRTMAP (sources: *const tmr_extent, source_count: u32, targets: *const tmr_extent, target_count: u32, table: *mut *mut tmr_table, error: *mut tmr_error);
+    82 tmr_table_of_plan TMRTPLN (plan: *const tmr_plan, options: u32, table: *mut *mut tmr_table, error: *mut tmr_error);
+    83 tmr_table_describe TMRTDSC (table: *const tmr_table, info: *mut tmr_table_info, error: *mut tmr_error);
+    84 tmr_table_run TMRTRUN (table: *const tmr_table, index: u32, run: *mut tmr_entry, error: *mut tmr_error);
+    85 tmr_table_to_target TMRTTGT (table: *const tmr_table, volser: *const c_char, track: u32, target: *mut tmr_location, error: *mut tmr_error);
+    86 tmr_table_to_source TMRTSRC (table: *const tmr_table, volser: *const c_char, track: u32, source: *mut tmr_location, error: *mut tmr_error);
+    87 tmr_table_close TMRTCLS (table: *mut *mut tmr_table);
+    88 tmr_table_entry TMRTENT (table: *const tmr_table, index: u32, source: *mut tmr_extent, error: *mut tmr_error);
+
+    90 tmr_changed_new TMRGNEW (track_count: u32, changed: *mut *mut tmr_changed, error: *mut tmr_error);
+    91 tmr_changed_set TMRGSET (changed: *const tmr_changed, first: u32, track_count: u32, error: *mut tmr_error);
+    92 tmr_changed_clear TMRGCLR (changed: *const tmr_changed, first: u32, track_count: u32, error: *mut tmr_error);
+    93 tmr_changed_count TMRGCNT (changed: *const tmr_changed, first: u32, track_count: u32, count: *mut u32, error: *mut tmr_error);
+    94 tmr_changed_next TMRGNXT (changed: *const tmr_changed, from: u32, track_count_max: u32, first: *mut u32, track_count: *mut u32, error: *mut tmr_error);
+    95 tmr_changed_take TMRGTAK (changed: *const tmr_changed, taken: *mut *mut tmr_changed, error: *mut tmr_error);
+    96 tmr_changed_close TMRGCLS (changed: *mut *mut tmr_changed);
+
+    100 tmr_copier_new TMRKNEW (table: *const tmr_table, host: *const tmr_host, options: *const tmr_copier_options, copier: *mut *mut tmr_copier, error: *mut tmr_error);
+    101 tmr_copier_step TMRKSTP (copier: *mut tmr_copier, track_count_max: u32, progress: *mut tmr_progress, error: *mut tmr_error);
+    102 tmr_copier_retake TMRKRTK (copier: *mut tmr_copier, volser: *const c_char, first: u32, track_count: u32, error: *mut tmr_error);
+    103 tmr_copier_leave_out TMRKLVO (copier: *mut tmr_copier, volser: *const c_char, first: u32, track_count: u32, error: *mut tmr_error);
+    104 tmr_copier_digest TMRKDIG (copier: *mut tmr_copier, entry: u32, digest: *mut u32, error: *mut tmr_error);
+    105 tmr_copier_close TMRKCLS (copier: *mut *mut tmr_copier);
+    106 tmr_verify TMRVRFY (table: *const tmr_table, host: *const tmr_host, threads: u32, verification: *mut *mut tmr_verification, error: *mut tmr_error);
+    107 tmr_verification_describe TMRVRDS (verification: *const tmr_verification, info: *mut tmr_verification_info, error: *mut tmr_error);
+    108 tmr_verification_difference TMRVRDF (verification: *const tmr_verification, index: u32, difference: *mut tmr_difference, error: *mut tmr_error);
+    109 tmr_verification_digest TMRVRDG (verification: *const tmr_verification, entry: u32, digest: *mut u32, error: *mut tmr_error);
+    110 tmr_verification_close TMRVRCL (verification: *mut *mut tmr_verification);
+
+    120 tmr_migration_new TMRMNEW (host: *const tmr_host, plan: *const tmr_plan, options: *const tmr_migration_options, checkpoint: *const tmr_checkpoint_functions, migration: *mut *mut tmr_migration, error: *mut tmr_error);
+    121 tmr_migration_resume TMRMRSM (host: *const tmr_host, options: *const tmr_migration_options, checkpoint: *const tmr_checkpoint_functions, migration: *mut *mut tmr_migration, error: *mut tmr_error);
+    122 tmr_migration_open TMRMOPN (host: *const tmr_host, options: *const tmr_migration_options, checkpoint: *const tmr_checkpoint_functions, migration: *mut *mut tmr_migration, error: *mut tmr_error);
+    123 tmr_migration_take_up TMRMTKU (migration: *mut tmr_migration, error: *mut tmr_error);
+    124 tmr_migration_reserve TMRMRSV (migration: *mut tmr_migration, error: *mut tmr_error);
+    125 tmr_migration_step TMRMSTP (migration: *mut tmr_migration, track_count_max: u32, progress: *mut tmr_migration_progress, error: *mut tmr_error);
+    126 tmr_migration_verify TMRMVFY (migration: *mut tmr_migration, track_count: *mut u64, error: *mut tmr_error);
+    127 tmr_migration_quiesce TMRMQSC (migration: *mut tmr_migration, error: *mut tmr_error);
+    128 tmr_migration_postpone TMRMPPN (migration: *mut tmr_migration, error: *mut tmr_error);
+    129 tmr_migration_accommodate TMRMACC (migration: *mut tmr_migration, error: *mut tmr_error);
+    130 tmr_migration_switch TMRMSWT (migration: *mut tmr_migration, error: *mut tmr_error);
+    131 tmr_migration_back_out TMRMBKO (migration: *mut tmr_migration, error: *mut tmr_error);
+    132 tmr_migration_complete TMRMCPL (migration: *mut tmr_migration, error: *mut tmr_error);
+    133 tmr_migration_terminate TMRMTRM (migration: *mut tmr_migration, error: *mut tmr_error);
+    134 tmr_migration_advance TMRMADV (migration: *mut tmr_migration, track_count_max: u32, error: *mut tmr_error);
+    135 tmr_migration_status TMRMSTA (migration: *const tmr_migration, status: *mut tmr_status, error: *mut tmr_error);
+    136 tmr_migration_estimate TMRMEST (migration: *const tmr_migration, estimate: *mut tmr_estimate, error: *mut tmr_error);
+    137 tmr_migration_tune TMRMTUN (migration: *mut tmr_migration, tuning: *const tmr_tuning, error: *mut tmr_error);
+    138 tmr_migration_opener TMRMOPR (migration: *const tmr_migration, index: u32, opener: *mut tmr_opener, error: *mut tmr_error);
+    139 tmr_migration_add_image TMRMADI (migration: *mut tmr_migration, volser: *const c_char, image: *const c_char, error: *mut tmr_error);
+    140 tmr_migration_retire_image TMRMRTI (migration: *mut tmr_migration, image: *const c_char, error: *mut tmr_error);
+    145 tmr_migration_close TMRMCLS (migration: *mut *mut tmr_migration);
 
     160 tmr_area_size TMRASIZ (track_count: u32, length: *mut u64, error: *mut tmr_error);
     161 tmr_area_open TMRAOPN (folder: *const c_char, volume: *const tmr_volume, area: *mut *mut tmr_area, error: *mut tmr_error);
@@ -123,6 +194,23 @@ functions! {
     185 tmr_subscription_unseal TMRSUNS (subscription: *const tmr_subscription, error: *mut tmr_error);
     186 tmr_subscription_close TMRSCLS (subscription: *mut *mut tmr_subscription);
     187 tmr_subscription_leave TMRSLEV (subscription: *mut *mut tmr_subscription);
+
+    200 tmr_reporter_open TMRROPN (area: *const tmr_area, id: *const u64, image: *const c_char, reporter: *mut *mut tmr_reporter, error: *mut tmr_error);
+    201 tmr_reporter_report TMRRREP (reporter: *mut tmr_reporter, to_flush: *const tmr_volume, report: *mut tmr_buffer, error: *mut tmr_error);
+    202 tmr_reporter_acknowledge TMRRACK (reporter: *mut tmr_reporter, acknowledgement: *const tmr_buffer, error: *mut tmr_error);
+    203 tmr_reporter_answer TMRRANS (reporter: *mut tmr_reporter, question: *const tmr_buffer, to_flush: *const tmr_volume, uncovered: *const c_char, answer: *mut tmr_buffer, error: *mut tmr_error);
+    204 tmr_reporter_close TMRRCLS (reporter: *mut *mut tmr_reporter);
+    205 tmr_reporter_resend TMRRRSN (reporter: *mut tmr_reporter, error: *mut tmr_error);
+    206 tmr_reporter_farewell TMRRFAR (reporter: *mut tmr_reporter, error: *mut tmr_error);
+    207 tmr_reporter_end TMRREND (reporter: *mut *mut tmr_reporter);
+
+    210 tmr_receiver_open TMRQOPN (subscription: *const tmr_subscription, options: *const tmr_receiver_options, receiver: *mut *mut tmr_receiver, error: *mut tmr_error);
+    211 tmr_receiver_absorb TMRQABS (receiver: *mut tmr_receiver, message: *const tmr_buffer, absorbed: *mut u32, acknowledgement: *mut tmr_buffer, error: *mut tmr_error);
+    212 tmr_receiver_barrier TMRQBAR (receiver: *mut tmr_receiver, extents: *const tmr_extent, extent_count: u32, seal: u32, question: *mut tmr_buffer, error: *mut tmr_error);
+    213 tmr_receiver_look TMRQLOK (receiver: *const tmr_receiver, error: *mut tmr_error);
+    214 tmr_receiver_retire TMRQRET (receiver: *mut tmr_receiver, error: *mut tmr_error);
+    215 tmr_receiver_close TMRQCLS (receiver: *mut *mut tmr_receiver);
+    216 tmr_receiver_describe TMRQDSC (receiver: *const tmr_receiver, info: *mut tmr_receiver_info, error: *mut tmr_error);
 }
 
 /// Does: says which release of the library this is.

@@ -1,16 +1,14 @@
 //! Plans: which data sets go where.
 
+use super::assess::{TMR_UNCATALOGED, masks_of, no_more, numbered, refusal_block, volsers_of};
 use super::boundary::{
     Filled, Handle, Out, Structure, check_options, choice, close, guarded, input, shared, text,
-    to_array, volser, words,
+    to_array,
 };
-use super::extent::tmr_extent;
-use super::host::tmr_host;
-use super::{TMR_DONE, TMR_MORE, tmr_error};
-use crate::error::{Error, Reason, Result};
-use crate::host::Host;
+use super::host::with_ports;
+use super::{TMR_DONE, TMR_MORE, tmr_error, tmr_extent, tmr_host};
+use crate::error::Result;
 use crate::migrate::{Selection, propose};
-use crate::name::{DsMask, Volser};
 use crate::plan::{Mode, Plan, PlannedDataSet, Refusal};
 use std::ffi::c_char;
 
@@ -26,9 +24,6 @@ const MODES: [(u32, Mode); 3] = [
     (TMR_MODE_EXTENT_FOR_EXTENT, Mode::ExtentForExtent),
     (TMR_MODE_BEST_FIT, Mode::BestFit),
 ];
-
-/// A data set that no catalog names may be moved.
-pub const TMR_UNCATALOGED: u32 = 1;
 
 /// What is to be moved. The lists are words with blanks or commas between; they are needed until the call returns.
 #[repr(C)]
@@ -166,59 +161,6 @@ impl tmr_planned_data_set {
     }
 }
 
-/// What a list has at a place that the caller names.
-pub(super) fn item<'a, T>(of: &'a [T], index: u32, what: &str) -> Result<&'a T> {
-    of.get(index as usize).ok_or_else(|| no_more(index, of.len(), what))
-}
-
-/// That a list ends before the place that the caller names.
-pub(super) fn no_more(index: u32, count: usize, what: &str) -> Error {
-    Error::new(Reason::NoMore, format!("there are {count} {what}, and no number {index}"))
-}
-
-/// The masks of a list.
-pub(super) fn masks_of(text: &str) -> Result<Vec<DsMask>> {
-    words(text).map(str::parse).collect()
-}
-
-/// The volumes of a list, each once, in the order in which they are named first.
-pub(super) fn volsers_of(text: &str) -> Result<Vec<Volser>> {
-    let mut volsers = Vec::new();
-    for word in words(text) {
-        let volser = volser(word)?;
-        if !volsers.contains(&volser) {
-            volsers.push(volser);
-        }
-    }
-    Ok(volsers)
-}
-
-/// Does something with the ports of a host, which is in use meanwhile.
-///
-/// # Safety
-/// `host` is NULL, or one that was given back and not closed.
-pub(super) unsafe fn with_ports<T>(
-    host: *const tmr_host,
-    body: impl FnOnce(&Host) -> Result<T>,
-) -> Result<T> {
-    // SAFETY: as the caller promised.
-    let given = unsafe { super::boundary::alone(host) }?;
-    body(&given.ports()?)
-}
-
-/// Takes the place for a refusal: an error block, cleared.
-///
-/// # Safety
-/// `refusal` is NULL, or points to as many bytes as the block there says.
-pub(super) unsafe fn refusal_block(refusal: *mut tmr_error) -> Result<Filled<tmr_error>> {
-    // SAFETY: as the caller promised.
-    unsafe {
-        let block = Filled::take(refusal)?;
-        tmr_error::clear(refusal)?;
-        Ok(block)
-    }
-}
-
 /// Does: finds out which of the selected data sets can be moved, and where to. Nothing is changed.
 /// Gives back: 0 and the plan, to be closed with tmr_plan_close; 4 and the plan if some data sets, or all, are refused
 ///   (tmr_plan_refusal); 8 if nothing is selected, or a volume is not the host's; 12 if one cannot be read.
@@ -320,7 +262,11 @@ pub unsafe extern "C" fn tmr_plan_data_set(
     let describe = || {
         // SAFETY: as the caller promised.
         let (out, Planned { plan, .. }) = unsafe { (Filled::take(data_set)?, shared(plan)?) };
-        out.give(&tmr_planned_data_set::of(item(&plan.data_sets, index, "data sets in the plan")?));
+        out.give(&tmr_planned_data_set::of(numbered(
+            &plan.data_sets,
+            index,
+            "data sets in the plan",
+        )?));
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.
@@ -346,7 +292,7 @@ pub unsafe extern "C" fn tmr_plan_extent(
         // SAFETY: as the caller promised.
         let (out, Planned { plan, .. }) =
             unsafe { (Out::take(target, "the place for the extent")?, shared(plan)?) };
-        let data_set = item(&plan.data_sets, index, "data sets in the plan")?;
+        let data_set = numbered(&plan.data_sets, index, "data sets in the plan")?;
         let found = data_set.target_extents().nth(extent as usize);
         let count = data_set.target_extents().count();
         let (volser, tracks) = found.ok_or_else(|| {
@@ -379,8 +325,9 @@ pub unsafe extern "C" fn tmr_plan_refusal(
     let tell = || {
         // SAFETY: as the caller promised.
         let (out, planned) = unsafe { (refusal_block(refusal)?, shared(plan)?) };
-        let Refusal { name, reasons } = item(&planned.refusals, index, "data sets refused")?;
-        let reason = item(reasons, which, "reasons").map_err(|error| error.of_data_set(*name))?;
+        let Refusal { name, reasons } = numbered(&planned.refusals, index, "data sets refused")?;
+        let reason =
+            numbered(reasons, which, "reasons").map_err(|error| error.of_data_set(*name))?;
         out.give(&tmr_error::of(&reason.clone().of_data_set(*name)));
         Ok(TMR_DONE)
     };

@@ -71,8 +71,7 @@ pub(super) unsafe fn not_quiet(error: *mut tmr_error, found: &NotQuiet, area: &A
         [0, 0, 0, 0, 0, 0] => String::new(),
         known => crate::bytes::ebcdic_text(&known),
     };
-    let block = tmr_error {
-        code: TMR_MORE,
+    let remark = tmr_error {
         track: found.track().map_or(TMR_NO_TRACK, |track| track.0),
         volser: to_array(&volume),
         sentence: to_array(&match volume.as_str() {
@@ -81,12 +80,8 @@ pub(super) unsafe fn not_quiet(error: *mut tmr_error, found: &NotQuiet, area: &A
         }),
         ..tmr_error::empty()
     };
-    if !error.is_null() {
-        // SAFETY: as the caller promised.
-        if let Ok(out) = unsafe { super::boundary::Filled::take(error) } {
-            out.give(&block);
-        }
-    }
+    // SAFETY: as the caller promised.
+    unsafe { tmr_error::remark(error, remark) };
     TMR_MORE
 }
 

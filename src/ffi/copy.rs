@@ -51,7 +51,8 @@ unsafe impl Structure for tmr_copier_options {
 
 const _: () = assert!(size_of::<tmr_copier_options>() == 24);
 
-/// What a step did, what is left, and what was done since the copier was made. A track that was copied twice counts twice.
+/// What a step did, what is left, and what was done since the copier was made. A track that was copied
+/// twice counts twice.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tmr_progress {
@@ -138,10 +139,10 @@ fn options_of(options: Option<tmr_copier_options>) -> Result<CopyOptions> {
     })
 }
 
-/// Does: makes a copier for a table, whose volumes are the host's. `options` may be NULL. Nobody may write to the sources while it
-///   copies. Nothing is copied yet.
-/// Gives back: 0 and the copier, to be closed with tmr_copier_close; 8 if a volume is not the host's, or too small, or of another
-///   device, or a target can only be read.
+/// Does: makes a copier for a table, whose volumes are the host's. `options` may be NULL. Nobody may write
+///   to the sources while it copies. Nothing is copied yet.
+/// Gives back: 0 and the copier, to be closed with tmr_copier_close; 8 if a volume is not the host's, or
+///   too small, or of another device, or a target can only be read.
 /// Threads: one at a time with this host; several may at a time with this table.
 /// When: at any time; host and table may be closed then.
 ///
@@ -173,8 +174,8 @@ pub unsafe extern "C" fn tmr_copier_new(
     unsafe { guarded(error, make) }
 }
 
-/// Does: copies at most `track_count_max` tracks, and makes them durable. What failed is still to be copied, what did not is not, and
-///   the step may be called again.
+/// Does: copies at most `track_count_max` tracks, and makes them durable. What failed is still to be
+///   copied, what did not is not, and the step may be called again.
 /// Gives back: 0 if nothing is left; 4 if there is more to do; 8 or 12 if a track could not be copied.
 /// Threads: one at a time.
 /// When: while the copier is open.
@@ -222,7 +223,8 @@ unsafe fn copier_and_tracks<'a>(
 }
 
 /// Does: puts source tracks back to what is still to be copied.
-/// Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and then none is put back.
+/// Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and
+///   then none is put back.
 /// Threads: one at a time.
 /// When: while the copier is open.
 ///
@@ -247,8 +249,10 @@ pub unsafe extern "C" fn tmr_copier_retake(
     unsafe { guarded(error, retake) }
 }
 
-/// Does: takes source tracks from what is still to be copied, without copying them: they were copied before, or hold nothing.
-/// Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and then none is left out.
+/// Does: takes source tracks from what is still to be copied, without copying them: they were copied
+///   before, or hold nothing.
+/// Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and
+///   then none is left out.
 /// Threads: one at a time.
 /// When: while the copier is open.
 ///
@@ -274,8 +278,9 @@ pub unsafe extern "C" fn tmr_copier_leave_out(
 }
 
 /// Does: says the digest of the tracks of an entry of the table, addresses aside.
-/// Gives back: 0 and the digest; 4 and no digest if not all of its tracks were copied by this copier, or no digests are kept
-///   (TMR_COPY_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this number.
+/// Gives back: 0 and the digest; 4 and no digest if not all of its tracks were copied by this copier, or no
+///   digests are kept (TMR_COPY_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this
+///   number.
 /// Threads: one at a time.
 /// When: while the copier is open.
 ///

@@ -40,6 +40,9 @@ pub const TMR_PAST_CACHES: u32 = 0x100;
 pub const TMR_VOLUME_WRITABLE: u32 = 1;
 /// Every read comes from the medium, past all caches of this machine.
 pub const TMR_VOLUME_PAST_CACHES: u32 = 2;
+/// `location` is the path of the file or device that the volume lies on. By it the registry finds the monitor area, notes of
+/// unfinished migrations are written beside it, and it is seen who has it open for writing without a monitor.
+pub const TMR_VOLUME_FILE: u32 = 4;
 
 /// What a volume is.
 #[repr(C)]
@@ -59,9 +62,9 @@ pub struct tmr_volume_info {
     pub flags: u32,
     /// Its serial.
     pub volser: [c_char; 16],
-    /// The model of its device, such as 3390 or 3390-3.
+    /// Its device: a model, such as 3390-3; or from a host only its type, 3390: then the cylinders tell the model.
     pub device: [c_char; 16],
-    /// Where it lies, for messages: a file's name, or what the host calls it.
+    /// Where it lies, for messages: a file's name, or what the host calls it. See TMR_VOLUME_FILE.
     pub location: [c_char; 256],
 }
 
@@ -73,7 +76,7 @@ unsafe impl Structure for tmr_volume_info {
     fn check(&self) -> Result<()> {
         check_options(
             self.flags,
-            TMR_VOLUME_WRITABLE | TMR_VOLUME_PAST_CACHES,
+            TMR_VOLUME_WRITABLE | TMR_VOLUME_PAST_CACHES | TMR_VOLUME_FILE,
             "tmr_volume_info.flags",
         )
     }
@@ -84,6 +87,7 @@ const _: () = assert!(size_of::<tmr_volume_info>() == 312);
 impl tmr_volume_info {
     fn of(volume: &dyn Volume) -> tmr_volume_info {
         let geometry = volume.geometry();
+        let location = volume.location();
         let flag = |is_so, flag| if is_so { flag } else { 0 };
         tmr_volume_info {
             size: size_of::<tmr_volume_info>() as u32,
@@ -92,18 +96,23 @@ impl tmr_volume_info {
             track_count: geometry.track_count(),
             slot_size: geometry.slot_size,
             flags: flag(volume.is_writable(), TMR_VOLUME_WRITABLE)
-                | flag(volume.is_past_caches(), TMR_VOLUME_PAST_CACHES),
+                | flag(volume.is_past_caches(), TMR_VOLUME_PAST_CACHES)
+                | flag(volume.path().is_some() && location.len() < 256, TMR_VOLUME_FILE),
             volser: to_array(&volume.volser().to_string()),
             device: to_array(geometry.device.name),
-            location: to_array(&volume.location()),
+            location: to_array(&location),
         }
     }
 
     /// The volume that a host describes.
     pub(super) fn described(&self) -> Result<(Volser, Geometry)> {
         let volser = volser(text_in(&self.volser, "tmr_volume_info.volser")?)?;
-        let device = Device::named(text_in(&self.device, "tmr_volume_info.device")?)?;
+        let device = text_in(&self.device, "tmr_volume_info.device")?;
+        let (is_type, device) = (!device.contains('-'), Device::named(device)?);
         let (cylinders, heads) = (self.cylinders, u32::from(device.heads));
+        // The models of a type have catalog entries of their own.
+        let model = Device::of_image(device.code, device.heads, cylinders).filter(|_| is_type);
+        let device = model.unwrap_or(device);
         let slot_size = if self.slot_size == 0 { device.slot_size() } else { self.slot_size };
         let geometry = Geometry { device, cylinders, slot_size };
         let bad = |why: String| Err(Error::new(Reason::BadValue, why).on_volume(volser));
@@ -209,6 +218,7 @@ struct HostVolume {
     volser: Volser,
     geometry: Geometry,
     location: String,
+    is_file: bool,
     is_writable: bool,
     is_past_caches: bool,
     locks: [Mutex<()>; 2],
@@ -248,6 +258,9 @@ impl Volume for HostVolume {
     }
     fn location(&self) -> String {
         self.location.clone()
+    }
+    fn path(&self) -> Option<&Path> {
+        self.is_file.then(|| Path::new(&self.location))
     }
     fn is_writable(&self) -> bool {
         self.is_writable
@@ -420,6 +433,11 @@ pub unsafe extern "C" fn tmr_volume_of_host(
             return Err(Error::new(Reason::NoSuchFunction, why).on_volume(volser));
         }
         let location = text_in(&info.location, "tmr_volume_info.location")?;
+        let is_file = info.flags & TMR_VOLUME_FILE != 0;
+        if is_file && location.is_empty() {
+            let why = "tmr_volume_info.location is empty, and the flags say that it is a path";
+            return Err(Error::new(Reason::BadText, why).on_volume(volser));
+        }
         let location =
             if location.is_empty() { format!("volume {volser}") } else { location.into() };
         out.give_handle(Arc::new(HostVolume {
@@ -427,6 +445,7 @@ pub unsafe extern "C" fn tmr_volume_of_host(
             volser,
             geometry,
             location,
+            is_file,
             is_writable,
             is_past_caches: info.flags & TMR_VOLUME_PAST_CACHES != 0,
             locks: Default::default(),

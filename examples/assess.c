@@ -1,4 +1,5 @@
-/* assess: says where data sets lie, and what forbids moving them. Nothing is changed; the volumes may be in use.
+/* assess: says where data sets lie, and what forbids moving them. Nothing is changed. Programs that tell a monitor what
+ * they write may use the volumes meanwhile.
  *
  *     cc -std=c99 -o assess assess.c $(pkg-config --cflags --libs trackmirror)
  *     assess 'TEST.** PROD.A' vol001.3390 vol002.3390
@@ -61,9 +62,9 @@ static int32_t show_data_set(const tmr_assessment *assessment, uint32_t index, t
     code = tmr_assessment_data_set(assessment, index, &found, error);
     if (code != TMR_DONE)
         return code;
-    printf("%s: %" PRIu32 " tracks in %" PRIu32 " extents", found.data_set, found.track_count, found.extent_count);
+    printf("%s: tracks %" PRIu32 ", extents %" PRIu32, found.data_set, found.track_count, found.extent_count);
     if (found.last_used != TMR_NO_TRACK)
-        printf(", used up to the track at place %" PRIu32, found.last_used);
+        printf(", last used track %" PRIu32 " from its start", found.last_used);
     printf("%s\n", found.flags & TMR_DATA_SET_MOVABLE ? "" : "; it cannot be moved");
     code = show_extents(assessment, index, found.extent_count, error);
     if (code == TMR_DONE)
@@ -83,7 +84,7 @@ static int32_t show(const tmr_assessment *assessment, tmr_error *error)
         code = show_data_set(assessment, index, error);
     if (code != TMR_DONE)
         return code;
-    printf("%" PRIu32 " data sets with %" PRIu64 " tracks on %" PRIu32 " volumes; %" PRIu32 " can be moved\n",
+    printf("in all: data sets %" PRIu32 ", tracks %" PRIu64 ", volumes %" PRIu32 ", can be moved %" PRIu32 "\n",
            info.data_set_count, info.track_count, info.volume_count, info.movable_count);
     return info.movable_count == info.data_set_count ? TMR_DONE : TMR_MORE;
 }

@@ -640,7 +640,9 @@ fn a_copier_copies_what_a_monitor_marks() {
         };
         step(12);
         step(0);
-        assert_done(0, |error| tmr_image_note(image, 41, 2, error));
+        let mut write = tmr_write { range: 0, place: 0 };
+        assert_done(0, |error| tmr_image_begin(image, 41, 2, &raw mut write, error));
+        assert_done(0, |error| tmr_image_end(image, &raw mut write, error));
         step(2);
         drop(copier);
         subscriptions.iter_mut().for_each(|one| assert_eq!(tmr_subscription_close(one), 0));

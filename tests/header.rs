@@ -21,8 +21,7 @@ use trackmirror::ffi::FUNCTIONS;
 const HEADER: &str = "include/trackmirror.h";
 
 /// Structures that do not begin with their size: they stand in lists, or in memory that both sides know.
-const WITHOUT_SIZE: &[&str] =
-    &["tmr_extent", "tmr_entry", "tmr_location", "tmr_catalog_volume", "tmr_write"];
+const WITHOUT_SIZE: &[&str] = &["tmr_extent", "tmr_entry", "tmr_catalog_volume", "tmr_write"];
 
 /// What verbs the functions' names end with, and what they are about.
 const OBJECTS: &[&str] = &[
@@ -42,6 +41,7 @@ const OBJECTS: &[&str] = &[
     "sink",
     "subscription",
     "table",
+    "verification",
     "volume",
 ];
 /// Functions that are about no object: their name is the verb.

@@ -66,6 +66,15 @@ struct volumes {
     size_t count;
 };
 
+/* Takes the next word from a list with commas between; 0 if there is none. */
+static int next_of_list(const char **list, char *word, size_t length)
+{
+    size_t end = strcspn(*list, ",");
+    snprintf(word, length, "%.*s", (int)end, *list);
+    *list += end + ((*list)[end] == ',');
+    return *word != 0;
+}
+
 static int is_open(const struct volumes *volumes, const char *path)
 {
     size_t i;
@@ -80,13 +89,11 @@ static int32_t add_volumes(tmr_host *host, struct volumes *volumes, const char *
                            size_t length, tmr_error *error)
 {
     int32_t code = TMR_DONE;
-    while (code == TMR_DONE && *paths) {
-        size_t end = strcspn(paths, ","), at = volumes->count;
-        char path[4096];
+    char path[4096];
+    while (code == TMR_DONE && next_of_list(&paths, path, sizeof path)) {
+        size_t at = volumes->count;
         tmr_volume_info *info = &volumes->info[at];
-        snprintf(path, sizeof path, "%.*s", (int)end, paths);
-        paths += end + (paths[end] == ',');
-        if (end == 0 || is_open(volumes, path)) /* the catalog's volume may be a source, too */
+        if (is_open(volumes, path)) /* the catalog's volume may be a source, too */
             continue;
         if (at == VOLUMES_MAX)
             return tell(error, TMR_REFUSED, "more than %d volumes", VOLUMES_MAX);
@@ -110,11 +117,13 @@ static int32_t monitor(tmr_host *host, struct volumes *volumes, size_t i, enum u
                        tmr_error *error)
 {
     tmr_area *area = NULL;
+    const char *names = order->images;
+    char image[65];
     int32_t code = tmr_area_open(NULL, volumes->handles[i], &area, error);
     if (code == TMR_DONE)
         code = tmr_host_add_area(host, area, error);
-    if (code == TMR_DONE)
-        code = tmr_host_add_image(host, volumes->info[i].volser, order->image, error);
+    while (code == TMR_DONE && next_of_list(&names, image, sizeof image))
+        code = tmr_host_add_image(host, volumes->info[i].volser, image, error);
     if (code == TMR_DONE && use == SHARE)
         code = tell_monitor(volumes->own[i], area, error);
     tmr_area_close(&area); /* the host keeps what it needs */
@@ -132,7 +141,7 @@ static void tell_event(void *user, const tmr_event *event)
 static int32_t make_host(const struct order *order, tmr_host *host, struct volumes *volumes, char *sources,
                          char *targets, size_t length, tmr_error *error)
 {
-    enum use use = !order->image ? ALONE : order->operator_program ? LOOK : SHARE;
+    enum use use = !order->images ? ALONE : order->operator_program ? LOOK : SHARE;
     tmr_event_functions events = { .size = sizeof events, .version = TMR_TABLE_VERSION, .event = tell_event };
     char catalogs[64 * 16] = "";
     size_t i, source_count;
@@ -144,7 +153,7 @@ static int32_t make_host(const struct order *order, tmr_host *host, struct volum
         code = add_volumes(host, volumes, order->targets, ALONE, targets, length, error);
     if (code == TMR_DONE && strcmp(order->catalog, "-") != 0)
         code = add_volumes(host, volumes, order->catalog, use, catalogs, sizeof catalogs, error);
-    if (!order->image)
+    if (!order->images)
         return code;
     for (i = 0; code == TMR_DONE && i < volumes->count; i++) {
         int is_target = i >= source_count && strstr(targets, volumes->info[i].volser) != NULL;
@@ -275,7 +284,7 @@ static int32_t begin(const struct order *order, const tmr_host *host, const char
 static int32_t stop(tmr_migration *migration, const tmr_status *status, const struct order *order, tmr_error *error)
 {
     int32_t code = TMR_DONE;
-    if (order->image && (status->state == TMR_STATE_CLOSING || status->state == TMR_STATE_QUIESCED))
+    if (order->images && (status->state == TMR_STATE_CLOSING || status->state == TMR_STATE_QUIESCED))
         code = tmr_migration_postpone(migration, error);
     if (code != TMR_DONE)
         return code;
@@ -286,19 +295,19 @@ static int32_t stop(tmr_migration *migration, const tmr_status *status, const st
 static int32_t advance(tmr_migration *migration, const tmr_status *status, const struct order *order, int *is_verified,
                        tmr_error *error)
 {
-    uint32_t tracks = order->image && status->state != TMR_STATE_QUIESCED ? LIVE_STEP_TRACKS : STEP_TRACKS;
+    uint32_t tracks = order->images && status->state != TMR_STATE_QUIESCED ? LIVE_STEP_TRACKS : STEP_TRACKS;
     int32_t code = TMR_DONE;
     /* The copies can be compared when nobody writes: before the close if nobody does anyway, else in the window. */
-    int can_compare = order->image ? status->state == TMR_STATE_QUIESCED && status->next_verb == TMR_VERB_SWITCH
+    int can_compare = order->images ? status->state == TMR_STATE_QUIESCED && status->next_verb == TMR_VERB_SWITCH
                                    : status->state == TMR_STATE_MIRRORED && status->next_verb == TMR_VERB_QUIESCE;
     if (order->verifies && can_compare && !*is_verified) {
         code = tmr_migration_verify(migration, NULL, error);
         *is_verified = code == TMR_DONE;
         return code == TMR_DONE ? TMR_MORE : code;
     }
-    if (order->image && status->state == TMR_STATE_MIRRORED && order->waits && !close_asked)
+    if (order->images && status->state == TMR_STATE_MIRRORED && order->waits && !close_asked)
         return tmr_migration_step(migration, tracks, NULL, error) == TMR_DONE ? TMR_MORE : error->code;
-    if (order->image && status->state == TMR_STATE_CLOSING) /* somebody has something open still: go on copying */
+    if (order->images && status->state == TMR_STATE_CLOSING) /* somebody has something open still: go on copying */
         code = tmr_migration_step(migration, tracks, NULL, error);
     return code > TMR_MORE ? code : tmr_migration_advance(migration, tracks, error);
 }
@@ -319,7 +328,7 @@ static int32_t drive(tmr_migration *migration, const struct order *order, tmr_er
         code = advance(migration, &status, order, &is_verified, error);
         if (code == TMR_DONE)
             return code;
-        if (code == TMR_ENVIRONMENT && order->image && ++troubles < TROUBLES_MAX) {
+        if (code == TMR_ENVIRONMENT && order->images && ++troubles < TROUBLES_MAX) {
             /* Monitors that come back, openers that took too long: while others write, what can pass is waited for. */
             fprintf(stderr, "%s; it is tried again\n", error->sentence);
             nap(500000 * (uint64_t)troubles);
@@ -360,19 +369,26 @@ static int usage(void)
 {
     fputs("usage: migrate MASKS SOURCE-IMAGES TARGET-IMAGES CATALOG-IMAGE STATE-FOLDER [options]\n"
           "Lists have commas between; '-' for the catalog: data sets that no catalog names.\n"
-          "  --image NAME        this image goes on writing to the sources, and tells a monitor\n"
+          "  --image NAMES       these images go on writing to the sources, and tell a monitor\n"
           "  --operator PROGRAM  which asks the running system that has sources and catalog attached\n"
           "  --wait              mirror until SIGUSR1 says that it is time to close\n"
           "  --goal TRACKS       close when at most so many tracks are left (default 0)\n"
           "  --pace TRACKS       copy at most so many tracks in a second\n"
           "  --limit SECONDS     give a close, or a window, up after so long (default 300)\n"
-          "  --extents           each extent as it was (default: one request, the fewest extents)\n"
+          "  --mode MODE         one-primary (the default), extent-for-extent or best-fit\n"
           "  --verify            compare the copies before the switch\n"
           "  --keep              keep the sources under other names (default: scratch them)\n"
           "  --erase             overwrite the sources before they are scratched\n"
           "The same command again goes on with a migration that was interrupted.\n",
           stderr);
     return TMR_REFUSED;
+}
+
+static uint32_t mode_of(const char *word)
+{
+    return strcmp(word, "one-primary") == 0 ? TMR_MODE_ONE_PRIMARY
+           : strcmp(word, "extent-for-extent") == 0 ? TMR_MODE_EXTENT_FOR_EXTENT
+           : strcmp(word, "best-fit") == 0 ? TMR_MODE_BEST_FIT : 0;
 }
 
 static int parse(int argc, char **argv, struct order *order)
@@ -395,10 +411,10 @@ static int parse(int argc, char **argv, struct order *order)
             order->options |= TMR_KEEP;
         else if (strcmp(option, "--erase") == 0)
             order->options |= TMR_ERASE;
-        else if (strcmp(option, "--extents") == 0)
-            order->mode = TMR_MODE_EXTENT_FOR_EXTENT;
+        else if (strcmp(option, "--mode") == 0 && value && mode_of(value))
+            order->mode = mode_of(value), i++;
         else if (strcmp(option, "--image") == 0 && value)
-            order->image = value, i++;
+            order->images = value, i++;
         else if (strcmp(option, "--operator") == 0 && value)
             order->operator_program = value, i++;
         else if (strcmp(option, "--goal") == 0 && is_number)
@@ -410,7 +426,7 @@ static int parse(int argc, char **argv, struct order *order)
         else
             return -1;
     }
-    return order->operator_program && !order->image ? -1 : 0;
+    return order->operator_program && !order->images ? -1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -442,6 +458,6 @@ int main(int argc, char **argv)
     if (code == TMR_DONE)
         code = remove_folder(order.state, &error);
     if (code != TMR_DONE)
-        fprintf(stderr, "migrate: %s\n", error.sentence);
+        fprintf(stderr, "migrate %s: %s\n", order.masks, error.sentence);
     return code;
 }

@@ -12,7 +12,7 @@ struct order {
     const char *masks;
     const char *sources, *targets, *catalog; /* paths, with commas between */
     const char *state;            /* the folder of the migration's state */
-    const char *image;            /* who writes to the sources meanwhile; NULL: nobody */
+    const char *images;           /* who writes to the sources meanwhile, with commas between; NULL: nobody */
     const char *operator_program; /* who is asked for what only a running system can do, or NULL */
     uint64_t pace, goal, limit_ms;
     uint32_t options, mode;

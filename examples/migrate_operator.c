@@ -136,4 +136,77 @@ static int32_t is_closed(void *user, const tmr_names *names, tmr_sink *sink, tmr
     return put == TMR_DONE ? code : put;
 }
 
-OPERATOR-TABLES
+
+int32_t ask_about_openers(tmr_host *host, const struct order *order, tmr_error *error)
+{
+    tmr_enqueue_functions functions = { .size = sizeof functions, .version = TMR_TABLE_VERSION };
+    functions.user = (void *)order;
+    functions.ask_to_close = ask_to_close;
+    functions.is_closed = is_closed;
+    functions.hold = hold;
+    functions.let_open = let_open;
+    return tmr_host_set_enqueue(host, &functions, error);
+}
+
+/* A volume that a running system has attached: the library reads it, and its system changes it. */
+struct guest_volume {
+    const struct order *order;
+    char volser[16];
+};
+
+static struct call call_about(const struct guest_volume *guest, const char *verb, const char *data_set)
+{
+    struct call call = call_of(guest->order, verb);
+    add_word(&call, guest->volser);
+    add_word(&call, data_set);
+    return call;
+}
+
+static int32_t catalog_entry(const struct guest_volume *guest, const char *verb, const tmr_catalog_entry *to,
+                             tmr_error *error)
+{
+    struct call call = call_about(guest, verb, to->name);
+    uint32_t i;
+    for (i = 0; i < to->volume_count; i++)
+        add_word(&call, to->volumes[i].volser);
+    return order_done(&call, error);
+}
+
+static int32_t add_entry(void *user, const tmr_catalog_entry *entry, tmr_error *error)
+{
+    return catalog_entry(user, "catalog", entry, error);
+}
+
+static int32_t recatalog(void *user, const tmr_catalog_entry *from, const tmr_catalog_entry *to, tmr_error *error)
+{
+    (void)from; /* the library has seen that it is so */
+    return catalog_entry(user, "recatalog", to, error);
+}
+
+static int32_t delete_entry(void *user, const char *name, tmr_error *error)
+{
+    struct call call = call_about(user, "uncatalog", name);
+    return order_done(&call, error);
+}
+
+static int32_t rename_entry(void *user, const char *from, const char *to, tmr_error *error)
+{
+    struct call call = call_about(user, "rename-entry", from);
+    add_word(&call, to);
+    return order_done(&call, error);
+}
+
+static int32_t scratch(void *user, const tmr_identity *identity, uint32_t options, tmr_error *error)
+{
+    struct call call = call_about(user, "scratch", identity->name);
+    (void)options; /* the system refuses by itself what has not expired */
+    return order_done(&call, error);
+}
+
+static int32_t rename_data_set(void *user, const tmr_identity *identity, const char *to, tmr_error *error)
+{
+    struct call call = call_about(user, "rename", identity->name);
+    add_word(&call, to);
+    return order_done(&call, error);
+}
+

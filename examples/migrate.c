@@ -160,7 +160,7 @@ static int32_t make_host(const struct order *order, tmr_host *host, struct volum
         if (i < source_count || (!is_target && use == SHARE))
             code = monitor(host, volumes, i, use, order, error);
         if (code == TMR_DONE && use == LOOK && !is_target)
-            code = delegate(host, volumes->handles[i], &volumes->info[i], order, error);
+            code = delegate(host, &volumes->info[i], is_same_image(volumes->own[i], order->catalog), order, error);
     }
     /* Programs on this machine say what they have open in the registry; the operator knows of the running system. */
     if (code == TMR_DONE)

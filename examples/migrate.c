@@ -198,7 +198,8 @@ static void show(const tmr_migration *migration, const tmr_status *status)
     static time_t shown;
     tmr_estimate estimate = { .size = sizeof estimate };
     time_t now = time(NULL);
-    if (now - shown < STATUS_SECONDS || tmr_migration_estimate(migration, &estimate, NULL) != TMR_DONE)
+    if (status->state == TMR_STATE_PLANNED || now - shown < STATUS_SECONDS
+        || tmr_migration_estimate(migration, &estimate, NULL) != TMR_DONE)
         return;
     shown = now;
     printf("%" PRIu64 " of %" PRIu64 " tracks left, %" PRIu64 " copied", status->left_tracks, status->track_count,

@@ -7,6 +7,8 @@
 //! | [`error`] | the error block |
 //! | [`extent`] | a run of tracks |
 //! | [`functions`] | the list of all functions, their aliases, the call by a list of addresses |
+//! | [`host`] | the ports bundled |
+//! | [`space`], [`catalog`], [`enqueue`], [`checkpoint`], [`clock`], [`events`], [`channel`] | ports that are the host's own |
 //! | [`tables`] | what the host's tables of functions have in common; sinks |
 //!
 //! Types are written as C spells them, so that header and source read the same. Whoever writes Rust has no use for any of
@@ -16,8 +18,10 @@
 
 mod assess;
 mod boundary;
+mod catalog;
 mod changed;
 mod changes;
+mod channel;
 mod checkpoint;
 mod clock;
 mod copy;
@@ -29,14 +33,17 @@ mod functions;
 mod host;
 mod migration;
 mod plan;
+mod space;
 mod tables;
 mod translate;
 mod verify;
 mod volume;
 
 pub use assess::*;
+pub use catalog::*;
 pub use changed::*;
 pub use changes::*;
+pub use channel::*;
 pub use checkpoint::tmr_checkpoint_functions;
 pub use clock::*;
 pub use copy::*;
@@ -48,6 +55,7 @@ pub use functions::{FUNCTIONS, Function};
 pub use host::*;
 pub use migration::*;
 pub use plan::*;
+pub use space::*;
 pub use tables::*;
 pub use translate::*;
 pub use verify::*;

@@ -34,8 +34,8 @@
 /* Tracks copied between two looks at whether to go on. While others write less: a close must not wait for long. */
 enum { STEP_TRACKS = 1500, LIVE_STEP_TRACKS = 360 };
 /* How often in sequence something may fail that can pass, while others write. */
-enum { TROUBLES_MAX = 6 };
-enum { VOLUMES_MAX = 64, STATUS_SECONDS = 5 };
+enum { TROUBLES_MAX = 10 };
+enum { VOLUMES_MAX = 64, VOLSERS_LENGTH = VOLUMES_MAX * 32, STATUS_SECONDS = 5 };
 
 int32_t tell(tmr_error *error, int32_t code, const char *format, ...)
 {
@@ -69,60 +69,62 @@ struct volumes {
 /* Takes the next word from a list with commas between; 0 if there is none. */
 static int next_of_list(const char **list, char *word, size_t length)
 {
-    size_t end = strcspn(*list, ",");
+    size_t end;
+    *list += strspn(*list, ",");
+    end = strcspn(*list, ",");
     snprintf(word, length, "%.*s", (int)end, *list);
-    *list += end + ((*list)[end] == ',');
-    return *word != 0;
+    *list += end;
+    return end > 0;
 }
 
-static int is_open(const struct volumes *volumes, const char *path)
+/* Opens a volume and adds it to the host, unless it is there already: the catalog's volume may be a source, too. */
+static int32_t add_volume(tmr_host *host, struct volumes *volumes, const char *path, enum use use, size_t *at,
+                          tmr_error *error)
 {
-    size_t i;
-    for (i = 0; i < volumes->count; i++)
-        if (is_same_image(volumes->own[i], path))
-            return 1;
-    return 0;
+    tmr_volume_info *info;
+    int32_t code;
+    for (*at = 0; *at < volumes->count; ++*at)
+        if (is_same_image(volumes->own[*at], path))
+            return TMR_DONE;
+    if (*at == VOLUMES_MAX)
+        return tell(error, TMR_REFUSED, "more than %d volumes", VOLUMES_MAX);
+    code = open_volume(path, use, &volumes->own[*at], &volumes->handles[*at], error);
+    if (code != TMR_DONE)
+        return code;
+    volumes->count++;
+    info = &volumes->info[*at];
+    info->size = sizeof *info;
+    code = tmr_volume_describe(volumes->handles[*at], info, error);
+    return code == TMR_DONE ? tmr_host_add_volume(host, volumes->handles[*at], error) : code;
 }
 
-/* Opens the volumes of a list, adds them to the host, and appends their serials to a list for the library. */
+/* The same for a list, with a list of their serials for the library. */
 static int32_t add_volumes(tmr_host *host, struct volumes *volumes, const char *paths, enum use use, char *volsers,
-                           size_t length, tmr_error *error)
+                           tmr_error *error)
 {
-    int32_t code = TMR_DONE;
     char path[4096];
+    int32_t code = TMR_DONE;
+    size_t at, length = 0;
     while (code == TMR_DONE && next_of_list(&paths, path, sizeof path)) {
-        size_t at = volumes->count;
-        tmr_volume_info *info = &volumes->info[at];
-        if (is_open(volumes, path)) /* the catalog's volume may be a source, too */
-            continue;
-        if (at == VOLUMES_MAX)
-            return tell(error, TMR_REFUSED, "more than %d volumes", VOLUMES_MAX);
-        code = open_volume(path, use, &volumes->own[at], &volumes->handles[at], error);
-        if (code != TMR_DONE)
-            break;
-        volumes->count++;
-        info->size = sizeof *info;
-        code = tmr_volume_describe(volumes->handles[at], info, error);
-        if (code == TMR_DONE)
-            code = tmr_host_add_volume(host, volumes->handles[at], error);
-        if (strlen(volsers) + strlen(info->volser) + 2 > length)
-            return tell(error, TMR_REFUSED, "too many volumes");
-        strcat(strcat(volsers, info->volser), " ");
+        code = add_volume(host, volumes, path, use, &at, error);
+        if (code == TMR_DONE && length + sizeof volumes->info[at].volser < VOLSERS_LENGTH)
+            length += (size_t)sprintf(volsers + length, "%s ", volumes->info[at].volser);
     }
     return code;
 }
 
-/* A source that others write: every write is noted in the volume's monitor area, which the registry knows by the file. */
-static int32_t monitor(tmr_host *host, struct volumes *volumes, size_t i, enum use use, const struct order *order,
-                       tmr_error *error)
+/* A volume that others write: every write is told to its monitor area, ours too, which the registry knows by the file. For a
+ * source the library must know it, and everybody who can write there. */
+static int32_t monitor(tmr_host *host, struct volumes *volumes, size_t i, int is_source, enum use use,
+                       const struct order *order, tmr_error *error)
 {
     tmr_area *area = NULL;
     const char *names = order->images;
     char image[65];
     int32_t code = tmr_area_open(NULL, volumes->handles[i], &area, error);
-    if (code == TMR_DONE)
+    if (code == TMR_DONE && is_source)
         code = tmr_host_add_area(host, area, error);
-    while (code == TMR_DONE && next_of_list(&names, image, sizeof image))
+    while (code == TMR_DONE && is_source && next_of_list(&names, image, sizeof image))
         code = tmr_host_add_image(host, volumes->info[i].volser, image, error);
     if (code == TMR_DONE && use == SHARE)
         code = tell_monitor(volumes->own[i], area, error);
@@ -139,26 +141,26 @@ static void tell_event(void *user, const tmr_event *event)
 }
 
 static int32_t make_host(const struct order *order, tmr_host *host, struct volumes *volumes, char *sources,
-                         char *targets, size_t length, tmr_error *error)
+                         char *targets, tmr_error *error)
 {
     enum use use = !order->images ? ALONE : order->operator_program ? LOOK : SHARE;
     tmr_event_functions events = { .size = sizeof events, .version = TMR_TABLE_VERSION, .event = tell_event };
-    char catalogs[64 * 16] = "";
-    size_t i, source_count;
+    size_t i, sources_end, targets_end, at;
     int32_t code = tmr_host_set_events(host, &events, error);
     if (code == TMR_DONE)
-        code = add_volumes(host, volumes, order->sources, use, sources, length, error);
-    source_count = volumes->count;
+        code = add_volumes(host, volumes, order->sources, use, sources, error);
+    sources_end = volumes->count;
     if (code == TMR_DONE)
-        code = add_volumes(host, volumes, order->targets, ALONE, targets, length, error);
+        code = add_volumes(host, volumes, order->targets, ALONE, targets, error);
+    targets_end = volumes->count;
     if (code == TMR_DONE && strcmp(order->catalog, "-") != 0)
-        code = add_volumes(host, volumes, order->catalog, use, catalogs, sizeof catalogs, error);
+        code = add_volume(host, volumes, order->catalog, use, &at, error);
     if (!order->images)
         return code;
     for (i = 0; code == TMR_DONE && i < volumes->count; i++) {
-        int is_target = i >= source_count && strstr(targets, volumes->info[i].volser) != NULL;
-        if (i < source_count || (!is_target && use == SHARE))
-            code = monitor(host, volumes, i, use, order, error);
+        int is_source = i < sources_end, is_target = !is_source && i < targets_end;
+        if (is_source || (!is_target && use == SHARE))
+            code = monitor(host, volumes, i, is_source, use, order, error);
         if (code == TMR_DONE && use == LOOK && !is_target)
             code = delegate(host, &volumes->info[i], is_same_image(volumes->own[i], order->catalog), order, error);
     }
@@ -198,7 +200,7 @@ static void show(const tmr_migration *migration, const tmr_status *status)
     static time_t shown;
     tmr_estimate estimate = { .size = sizeof estimate };
     time_t now = time(NULL);
-    if (status->state == TMR_STATE_PLANNED || now - shown < STATUS_SECONDS
+    if (status->left_tracks + status->copied_tracks == 0 || now - shown < STATUS_SECONDS
         || tmr_migration_estimate(migration, &estimate, NULL) != TMR_DONE)
         return;
     shown = now;
@@ -313,6 +315,14 @@ static int32_t advance(tmr_migration *migration, const tmr_status *status, const
     return code > TMR_MORE ? code : tmr_migration_advance(migration, tracks, error);
 }
 
+/* What can pass while others write: a device, monitors that are missing or begin just now, openers that took too long, a
+ * write in the last moment. */
+static int can_pass(const tmr_error *error)
+{
+    return error->code == TMR_ENVIRONMENT || error->reason == TMR_R_NOT_COVERED || error->reason == TMR_R_NOT_FILLED
+           || error->reason == TMR_R_LATE_WRITER || error->reason == TMR_R_SOURCE_CHANGED;
+}
+
 static int32_t drive(tmr_migration *migration, const struct order *order, tmr_error *error)
 {
     int troubles = 0, is_verified = 0;
@@ -329,8 +339,7 @@ static int32_t drive(tmr_migration *migration, const struct order *order, tmr_er
         code = advance(migration, &status, order, &is_verified, error);
         if (code == TMR_DONE)
             return code;
-        if (code == TMR_ENVIRONMENT && order->images && ++troubles < TROUBLES_MAX) {
-            /* Monitors that come back, openers that took too long: while others write, what can pass is waited for. */
+        if (code > TMR_MORE && order->images && can_pass(error) && ++troubles < TROUBLES_MAX) {
             fprintf(stderr, "%s; it is tried again\n", error->sentence);
             nap(500000 * (uint64_t)troubles);
             continue;
@@ -370,8 +379,10 @@ static int usage(void)
 {
     fputs("usage: migrate MASKS SOURCE-IMAGES TARGET-IMAGES CATALOG-IMAGE STATE-FOLDER [options]\n"
           "Lists have commas between; '-' for the catalog: data sets that no catalog names.\n"
-          "  --image NAMES       these images go on writing to the sources, and tell a monitor\n"
-          "  --operator PROGRAM  which asks the running system that has sources and catalog attached\n"
+          "  --image NAMES       these images go on writing to the sources, each write told to a monitor,\n"
+          "                      and say in the registry of openers what they have open\n"
+          "  --operator PROGRAM  a running system has sources and catalog attached, and says nothing there:\n"
+          "                      this program asks it (see migrate_operator.c)\n"
           "  --wait              mirror until SIGUSR1 says that it is time to close\n"
           "  --goal TRACKS       close when at most so many tracks are left (default 0)\n"
           "  --pace TRACKS       copy at most so many tracks in a second\n"
@@ -434,7 +445,7 @@ int main(int argc, char **argv)
 {
     struct order order = { .limit_ms = 300000, .mode = TMR_MODE_ONE_PRIMARY };
     static struct volumes volumes;
-    char sources[VOLUMES_MAX * 16] = "", targets[VOLUMES_MAX * 16] = "";
+    char sources[VOLSERS_LENGTH] = "", targets[VOLSERS_LENGTH] = "";
     tmr_error error = { .size = sizeof error };
     tmr_host *host = NULL;
     tmr_migration *migration = NULL;
@@ -446,7 +457,7 @@ int main(int argc, char **argv)
     listen();
     code = tmr_host_new(&host, &error);
     if (code == TMR_DONE)
-        code = make_host(&order, host, &volumes, sources, targets, sizeof sources, &error);
+        code = make_host(&order, host, &volumes, sources, targets, &error);
     if (code == TMR_DONE)
         code = begin(&order, host, sources, targets, &migration, &error);
     if (code == TMR_DONE)

@@ -183,15 +183,24 @@ fn migrate_goes_on_after_it_was_killed_at_any_call() {
     }
 }
 
+/// A program that runs, and of which everything that it prints is heard.
+fn heard(command: &Command) -> Process {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$0\" \"$@\" >&2"]).arg(command.get_program());
+    shell.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    Process::start(&mut shell)
+}
+
 #[test]
 fn migrate_stops_when_told_and_goes_on() {
     let world = World::new();
-    let mut command = migrate(&world, &["--pace", "30"]);
-    let mut shell = Command::new("sh");
-    // What it says is heard by its standard error.
-    shell.args(["-c", "exec \"$0\" \"$@\" >&2"]).arg(command.get_program());
-    shell.args(command.get_args());
-    let mut running = Process::start(&mut shell);
+    let mut running = heard(&migrate(&world, &["--pace", "30"]));
     running.hear("tracks left");
     running.signal("INT");
     assert_eq!(running.wait(), 12, "{:#?}", running.said());
@@ -200,7 +209,6 @@ fn migrate_stops_when_told_and_goes_on() {
     let said = expect(0, &migrate(&world, &["--verify"]).output().unwrap());
     assert!(said.contains("going on with the migration"), "{said}");
     world.assert_moved();
-    drop(command.env_clear());
 }
 
 /// `migrate` for a scene with writers, who register as images, and say in the registry what they have open.
@@ -209,15 +217,12 @@ fn migrate_live(scene: &Scene, options: &[&str]) -> Process {
         let names: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
         names.join(",")
     };
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "exec \"$0\" \"$@\" >&2"]);
-    let program = run(&compiled(&compilers()[0], "migrate"));
-    shell.arg(program.get_program()).args(program.get_args());
-    shell.arg("LIVE.**").arg(list(&scene.world.sources)).arg(list(&scene.world.targets));
-    shell.arg(&scene.world.system).arg(scene.state());
-    shell.args(["--image", "W1,W2", "--mode", "best-fit"]).args(options);
-    shell.env("TRACKMIRROR_REGISTRY", scene.world.registry()).env_remove("TRACKMIRROR_OPENERS");
-    Process::start(&mut shell)
+    let mut command = run(&compiled(&compilers()[0], "migrate"));
+    command.arg("LIVE.**").arg(list(&scene.world.sources)).arg(list(&scene.world.targets));
+    command.arg(&scene.world.system).arg(scene.state());
+    command.args(["--image", "W1,W2", "--mode", "best-fit"]).args(options);
+    command.env("TRACKMIRROR_REGISTRY", scene.world.registry()).env_remove("TRACKMIRROR_OPENERS");
+    heard(&command)
 }
 
 /// That everything that was acknowledged to the writers is where the catalog leads, and nothing is left at the sources.

@@ -177,7 +177,8 @@ pub struct tmr_catalog_functions {
     pub volser: [c_char; 16],
     /// Says whether its entries can be changed as far as its own form is concerned. May be NULL.
     pub check_sound: Option<unsafe extern "C" fn(user: *mut c_void, error: *mut tmr_error) -> i32>,
-    /// Fills the entry of a data set in. 4: there is none.
+    /// Fills the entry of a data set in. 4: there is none. NULL, with `list`: the library reads the SYSCTLG on the volume `volser`,
+    /// which was added before, and the host's functions are for its changes alone.
     pub locate: Option<
         unsafe extern "C" fn(
             user: *mut c_void,
@@ -235,8 +236,11 @@ unsafe impl Structure for tmr_catalog_functions {
     const SIZE_MIN: usize = 168;
 
     fn check(&self) -> Result<()> {
-        let needed = [("locate", self.locate.is_some()), ("list", self.list.is_some())];
-        check_table(Self::NAME, self.version, &needed)?;
+        check_table(Self::NAME, self.version, &[])?;
+        if self.locate.is_some() != self.list.is_some() {
+            let why = "of tmr_catalog_functions.locate and list one is NULL; give both, or none";
+            return Err(Error::new(Reason::NoSuchFunction, why));
+        }
         let known = TMR_CATALOG_TWO_STEPS | TMR_CATALOG_DELEGATED;
         check_options(self.flags, known, "tmr_catalog_functions.flags")?;
         check_reserved(Self::NAME, &[self.reserved])?;
@@ -245,7 +249,11 @@ unsafe impl Structure for tmr_catalog_functions {
             let why = format!("'{name}' is no name for a catalog", name = printable(name));
             return Err(Error::new(Reason::BadText, why));
         }
-        self.place().map(drop)
+        if self.place()?.is_none() && self.locate.is_none() {
+            let why = "tmr_catalog_functions.locate is NULL; give it, or the volume that the catalog lies on";
+            return Err(Error::new(Reason::NoSuchFunction, why));
+        }
+        Ok(())
     }
 }
 
@@ -270,6 +278,8 @@ struct HostCatalog {
     table: Table<tmr_catalog_functions>,
     name: String,
     volser: Option<Volser>,
+    /// What is read in the place of what the host would say.
+    read: Option<CvolCatalog>,
 }
 
 /// A name as the host's functions want it.
@@ -348,6 +358,9 @@ impl Catalog for HostCatalog {
     }
 
     fn check_sound(&self) -> Result<()> {
+        if let Some(read) = &self.read {
+            read.check_sound()?;
+        }
         let Some(check) = self.functions().check_sound else { return Ok(()) };
         let checked = self.table.carry_out("check_sound", |user, error| {
             // SAFETY: the host's function, with what it wants.
@@ -357,6 +370,9 @@ impl Catalog for HostCatalog {
     }
 
     fn locate(&self, name: &DsName) -> Result<Option<CatalogEntry>> {
+        if let Some(read) = &self.read {
+            return read.locate(name);
+        }
         self.of(name, || {
             let locate = given(self.functions().locate, "locate of a catalog")?;
             let (asked, mut entry) = (named(name), tmr_catalog_entry::empty());
@@ -376,7 +392,17 @@ impl Catalog for HostCatalog {
         })
     }
 
+    fn locate_all(&self, names: &[DsName]) -> Vec<Result<Option<CatalogEntry>>> {
+        match &self.read {
+            Some(read) => read.locate_all(names),
+            None => names.iter().map(|name| self.locate(name)).collect(),
+        }
+    }
+
     fn list(&self, mask: &DsMask) -> Result<Vec<CatalogEntry>> {
+        if let Some(read) = &self.read {
+            return read.list(mask);
+        }
         let list = || {
             let list = given(self.functions().list, "list of a catalog")?;
             let asked = to_array::<256>(&mask.to_string());
@@ -485,7 +511,8 @@ impl Catalog for HostCatalog {
 }
 
 /// Does: adds a catalog of the host. Those that are added stand in the place of those that the library finds on volumes.
-/// Gives back: 0; the table was taken, and its `release` will be called. 8: it was not taken; a catalog of this name may be there.
+/// Gives back: 0; the table was taken, and its `release` will be called. 8: it was not taken; a catalog of this name may be there, or
+///   its volume was not added, or has no SYSCTLG.
 /// Threads: one at a time.
 /// When: before the host is used.
 ///
@@ -502,13 +529,21 @@ pub unsafe extern "C" fn tmr_host_add_catalog(
         let (mut given, functions) = unsafe { (alone(host.cast_const())?, input(functions)?) };
         let name = text_in(&functions.name, "tmr_catalog_functions.name")?.to_string();
         let volser = functions.place()?;
+        let read = match volser.filter(|_| functions.locate.is_none()) {
+            None => None,
+            Some(volser) => {
+                let found = CvolCatalog::of_volume(&given.volume(volser)?);
+                let none = || Error::new(Reason::NoCatalog, "the volume has no SYSCTLG");
+                Some(found.ok_or_else(|| none().on_volume(volser))?)
+            }
+        };
         let catalogs = given.catalogs.get_or_insert_default();
         if catalogs.iter().any(|catalog| catalog.name() == name) {
             let why = format!("the host has a catalog {name} already; give each a name of its own");
             return Err(Error::new(Reason::BadValue, why));
         }
         let table = Table::new(functions, functions.user, functions.release);
-        catalogs.push(Arc::new(HostCatalog { table, name, volser }));
+        catalogs.push(Arc::new(HostCatalog { table, name, volser, read }));
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.

@@ -213,6 +213,7 @@ fn with_catalog(flags: u32, test: impl FnOnce(&HostCatalog, *mut Book)) {
         table: Table::new(functions, functions.user, functions.release),
         name: "BOOK".into(),
         volser: functions.place().unwrap(),
+        read: None,
     };
     test(&catalog, book);
     drop(catalog);
@@ -365,6 +366,10 @@ fn catalogs_are_told_apart_by_name_and_found_beside_those_given() {
             tmr_catalog_functions { volser: to_array("TOOLONG"), ..table },
             tmr_catalog_functions { flags: 4, ..table },
             tmr_catalog_functions { locate: None, ..table },
+            tmr_catalog_functions { list: None, ..table },
+            tmr_catalog_functions { locate: None, list: None, volser: [0; 16], ..table },
+            // Its volume was not added.
+            tmr_catalog_functions { locate: None, list: None, ..table },
             tmr_catalog_functions { reserved: 1, ..table },
             tmr_catalog_functions { size: 24, ..table },
             tmr_catalog_functions { size: 4096, ..table },
@@ -378,4 +383,66 @@ fn catalogs_are_told_apart_by_name_and_found_beside_those_given() {
         assert_eq!(tmr_host_close(&raw mut host), 0);
     }
     assert_eq!(book.released, 1);
+}
+
+/// Changes the catalog behind the pointer, as a system does that has its volume attached.
+unsafe extern "C" fn recatalog_on_volume(
+    user: *mut c_void,
+    from: *const tmr_catalog_entry,
+    to: *const tmr_catalog_entry,
+    _: *mut tmr_error,
+) -> i32 {
+    let (catalog, from, to) = unsafe { (&*user.cast::<CvolCatalog>(), &*from, &*to) };
+    catalog.recatalog(&from.told().unwrap(), &to.told().unwrap(), &NoJournal).unwrap();
+    0
+}
+
+#[test]
+fn a_catalog_is_read_on_its_volume_and_changed_by_the_host() {
+    use super::super::host::{tmr_host_close, tmr_host_new};
+    use crate::dscb::Format1;
+    use crate::geometry::{Device, Extent, Geometry, Track};
+    use crate::volume::memory::MemoryVolume;
+    use crate::vtoc::manager::VtocSpaceManager;
+    use crate::vtoc::{NewDataSet, SpaceManager};
+
+    let device = Device::named("3350").unwrap();
+    let geometry = Geometry { device, cylinders: 2, slot_size: device.slot_size() };
+    let volser = "CAT001".parse().unwrap();
+    let volume: Arc<dyn Volume> = Arc::new(MemoryVolume::new(volser, geometry));
+    crate::vtoc::init::initialize(&*volume, volser, None, "").unwrap();
+    let table = tmr_catalog_functions {
+        locate: None,
+        list: None,
+        recatalog: Some(recatalog_on_volume),
+        release: None,
+        ..functions(std::ptr::null_mut())
+    };
+    let (mut host, error) = (std::ptr::null_mut(), std::ptr::null_mut());
+    unsafe {
+        assert_eq!(tmr_host_new(&raw mut host, error), 0);
+        alone::<tmr_host, _>(host.cast_const()).unwrap().volumes.push(volume.clone());
+        assert_eq!(tmr_host_add_catalog(host, &raw const table, error), 8, "there is no SYSCTLG");
+    }
+    let mut format1 = Format1::new("SYSCTLG".parse().unwrap());
+    format1.set_volume_sequence(1);
+    format1.set_first_volser(volser);
+    let extents = vec![Extent::new(Track(40), 2)];
+    let new = NewDataSet { format1, extents: extents.clone() };
+    VtocSpaceManager::new(volume.clone()).allocate(&new, &NoJournal).unwrap();
+    let cvol = CvolCatalog::format(volume, extents).unwrap();
+    let old = CatalogEntry { dscb: None, ..entry("TEST.A", &["VOL001"]) };
+    cvol.add(&old, &NoJournal).unwrap();
+    let table = tmr_catalog_functions { user: (&raw const cvol).cast_mut().cast(), ..table };
+    unsafe { assert_eq!(tmr_host_add_catalog(host, &raw const table, error), 0) };
+    let given = unsafe { alone::<tmr_host, _>(host.cast_const()) }.unwrap();
+    let catalog = given.ports().unwrap().catalogs[0].clone();
+    drop(given);
+    assert_eq!(catalog.name(), "BOOK");
+    assert_eq!(catalog.locate(&old.name).unwrap(), Some(old.clone()));
+    assert_eq!(catalog.list(&"TEST.**".parse().unwrap()).unwrap(), [old.clone()]);
+    let moved = CatalogEntry { dscb: None, ..entry("TEST.A", &["VOL002"]) };
+    catalog.recatalog(&old, &moved, &NoJournal).unwrap();
+    assert_eq!(catalog.locate_all(&[old.name])[0].clone().unwrap(), Some(moved));
+    unsafe { assert_eq!(tmr_host_close(&raw mut host), 0) };
 }

@@ -69,6 +69,11 @@ pub fn run(command: &mut Command) -> String {
     printed
 }
 
+/// The shared library, which cargo puts beside the tests.
+fn library() -> PathBuf {
+    std::env::current_exe().unwrap().parent().unwrap().join("libtrackmirror.so")
+}
+
 /// Compiles a program, runs it where these tests keep their files, and says what it printed.
 pub fn run_program(name: &str, text: &str, libraries: bool) -> String {
     let (source, program) = (workshop(&format!("{name}.c")), workshop(name));
@@ -77,11 +82,13 @@ pub fn run_program(name: &str, text: &str, libraries: bool) -> String {
     command.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
     command.arg("-I").arg(include()).arg(source).arg("-o").arg(&program);
     if libraries {
-        // Cargo puts it beside the tests.
-        let folder = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
-        command.arg("-L").arg(&folder).arg("-ltrackmirror");
-        command.arg(format!("-Wl,-rpath,{}", folder.display()));
+        command.arg(library());
     }
     run(&mut command);
-    run(&mut Command::new(program))
+    let mut program = Command::new(program);
+    if libraries {
+        // By its own name, which is not that of the file.
+        program.env("LD_PRELOAD", library());
+    }
+    run(&mut program)
 }

@@ -4,6 +4,7 @@ use super::boundary::{
     Filled, Handle, Out, Structure, check_options, close, guarded, shared, text, text_if_any,
     to_array, volser, words,
 };
+use super::host::with_ports;
 use super::{TMR_DONE, TMR_MORE, TMR_NO_TRACK, tmr_error, tmr_extent, tmr_host};
 use crate::assess::{Assessment, Options, assess};
 use crate::error::{Error, Reason, Result};
@@ -130,7 +131,7 @@ impl tmr_data_set {
 }
 
 /// What a list has at a place that the caller names.
-pub(super) fn item<'a, T>(of: &'a [T], index: u32, what: &str) -> Result<&'a T> {
+pub(super) fn numbered<'a, T>(of: &'a [T], index: u32, what: &str) -> Result<&'a T> {
     of.get(index as usize).ok_or_else(|| no_more(index, of.len(), what))
 }
 
@@ -154,19 +155,6 @@ pub(super) fn volsers_of(text: &str) -> Result<Vec<Volser>> {
         }
     }
     Ok(volsers)
-}
-
-/// Does something with the ports of a host, which is in use meanwhile.
-///
-/// # Safety
-/// `host` is NULL, or one that was given back and not closed.
-pub(super) unsafe fn with_ports<T>(
-    host: *const tmr_host,
-    body: impl FnOnce(&Host) -> Result<T>,
-) -> Result<T> {
-    // SAFETY: as the caller promised.
-    let given = unsafe { super::boundary::alone(host) }?;
-    body(&given.ports()?)
 }
 
 /// Takes the place for a refusal: an error block, cleared.
@@ -274,7 +262,7 @@ pub unsafe extern "C" fn tmr_assessment_data_set(
     let describe = || {
         // SAFETY: as the caller promised.
         let (out, assessed) = unsafe { (Filled::take(data_set)?, shared(assessment)?) };
-        out.give(&tmr_data_set::of(item(&assessed.data_sets, index, "data sets")?));
+        out.give(&tmr_data_set::of(numbered(&assessed.data_sets, index, "data sets")?));
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.
@@ -300,7 +288,7 @@ pub unsafe extern "C" fn tmr_assessment_extent(
         // SAFETY: as the caller promised.
         let (out, assessed) =
             unsafe { (Out::take(tracks, "the place for the extent")?, shared(assessment)?) };
-        let data_set = item(&assessed.data_sets, index, "data sets")?;
+        let data_set = numbered(&assessed.data_sets, index, "data sets")?;
         let (volser, tracks) = data_set.extents().nth(extent as usize).ok_or_else(|| {
             no_more(extent, data_set.extents().count(), "extents").of_data_set(data_set.name)
         })?;
@@ -330,8 +318,8 @@ pub unsafe extern "C" fn tmr_assessment_refusal(
     let tell = || {
         // SAFETY: as the caller promised.
         let (out, assessed) = unsafe { (refusal_block(refusal)?, shared(assessment)?) };
-        let data_set = item(&assessed.data_sets, index, "data sets")?;
-        let reason = item(&data_set.refusals, which, "reasons")
+        let data_set = numbered(&assessed.data_sets, index, "data sets")?;
+        let reason = numbered(&data_set.refusals, which, "reasons")
             .map_err(|error| error.of_data_set(data_set.name))?;
         out.give(&tmr_error::of(&reason.clone().of_data_set(data_set.name)));
         Ok(TMR_DONE)

@@ -159,29 +159,32 @@ pub(super) struct Alone<'a, V> {
     is_broken: &'a AtomicBool,
 }
 
+/// What is behind a handle that one call uses at a time: a mutex, and perhaps something beside it that all may use.
+pub(super) trait OneAtATime {
+    /// What one call has for itself.
+    type Inner;
+    fn mutex(&self) -> &Mutex<Self::Inner>;
+}
+
+impl<V> OneAtATime for Mutex<V> {
+    type Inner = V;
+    fn mutex(&self) -> &Mutex<V> {
+        self
+    }
+}
+
 /// Takes a handle for this call alone.
 ///
 /// # Safety
 /// `handle` is NULL, or one that was given back and not closed.
 pub(super) unsafe fn alone<'a, H, V: 'a>(handle: *const H) -> Result<Alone<'a, V>>
 where
-    H: Handle<Value = Mutex<V>>,
+    H: Handle,
+    H::Value: OneAtATime<Inner = V> + 'a,
 {
     // SAFETY: as the caller promised.
-    unsafe { alone_in(handle, |value| value) }
-}
-
-/// The same for a handle that has more than what one call uses at a time.
-///
-/// # Safety
-/// As of [`alone`].
-pub(super) unsafe fn alone_in<'a, H: Handle, V: 'a>(
-    handle: *const H,
-    mutex: impl FnOnce(&'a H::Value) -> &'a Mutex<V>,
-) -> Result<Alone<'a, V>> {
-    // SAFETY: as the caller promised.
     let body = unsafe { body(handle) }?;
-    match mutex(&body.value).try_lock() {
+    match body.value.mutex().try_lock() {
         Some(guard) => Ok(Alone { guard, is_broken: &body.is_broken }),
         None => Err(in_use::<H>()),
     }
@@ -251,28 +254,17 @@ pub(super) unsafe fn close<H: Handle>(handle: *mut *mut H) -> i32 {
 ///
 /// # Safety
 /// As of [`close`].
-pub(super) unsafe fn close_alone<H, V>(handle: *mut *mut H) -> i32
+pub(super) unsafe fn close_alone<H>(handle: *mut *mut H) -> i32
 where
-    H: Handle<Value = Mutex<V>>,
+    H: Handle,
+    H::Value: OneAtATime,
 {
-    // SAFETY: as the caller promised.
-    unsafe { close_alone_in(handle, |value| value) }
-}
-
-/// The same for a handle that has more than what one call uses at a time.
-///
-/// # Safety
-/// As of [`close`].
-pub(super) unsafe fn close_alone_in<H: Handle, V>(
-    handle: *mut *mut H,
-    mutex: impl FnOnce(&H::Value) -> &Mutex<V>,
-) -> i32 {
     if !handle.is_null() && handle.is_aligned() {
         // SAFETY: as the caller promised.
         let inner = unsafe { *handle };
         // SAFETY: as the caller promised.
         if let Ok(body) = unsafe { body(inner) }
-            && mutex(&body.value).try_lock().is_none()
+            && body.value.mutex().try_lock().is_none()
         {
             return in_use::<H>().code() as i32;
         }

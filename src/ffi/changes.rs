@@ -1,6 +1,6 @@
 //! Assessments compared: what became of data sets.
 
-use super::assess::{Assessed, item};
+use super::assess::{Assessed, numbered};
 use super::boundary::{Filled, Handle, Out, Structure, choice, close, guarded, shared, to_array};
 use super::{TMR_DONE, TMR_MORE, tmr_assessment, tmr_error, tmr_extent};
 use crate::assess::compare::{
@@ -339,7 +339,7 @@ pub unsafe extern "C" fn tmr_changes_get(
     let get = || {
         // SAFETY: as the caller promised.
         let (out, changes) = unsafe { (Filled::take(change)?, shared(changes)?) };
-        out.give(&item(&changes.changes, index, "data sets")?.0);
+        out.give(&numbered(&changes.changes, index, "data sets")?.0);
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.
@@ -365,8 +365,8 @@ pub unsafe extern "C" fn tmr_changes_run(
     let get = || {
         // SAFETY: as the caller promised.
         let (out, changes) = unsafe { (Filled::take(tracks)?, shared(changes)?) };
-        let (_, runs) = item(&changes.changes, index, "data sets")?;
-        out.give(item(runs, run, "runs of tracks")?);
+        let (_, runs) = numbered(&changes.changes, index, "data sets")?;
+        out.give(numbered(runs, run, "runs of tracks")?);
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.

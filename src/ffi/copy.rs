@@ -1,10 +1,10 @@
 //! The copier: copies the tracks of a translate table, in steps.
 
-use super::assess::with_ports;
 use super::boundary::{
     Alone, Filled, Handle, Out, Structure, alone, check_options, check_reserved, close_alone,
     guarded, input_if_any, shared,
 };
+use super::host::with_ports;
 use super::translate::volser_of;
 use super::{TMR_DONE, TMR_MORE, tmr_error, tmr_extent, tmr_host, tmr_table};
 use crate::copy::{Copier, CopyOptions, Progress};
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn tmr_copier_digest(
         let (out, copier) = unsafe {
             (Out::take(digest, "the place for the digest")?, alone(copier.cast_const())?)
         };
-        super::assess::item(copier.table().entries(), entry, "entries in the table")?;
+        super::assess::numbered(copier.table().entries(), entry, "entries in the table")?;
         match copier.digest(entry as usize) {
             None => Ok(TMR_MORE),
             Some(digest) => {

@@ -114,7 +114,8 @@ impl tmr_error {
             (None, TMR_ENVIRONMENT) => (Reason::HostFailed, String::new()),
             (None, other) => (Reason::HostFailed, format!(" (code {other})")),
         };
-        let said = if said.is_empty() { "it did not say why" } else { said };
+        let said = super::tables::printable(said);
+        let said = if said.is_empty() { "it did not say why" } else { &said };
         let mut error =
             Error::new(reason, format!("the host's function {what}{code_text}: {said}"));
         let volser =

@@ -91,6 +91,12 @@ functions! {
 
     30 tmr_host_new TMRHNEW (host: *mut *mut tmr_host, error: *mut tmr_error);
     31 tmr_host_add_volume TMRHVOL (host: *mut tmr_host, volume: *const tmr_volume, error: *mut tmr_error);
+    35 tmr_host_set_clock TMRHCLK (host: *mut tmr_host, functions: *const tmr_clock_functions, error: *mut tmr_error);
+    36 tmr_host_set_events TMRHEVT (host: *mut tmr_host, functions: *const tmr_event_functions, error: *mut tmr_error);
+    37 tmr_host_keep_events TMRHKEV (host: *const tmr_host, count_max: u32, error: *mut tmr_error);
+    38 tmr_host_next_event TMRHNEV (host: *const tmr_host, event: *mut tmr_event, error: *mut tmr_error);
+    39 tmr_host_set_enqueue TMRHENQ (host: *mut tmr_host, functions: *const tmr_enqueue_functions, error: *mut tmr_error);
+    40 tmr_host_use_registry TMRHREG (host: *mut tmr_host, owner: *const c_char, error: *mut tmr_error);
     45 tmr_host_close TMRHCLS (host: *mut *mut tmr_host);
 
     60 tmr_assess TMRASES (host: *const tmr_host, masks: *const c_char, volsers: *const c_char, options: u32, assessment: *mut *mut tmr_assessment, error: *mut tmr_error);
@@ -141,6 +147,29 @@ functions! {
     108 tmr_verification_difference TMRVRDF (verification: *const tmr_verification, index: u32, difference: *mut tmr_difference, error: *mut tmr_error);
     109 tmr_verification_digest TMRVRDG (verification: *const tmr_verification, entry: u32, digest: *mut u32, error: *mut tmr_error);
     110 tmr_verification_close TMRVRCL (verification: *mut *mut tmr_verification);
+
+    120 tmr_migration_new TMRMNEW (host: *const tmr_host, plan: *const tmr_plan, options: *const tmr_migration_options, checkpoint: *const tmr_checkpoint_functions, migration: *mut *mut tmr_migration, error: *mut tmr_error);
+    121 tmr_migration_resume TMRMRSM (host: *const tmr_host, options: *const tmr_migration_options, checkpoint: *const tmr_checkpoint_functions, migration: *mut *mut tmr_migration, error: *mut tmr_error);
+    122 tmr_migration_open TMRMOPN (host: *const tmr_host, options: *const tmr_migration_options, checkpoint: *const tmr_checkpoint_functions, migration: *mut *mut tmr_migration, error: *mut tmr_error);
+    123 tmr_migration_take_up TMRMTKU (migration: *mut tmr_migration, error: *mut tmr_error);
+    124 tmr_migration_reserve TMRMRSV (migration: *mut tmr_migration, error: *mut tmr_error);
+    125 tmr_migration_step TMRMSTP (migration: *mut tmr_migration, track_count_max: u32, progress: *mut tmr_migration_progress, error: *mut tmr_error);
+    126 tmr_migration_verify TMRMVFY (migration: *mut tmr_migration, track_count: *mut u64, error: *mut tmr_error);
+    127 tmr_migration_quiesce TMRMQSC (migration: *mut tmr_migration, error: *mut tmr_error);
+    128 tmr_migration_postpone TMRMPPN (migration: *mut tmr_migration, error: *mut tmr_error);
+    129 tmr_migration_accommodate TMRMACC (migration: *mut tmr_migration, error: *mut tmr_error);
+    130 tmr_migration_switch TMRMSWT (migration: *mut tmr_migration, error: *mut tmr_error);
+    131 tmr_migration_back_out TMRMBKO (migration: *mut tmr_migration, error: *mut tmr_error);
+    132 tmr_migration_complete TMRMCPL (migration: *mut tmr_migration, error: *mut tmr_error);
+    133 tmr_migration_terminate TMRMTRM (migration: *mut tmr_migration, error: *mut tmr_error);
+    134 tmr_migration_advance TMRMADV (migration: *mut tmr_migration, track_count_max: u32, error: *mut tmr_error);
+    135 tmr_migration_status TMRMSTA (migration: *const tmr_migration, status: *mut tmr_status, error: *mut tmr_error);
+    136 tmr_migration_estimate TMRMEST (migration: *const tmr_migration, estimate: *mut tmr_estimate, error: *mut tmr_error);
+    137 tmr_migration_tune TMRMTUN (migration: *mut tmr_migration, tuning: *const tmr_tuning, error: *mut tmr_error);
+    138 tmr_migration_opener TMRMOPR (migration: *const tmr_migration, index: u32, opener: *mut tmr_opener, error: *mut tmr_error);
+    139 tmr_migration_add_image TMRMADI (migration: *mut tmr_migration, volser: *const c_char, image: *const c_char, error: *mut tmr_error);
+    140 tmr_migration_retire_image TMRMRTI (migration: *mut tmr_migration, image: *const c_char, error: *mut tmr_error);
+    145 tmr_migration_close TMRMCLS (migration: *mut *mut tmr_migration);
 }
 
 /// Does: says which release of the library this is.

@@ -1,10 +1,11 @@
 //! The host: the ports bundled, as a program in C puts them together.
 
-use super::boundary::{Handle, Out, alone, close_alone, guarded, shared};
+use super::boundary::{Handle, OneAtATime, Out, alone, close_alone, guarded, shared};
+use super::events::{EventQueue, Told};
 use super::{TMR_DONE, tmr_error, tmr_volume};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::enqueue::Enqueue;
+use crate::enqueue::{AllOf, Enqueue};
 use crate::error::{Error, Reason, Result};
 use crate::event::EventSink;
 use crate::host::{Host, Live};
@@ -32,15 +33,31 @@ pub(super) struct Given {
     pub catalogs: Option<Vec<Arc<dyn Catalog>>>,
     pub clock: Option<Arc<dyn Clock>>,
     pub events: Option<Arc<dyn EventSink>>,
-    /// What a migration needs while others write: all of it, or nothing.
-    pub enqueue: Option<Arc<dyn Enqueue>>,
+    /// Where events are kept for those who ask.
+    pub queue: Arc<EventQueue>,
+    /// What a migration needs while others write: all of it, or nothing. Of those who close data sets all must agree.
+    pub enqueue: Vec<Arc<dyn Enqueue>>,
     pub areas: BTreeMap<Volser, Area>,
     pub images: BTreeMap<Volser, Vec<String>>,
     pub machines: Vec<Machine>,
 }
 
+/// What is behind the handle.
+pub(super) struct GivenHost {
+    given: Mutex<Given>,
+    /// The same as in there: it is asked while another call uses the host.
+    pub(super) queue: Arc<EventQueue>,
+}
+
+impl OneAtATime for GivenHost {
+    type Inner = Given;
+    fn mutex(&self) -> &Mutex<Given> {
+        &self.given
+    }
+}
+
 impl Handle for tmr_host {
-    type Value = Mutex<Given>;
+    type Value = GivenHost;
     const NAME: &'static str = "tmr_host";
 }
 
@@ -55,15 +72,17 @@ impl Given {
         if let Some(clock) = &self.clock {
             host.clock = clock.clone();
         }
-        if let Some(events) = &self.events {
-            host.events = events.clone();
-        }
+        host.events = Arc::new(Told { queue: self.queue.clone(), also: self.events.clone() });
         if self.is_live() {
-            let enqueue = self.enqueue.clone().ok_or_else(|| {
-                let why = "monitor areas, images or machines are given, but nobody who closes data sets; see \
-                           tmr_host_set_enqueue";
-                Error::new(Reason::NotMonitored, why)
-            })?;
+            let enqueue: Arc<dyn Enqueue> = match self.enqueue.as_slice() {
+                [] => {
+                    let why = "monitor areas, images or machines are given, but nobody who closes data sets; see \
+                               tmr_host_set_enqueue";
+                    return Err(Error::new(Reason::NotMonitored, why));
+                }
+                [one] => one.clone(),
+                all => Arc::new(AllOf(all.to_vec())),
+            };
             let (areas, images) = (self.areas.clone(), self.images.clone());
             host.live = Some(Live { areas, images, machines: self.machines.clone(), enqueue });
         }
@@ -71,8 +90,25 @@ impl Given {
     }
 
     fn is_live(&self) -> bool {
-        !(self.areas.is_empty() && self.images.is_empty() && self.machines.is_empty())
+        // Whoever says that others have data sets open says that others write.
+        !(self.areas.is_empty()
+            && self.images.is_empty()
+            && self.machines.is_empty()
+            && self.enqueue.is_empty())
     }
+}
+
+/// Does something with the ports of a host, which is in use meanwhile.
+///
+/// # Safety
+/// `host` is NULL, or one that was given back and not closed.
+pub(super) unsafe fn with_ports<T>(
+    host: *const tmr_host,
+    body: impl FnOnce(&Host) -> Result<T>,
+) -> Result<T> {
+    // SAFETY: as the caller promised.
+    let given = unsafe { alone(host) }?;
+    body(&given.ports()?)
 }
 
 /// Does: makes a host without volumes.
@@ -86,7 +122,10 @@ impl Given {
 pub unsafe extern "C" fn tmr_host_new(host: *mut *mut tmr_host, error: *mut tmr_error) -> i32 {
     let new = || {
         // SAFETY: as the caller promised.
-        unsafe { Out::handle(host) }?.give_handle(Mutex::default());
+        let out = unsafe { Out::handle(host) }?;
+        let queue = Arc::new(EventQueue::default());
+        let given = Mutex::new(Given { queue: queue.clone(), ..Given::default() });
+        out.give_handle(GivenHost { given, queue });
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.

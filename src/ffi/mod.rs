@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`boundary`] | what every function does first and last: handles, structures, texts, panics |
 //! | [`error`] | the error block |
+//! | [`extent`] | a run of tracks |
 //! | [`functions`] | the list of all functions, their aliases, the call by a list of addresses |
 //! | [`tables`] | what the host's tables of functions have in common; sinks |
 //!
@@ -17,11 +18,16 @@ mod assess;
 mod boundary;
 mod changed;
 mod changes;
+mod checkpoint;
+mod clock;
 mod copy;
+mod enqueue;
 mod error;
+mod events;
 mod extent;
 mod functions;
 mod host;
+mod migration;
 mod plan;
 mod tables;
 mod translate;
@@ -31,11 +37,16 @@ mod volume;
 pub use assess::*;
 pub use changed::*;
 pub use changes::*;
+pub use checkpoint::tmr_checkpoint_functions;
+pub use clock::*;
 pub use copy::*;
+pub use enqueue::*;
 pub use error::{TMR_NO_TRACK, tmr_error};
+pub use events::*;
 pub use extent::*;
 pub use functions::{FUNCTIONS, Function};
 pub use host::*;
+pub use migration::*;
 pub use plan::*;
 pub use tables::*;
 pub use translate::*;

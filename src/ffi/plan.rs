@@ -1,12 +1,11 @@
 //! Plans: which data sets go where.
 
-use super::assess::{
-    TMR_UNCATALOGED, item, masks_of, no_more, refusal_block, volsers_of, with_ports,
-};
+use super::assess::{TMR_UNCATALOGED, masks_of, no_more, numbered, refusal_block, volsers_of};
 use super::boundary::{
     Filled, Handle, Out, Structure, check_options, choice, close, guarded, input, shared, text,
     to_array,
 };
+use super::host::with_ports;
 use super::{TMR_DONE, TMR_MORE, tmr_error, tmr_extent, tmr_host};
 use crate::error::Result;
 use crate::migrate::{Selection, propose};
@@ -263,7 +262,11 @@ pub unsafe extern "C" fn tmr_plan_data_set(
     let describe = || {
         // SAFETY: as the caller promised.
         let (out, Planned { plan, .. }) = unsafe { (Filled::take(data_set)?, shared(plan)?) };
-        out.give(&tmr_planned_data_set::of(item(&plan.data_sets, index, "data sets in the plan")?));
+        out.give(&tmr_planned_data_set::of(numbered(
+            &plan.data_sets,
+            index,
+            "data sets in the plan",
+        )?));
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.
@@ -289,7 +292,7 @@ pub unsafe extern "C" fn tmr_plan_extent(
         // SAFETY: as the caller promised.
         let (out, Planned { plan, .. }) =
             unsafe { (Out::take(target, "the place for the extent")?, shared(plan)?) };
-        let data_set = item(&plan.data_sets, index, "data sets in the plan")?;
+        let data_set = numbered(&plan.data_sets, index, "data sets in the plan")?;
         let found = data_set.target_extents().nth(extent as usize);
         let count = data_set.target_extents().count();
         let (volser, tracks) = found.ok_or_else(|| {
@@ -322,8 +325,9 @@ pub unsafe extern "C" fn tmr_plan_refusal(
     let tell = || {
         // SAFETY: as the caller promised.
         let (out, planned) = unsafe { (refusal_block(refusal)?, shared(plan)?) };
-        let Refusal { name, reasons } = item(&planned.refusals, index, "data sets refused")?;
-        let reason = item(reasons, which, "reasons").map_err(|error| error.of_data_set(*name))?;
+        let Refusal { name, reasons } = numbered(&planned.refusals, index, "data sets refused")?;
+        let reason =
+            numbered(reasons, which, "reasons").map_err(|error| error.of_data_set(*name))?;
         out.give(&tmr_error::of(&reason.clone().of_data_set(*name)));
         Ok(TMR_DONE)
     };

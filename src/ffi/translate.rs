@@ -1,6 +1,6 @@
 //! Translate tables: where each track goes.
 
-use super::assess::{item, no_more};
+use super::assess::{no_more, numbered};
 use super::boundary::{
     Filled, Handle, Out, Structure, check_options, check_reserved, close, guarded, list, shared,
     text, text_in, to_array, volser,
@@ -320,7 +320,7 @@ pub unsafe extern "C" fn tmr_table_entry(
         // SAFETY: as the caller promised.
         let (out, table) =
             unsafe { (Out::take(source, "the place for the extent")?, shared(table)?) };
-        let entry = item(table.entries(), index, "entries in the table")?;
+        let entry = numbered(table.entries(), index, "entries in the table")?;
         out.give(tmr_extent::of(entry.source_volser, entry.source));
         Ok(TMR_DONE)
     };

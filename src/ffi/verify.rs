@@ -1,8 +1,9 @@
 //! Verification: whether source and target hold the same.
 
-use super::assess::{item, with_ports};
+use super::assess::numbered;
 use super::boundary::{Filled, Handle, Out, Structure, close, guarded, shared, to_array};
 use super::copy::threads_of;
+use super::host::with_ports;
 use super::{TMR_DONE, TMR_MORE, tmr_error, tmr_host, tmr_table};
 use crate::verify::{Difference, Verification, verify};
 use std::ffi::c_char;
@@ -159,7 +160,7 @@ pub unsafe extern "C" fn tmr_verification_difference(
     let get = || {
         // SAFETY: as the caller promised.
         let (out, found) = unsafe { (Filled::take(difference)?, shared(verification)?) };
-        let difference = item(&found.differences, index, "differences listed")?;
+        let difference = numbered(&found.differences, index, "differences listed")?;
         out.give(&tmr_difference::of(difference));
         Ok(TMR_DONE)
     };
@@ -186,7 +187,7 @@ pub unsafe extern "C" fn tmr_verification_digest(
         // SAFETY: as the caller promised.
         let (out, found) =
             unsafe { (Out::take(digest, "the place for the digest")?, shared(verification)?) };
-        match item(&found.digests, entry, "entries in the table")? {
+        match numbered(&found.digests, entry, "entries in the table")? {
             None => Ok(TMR_MORE),
             Some(digest) => {
                 out.give(*digest);

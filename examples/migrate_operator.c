@@ -1,0 +1,139 @@
+/* The operator of the example `migrate`: what only a running system can do is asked of a program.
+ *
+ *   ask-to-close DATA-SET...      is-closed DATA-SET...       hold DATA-SET...      release DATA-SET...
+ *   catalog CATALOG DATA-SET VOLSER...                        uncatalog CATALOG DATA-SET
+ *   recatalog CATALOG DATA-SET VOLSER...                      rename VOLSER DATA-SET NEW-NAME
+ *   scratch VOLSER DATA-SET
+ *
+ * It ends with 0: done; 4: somebody has a data set open (is-closed), a line for each: IMAGE PROGRAM DATA-SET; 8: refused,
+ * 12: it could not be done now, and the first line says why. It must not end with 0 before it is certain: the
+ * library looks at the volume afterwards, and what it does not see there was not done. */
+
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "migrate.h"
+
+extern char **environ;
+
+enum { WORDS_MAX = 1024 };
+
+struct call {
+    const char *words[WORDS_MAX]; /* program, verb, what the verb needs, NULL */
+    size_t count;
+    char (*lines)[512];
+    size_t line_count;
+};
+
+static void add_word(struct call *call, const char *word)
+{
+    if (call->count < WORDS_MAX - 1) {
+        call->words[call->count++] = word;
+        call->words[call->count] = NULL;
+    }
+}
+
+/* Runs it, and keeps the lines that it prints, for free(). */
+static int32_t carry_out(struct call *call, tmr_error *error)
+{
+    posix_spawn_file_actions_t actions;
+    char line[512], (*more)[512];
+    int ends[2], status, failed;
+    FILE *printed;
+    pid_t child;
+    if (call->count == WORDS_MAX - 1)
+        return tell(error, TMR_REFUSED, "%s would get too many words", call->words[1]);
+    if (pipe(ends) != 0 || posix_spawn_file_actions_init(&actions) != 0)
+        return tell(error, TMR_ENVIRONMENT, "no pipe: %s", strerror(errno));
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+    posix_spawn_file_actions_addclose(&actions, ends[0]);
+    posix_spawn_file_actions_addclose(&actions, ends[1]);
+    failed = posix_spawnp(&child, call->words[0], &actions, NULL, (char *const *)call->words, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    if (failed || !(printed = fdopen(ends[0], "r"))) {
+        close(ends[0]);
+        return tell(error, TMR_ENVIRONMENT, "cannot run %s: %s", call->words[0], strerror(failed ? failed : errno));
+    }
+    while (fgets(line, sizeof line, printed)) {
+        line[strcspn(line, "\n")] = 0;
+        more = realloc(call->lines, (call->line_count + 1) * sizeof *more);
+        if (more)
+            memcpy((call->lines = more)[call->line_count++], line, sizeof line);
+    }
+    fclose(printed);
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return tell(error, TMR_ENVIRONMENT, "cannot wait for %s: %s", call->words[0], strerror(errno));
+    if (WIFEXITED(status) && (WEXITSTATUS(status) == TMR_DONE || WEXITSTATUS(status) == TMR_MORE))
+        return WEXITSTATUS(status);
+    return tell(error, WIFEXITED(status) && WEXITSTATUS(status) == TMR_REFUSED ? TMR_REFUSED : TMR_ENVIRONMENT,
+                "the operator's %s: %s", call->words[1], call->line_count ? call->lines[0] : "refused, and no word why");
+}
+
+static struct call call_of(const struct order *order, const char *verb)
+{
+    struct call call = { 0 };
+    add_word(&call, order->operator_program);
+    add_word(&call, verb);
+    return call;
+}
+
+/* What has no answer but its code. */
+static int32_t order_done(struct call *call, tmr_error *error)
+{
+    int32_t code = carry_out(call, error);
+    free(call->lines);
+    return code == TMR_MORE ? tell(error, TMR_ENVIRONMENT, "the operator's %s is not done yet", call->words[1]) : code;
+}
+
+static int32_t for_names(const struct order *order, const char *verb, const tmr_names *names, tmr_error *error)
+{
+    struct call call = call_of(order, verb);
+    uint32_t i;
+    for (i = 0; i < names->data_set_count; i++)
+        add_word(&call, names->data_sets[i]);
+    return order_done(&call, error);
+}
+
+static int32_t ask_to_close(void *user, const tmr_names *names, tmr_error *error)
+{
+    return for_names(user, "ask-to-close", names, error);
+}
+
+static int32_t hold(void *user, const tmr_names *names, tmr_error *error)
+{
+    return for_names(user, "hold", names, error);
+}
+
+static int32_t let_open(void *user, const tmr_names *names, tmr_error *error)
+{
+    return for_names(user, "release", names, error);
+}
+
+/* Whoever cannot be understood counts as somebody: nothing is taken away from its users because of a line. */
+static int32_t is_closed(void *user, const tmr_names *names, tmr_sink *sink, tmr_error *error)
+{
+    struct call call = call_of(user, "is-closed");
+    int32_t code, put = TMR_DONE;
+    uint32_t i;
+    for (i = 0; i < names->data_set_count; i++)
+        add_word(&call, names->data_sets[i]);
+    code = carry_out(&call, error);
+    for (i = 0; code == TMR_MORE && put == TMR_DONE && i < call.line_count; i++) {
+        tmr_opener opener = { .size = sizeof opener };
+        if (sscanf(call.lines[i], "%63s %63s %95s", opener.image, opener.program, opener.data_set) >= 2)
+            put = tmr_sink_put(sink, &opener, sizeof opener, error);
+    }
+    free(call.lines);
+    return put == TMR_DONE ? code : put;
+}
+
+OPERATOR-TABLES

@@ -10,6 +10,8 @@ mod compilers;
 mod declarations;
 #[path = "header/generate.rs"]
 mod generate;
+#[path = "header/worked.rs"]
+mod worked;
 
 use assembler::{LAST_COLUMN, NAME_LENGTH_MAX};
 use compilers::{dialects, run, run_program, workshop};

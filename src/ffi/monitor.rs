@@ -1,6 +1,5 @@
 //! Monitor areas: where it is kept which tracks of a volume are written, and by whom.
 
-use super::assess::no_more;
 use super::boundary::{
     Filled, Handle, Out, Structure, close, guarded, input, shared, text, text_if_any, to_array,
 };

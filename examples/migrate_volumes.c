@@ -76,7 +76,7 @@ static int32_t volume_write(void *user, uint32_t first, uint32_t track_count, co
 {
     struct file_volume *volume = user;
     off_t offset = HEADER_SIZE + (off_t)first * volume->info.slot_size;
-    tmr_write write = { .size = sizeof write };
+    tmr_write write;
     int32_t code;
     if (!volume->image)
         return write_all(volume, buffer, length, offset, error);

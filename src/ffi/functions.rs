@@ -91,6 +91,9 @@ functions! {
 
     30 tmr_host_new TMRHNEW (host: *mut *mut tmr_host, error: *mut tmr_error);
     31 tmr_host_add_volume TMRHVOL (host: *mut tmr_host, volume: *const tmr_volume, error: *mut tmr_error);
+    32 tmr_host_set_space_manager TMRHSPC (host: *mut tmr_host, volser: *const c_char, functions: *const tmr_space_functions, error: *mut tmr_error);
+    33 tmr_host_add_catalog TMRHCAT (host: *mut tmr_host, functions: *const tmr_catalog_functions, error: *mut tmr_error);
+    34 tmr_host_find_catalogs TMRHFCT (host: *mut tmr_host, error: *mut tmr_error);
     35 tmr_host_set_clock TMRHCLK (host: *mut tmr_host, functions: *const tmr_clock_functions, error: *mut tmr_error);
     36 tmr_host_set_events TMRHEVT (host: *mut tmr_host, functions: *const tmr_event_functions, error: *mut tmr_error);
     37 tmr_host_keep_events TMRHKEV (host: *const tmr_host, count_max: u32, error: *mut tmr_error);
@@ -98,6 +101,8 @@ functions! {
     39 tmr_host_set_enqueue TMRHENQ (host: *mut tmr_host, functions: *const tmr_enqueue_functions, error: *mut tmr_error);
     40 tmr_host_use_registry TMRHREG (host: *mut tmr_host, owner: *const c_char, error: *mut tmr_error);
     41 tmr_host_add_area TMRHARE (host: *mut tmr_host, area: *const tmr_area, error: *mut tmr_error);
+    42 tmr_host_add_image TMRHIMG (host: *mut tmr_host, volser: *const c_char, image: *const c_char, error: *mut tmr_error);
+    43 tmr_host_add_machine TMRHMAC (host: *mut tmr_host, image: *const c_char, functions: *const tmr_channel_functions, patience_ms: u32, silence_ms: u32, error: *mut tmr_error);
     45 tmr_host_close TMRHCLS (host: *mut *mut tmr_host);
 
     60 tmr_assess TMRASES (host: *const tmr_host, masks: *const c_char, volsers: *const c_char, options: u32, assessment: *mut *mut tmr_assessment, error: *mut tmr_error);

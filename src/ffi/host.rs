@@ -62,6 +62,15 @@ impl Handle for tmr_host {
 }
 
 impl Given {
+    /// A volume that was added.
+    pub(super) fn volume(&self, volser: Volser) -> Result<Arc<dyn Volume>> {
+        let found = self.volumes.iter().find(|volume| volume.volser() == volser);
+        found.cloned().ok_or_else(|| {
+            let why = "the host has no volume of this serial; add it first";
+            Error::new(Reason::NoSuchVolume, why).on_volume(volser)
+        })
+    }
+
     /// The ports, with the library's own where none were given.
     pub(super) fn ports(&self) -> Result<Host> {
         let mut host = Host::of_volumes(self.volumes.clone())?;

@@ -7,17 +7,25 @@
 //! | [`error`] | the error block |
 //! | [`extent`] | a run of tracks |
 //! | [`functions`] | the list of all functions, their aliases, the call by a list of addresses |
+//! | [`host`] | the ports bundled |
+//! | [`space`], [`catalog`], [`enqueue`], [`checkpoint`], [`clock`], [`events`], [`channel`] | ports that are the host's own |
 //! | [`tables`] | what the host's tables of functions have in common; sinks |
 //!
 //! Types are written as C spells them, so that header and source read the same. Whoever writes Rust has no use for any of
 //! this.
+//!
+//! # The manual
+//! It stands at the beginning of the header, too.
+#![doc = include_str!("manual.md")]
 #![allow(unsafe_code)]
 #![allow(non_camel_case_types)]
 
 mod assess;
 mod boundary;
+mod catalog;
 mod changed;
 mod changes;
+mod channel;
 mod checkpoint;
 mod clock;
 mod copy;
@@ -32,6 +40,7 @@ mod migration;
 mod monitor;
 mod plan;
 mod remote;
+mod space;
 mod subscription;
 mod tables;
 mod translate;
@@ -39,8 +48,10 @@ mod verify;
 mod volume;
 
 pub use assess::*;
+pub use catalog::*;
 pub use changed::*;
 pub use changes::*;
+pub use channel::*;
 pub use checkpoint::tmr_checkpoint_functions;
 pub use clock::*;
 pub use copy::*;
@@ -55,6 +66,7 @@ pub use migration::*;
 pub use monitor::*;
 pub use plan::*;
 pub use remote::*;
+pub use space::*;
 pub use subscription::*;
 pub use tables::*;
 pub use translate::*;

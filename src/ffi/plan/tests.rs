@@ -563,7 +563,7 @@ fn copiers_that_cannot_be_meant_are_refused() {
                 tmr_copier_new(table.0, scene.host, options, &raw mut copier, error)
             });
             let mut verification = null_mut();
-            if reason != Reason::BadValue {
+            if options.is_null() {
                 assert_refused(reason, |error| {
                     tmr_verify(table.0, scene.host, 1, &raw mut verification, error)
                 });
@@ -582,6 +582,72 @@ fn copiers_that_cannot_be_meant_are_refused() {
     copier_of(source, target, Some(many), Reason::BadValue);
     let large = tmr_copier_options { batch_tracks: u32::MAX, ..options };
     copier_of(source, target, Some(large), Reason::BadValue);
+    let endless = tmr_copier_options { subscription_count: u32::MAX, ..options };
+    copier_of(source, target, Some(endless), Reason::NullPointer);
+}
+
+/// A subscription to what is written to OLD001 tells the copier what is to be copied, first and afterwards.
+#[test]
+fn a_copier_copies_what_a_monitor_marks() {
+    let scene = scene();
+    let (_, plan) = scene.propose("NEW001", |_| {});
+    let mut table = null_mut();
+    let (mut area, mut image, mut copier) = (null_mut(), null_mut(), null_mut());
+    let mut subscriptions = [null_mut(); 2];
+    let mut info = cleared::<tmr_volume_info>();
+    let (mut length, name) = (0, c("WRITER"));
+    // SAFETY: every pointer is one to what the function wants, and the memory stays to the end.
+    unsafe {
+        assert_done(0, |error| tmr_table_of_plan(plan.0, 0, &raw mut table, error));
+        let table = Tabled(table);
+        assert_done(0, |error| tmr_volume_describe(scene.volumes[0], &raw mut info, error));
+        assert_done(0, |error| tmr_area_size(info.track_count, &raw mut length, error));
+        let mut memory = vec![0_u64; length.div_ceil(8) as usize];
+        assert_done(0, |error| {
+            let memory = memory.as_mut_ptr().cast();
+            tmr_area_in_memory(memory, length, &info, &raw mut area, error)
+        });
+        assert_done(0, |error| {
+            tmr_image_register(area, name.as_ptr(), TMR_IMAGE_BRACKETS, &raw mut image, error)
+        });
+        for (number, subscription) in subscriptions.iter_mut().enumerate() {
+            let id = [1, number as u64];
+            assert_done(0, |error| tmr_subscription_open(area, id.as_ptr(), subscription, error));
+        }
+
+        let mut options = cleared::<tmr_copier_options>();
+        options.subscriptions = subscriptions.as_ptr().cast();
+        let mut copier_of = |count, error| {
+            options.subscription_count = count;
+            tmr_copier_new(table.0, scene.host, &options, &raw mut copier, error)
+        };
+        assert_refused(Reason::NotFilled, |error| copier_of(1, error));
+        let runs: Vec<tmr_extent> = (0..3)
+            .map(|entry| {
+                let mut run = tmr_extent::default();
+                assert_done(0, |error| tmr_table_entry(table.0, entry, &raw mut run, error));
+                run
+            })
+            .collect();
+        assert_done(0, |error| tmr_subscription_fill(subscriptions[0], runs.as_ptr(), 3, error));
+        assert_refused(Reason::BadValue, |error| copier_of(2, error));
+        assert_done(0, |error| copier_of(1, error));
+        let copier = Copying(copier);
+        let mut progress = cleared::<tmr_progress>();
+        let mut step = |expected| {
+            assert_done(TMR_DONE, |error| tmr_copier_step(copier.0, 100, &raw mut progress, error));
+            assert_eq!((progress.copied, progress.left), (expected, 0));
+        };
+        step(12);
+        step(0);
+        let mut write = tmr_write { range: 0, place: 0 };
+        assert_done(0, |error| tmr_image_begin(image, 41, 2, &raw mut write, error));
+        assert_done(0, |error| tmr_image_end(image, &raw mut write, error));
+        step(2);
+        drop(copier);
+        subscriptions.iter_mut().for_each(|one| assert_eq!(tmr_subscription_close(one), 0));
+        assert_eq!((tmr_image_close(&raw mut image), tmr_area_close(&raw mut area)), (0, 0));
+    }
 }
 
 #[test]

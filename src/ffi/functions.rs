@@ -216,6 +216,12 @@ functions! {
     214 tmr_receiver_retire TMRQRET (receiver: *mut tmr_receiver, error: *mut tmr_error);
     215 tmr_receiver_close TMRQCLS (receiver: *mut *mut tmr_receiver);
     216 tmr_receiver_describe TMRQDSC (receiver: *const tmr_receiver, info: *mut tmr_receiver_info, error: *mut tmr_error);
+
+    220 tmr_agent_new TMRNNEW (image: *const c_char, channel: *const tmr_channel_functions, enqueue: *const tmr_enqueue_functions, agent: *mut *mut tmr_agent, error: *mut tmr_error);
+    221 tmr_agent_add_volume TMRNVOL (agent: *mut tmr_agent, volume: *const tmr_volume, area: *const tmr_area, images: *const c_char, error: *mut tmr_error);
+    222 tmr_agent_serve TMRNSRV (agent: *mut tmr_agent, error: *mut tmr_error);
+    223 tmr_agent_close TMRNCLS (agent: *mut *mut tmr_agent);
+    224 tmr_agent_farewell TMRNFAR (agent: *mut tmr_agent, error: *mut tmr_error);
 }
 
 /// Does: says which release of the library this is.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use trackmirror::catalog::cvol::CvolCatalog;
-use trackmirror::catalog::{CatalogEntry, CatalogVolume};
+use trackmirror::catalog::{Catalog, CatalogEntry, CatalogVolume};
 use trackmirror::dscb::Format1;
 use trackmirror::geometry::{Device, Extent, Geometry, Track};
 use trackmirror::host::Host;

@@ -34,8 +34,8 @@
 /* Tracks copied between two looks at whether to go on. While others write less: a close must not wait for long. */
 enum { STEP_TRACKS = 1500, LIVE_STEP_TRACKS = 360 };
 /* How often in sequence something may fail that can pass, while others write. */
-enum { TROUBLES_MAX = 6 };
-enum { VOLUMES_MAX = 64, STATUS_SECONDS = 5 };
+enum { TROUBLES_MAX = 10 };
+enum { VOLUMES_MAX = 64, VOLSERS_LENGTH = VOLUMES_MAX * 32, STATUS_SECONDS = 5 };
 
 int32_t tell(tmr_error *error, int32_t code, const char *format, ...)
 {
@@ -66,55 +66,66 @@ struct volumes {
     size_t count;
 };
 
-static int is_open(const struct volumes *volumes, const char *path)
+/* Takes the next word from a list with commas between; 0 if there is none. */
+static int next_of_list(const char **list, char *word, size_t length)
 {
-    size_t i;
-    for (i = 0; i < volumes->count; i++)
-        if (is_same_image(volumes->own[i], path))
-            return 1;
-    return 0;
+    size_t end;
+    *list += strspn(*list, ",");
+    end = strcspn(*list, ",");
+    snprintf(word, length, "%.*s", (int)end, *list);
+    *list += end;
+    return end > 0;
 }
 
-/* Opens the volumes of a list, adds them to the host, and appends their serials to a list for the library. */
-static int32_t add_volumes(tmr_host *host, struct volumes *volumes, const char *paths, enum use use, char *volsers,
-                           size_t length, tmr_error *error)
+/* Opens a volume and adds it to the host, unless it is there already: the catalog's volume may be a source, too. */
+static int32_t add_volume(tmr_host *host, struct volumes *volumes, const char *path, enum use use, size_t *at,
+                          tmr_error *error)
 {
+    tmr_volume_info *info;
+    int32_t code;
+    for (*at = 0; *at < volumes->count; ++*at)
+        if (is_same_image(volumes->own[*at], path))
+            return TMR_DONE;
+    if (*at == VOLUMES_MAX)
+        return tell(error, TMR_REFUSED, "more than %d volumes", VOLUMES_MAX);
+    code = open_volume(path, use, &volumes->own[*at], &volumes->handles[*at], error);
+    if (code != TMR_DONE)
+        return code;
+    volumes->count++;
+    info = &volumes->info[*at];
+    info->size = sizeof *info;
+    code = tmr_volume_describe(volumes->handles[*at], info, error);
+    return code == TMR_DONE ? tmr_host_add_volume(host, volumes->handles[*at], error) : code;
+}
+
+/* The same for a list, with a list of their serials for the library. */
+static int32_t add_volumes(tmr_host *host, struct volumes *volumes, const char *paths, enum use use, char *volsers,
+                           tmr_error *error)
+{
+    char path[4096];
     int32_t code = TMR_DONE;
-    while (code == TMR_DONE && *paths) {
-        size_t end = strcspn(paths, ","), at = volumes->count;
-        char path[4096];
-        tmr_volume_info *info = &volumes->info[at];
-        snprintf(path, sizeof path, "%.*s", (int)end, paths);
-        paths += end + (paths[end] == ',');
-        if (end == 0 || is_open(volumes, path)) /* the catalog's volume may be a source, too */
-            continue;
-        if (at == VOLUMES_MAX)
-            return tell(error, TMR_REFUSED, "more than %d volumes", VOLUMES_MAX);
-        code = open_volume(path, use, &volumes->own[at], &volumes->handles[at], error);
-        if (code != TMR_DONE)
-            break;
-        volumes->count++;
-        info->size = sizeof *info;
-        code = tmr_volume_describe(volumes->handles[at], info, error);
-        if (code == TMR_DONE)
-            code = tmr_host_add_volume(host, volumes->handles[at], error);
-        if (strlen(volsers) + strlen(info->volser) + 2 > length)
-            return tell(error, TMR_REFUSED, "too many volumes");
-        strcat(strcat(volsers, info->volser), " ");
+    size_t at, length = 0;
+    while (code == TMR_DONE && next_of_list(&paths, path, sizeof path)) {
+        code = add_volume(host, volumes, path, use, &at, error);
+        if (code == TMR_DONE && length + sizeof volumes->info[at].volser < VOLSERS_LENGTH)
+            length += (size_t)sprintf(volsers + length, "%s ", volumes->info[at].volser);
     }
     return code;
 }
 
-/* A source that others write: every write is noted in the volume's monitor area, which the registry knows by the file. */
-static int32_t monitor(tmr_host *host, struct volumes *volumes, size_t i, enum use use, const struct order *order,
-                       tmr_error *error)
+/* A volume that others write: every write is told to its monitor area, ours too, which the registry knows by the file. For a
+ * source the library must know it, and everybody who can write there. */
+static int32_t monitor(tmr_host *host, struct volumes *volumes, size_t i, int is_source, enum use use,
+                       const struct order *order, tmr_error *error)
 {
     tmr_area *area = NULL;
+    const char *names = order->images;
+    char image[65];
     int32_t code = tmr_area_open(NULL, volumes->handles[i], &area, error);
-    if (code == TMR_DONE)
+    if (code == TMR_DONE && is_source)
         code = tmr_host_add_area(host, area, error);
-    if (code == TMR_DONE)
-        code = tmr_host_add_image(host, volumes->info[i].volser, order->image, error);
+    while (code == TMR_DONE && is_source && next_of_list(&names, image, sizeof image))
+        code = tmr_host_add_image(host, volumes->info[i].volser, image, error);
     if (code == TMR_DONE && use == SHARE)
         code = tell_monitor(volumes->own[i], area, error);
     tmr_area_close(&area); /* the host keeps what it needs */
@@ -130,28 +141,28 @@ static void tell_event(void *user, const tmr_event *event)
 }
 
 static int32_t make_host(const struct order *order, tmr_host *host, struct volumes *volumes, char *sources,
-                         char *targets, size_t length, tmr_error *error)
+                         char *targets, tmr_error *error)
 {
-    enum use use = !order->image ? ALONE : order->operator_program ? LOOK : SHARE;
+    enum use use = !order->images ? ALONE : order->operator_program ? LOOK : SHARE;
     tmr_event_functions events = { .size = sizeof events, .version = TMR_TABLE_VERSION, .event = tell_event };
-    char catalogs[64 * 16] = "";
-    size_t i, source_count;
+    size_t i, sources_end, targets_end, at;
     int32_t code = tmr_host_set_events(host, &events, error);
     if (code == TMR_DONE)
-        code = add_volumes(host, volumes, order->sources, use, sources, length, error);
-    source_count = volumes->count;
+        code = add_volumes(host, volumes, order->sources, use, sources, error);
+    sources_end = volumes->count;
     if (code == TMR_DONE)
-        code = add_volumes(host, volumes, order->targets, ALONE, targets, length, error);
+        code = add_volumes(host, volumes, order->targets, ALONE, targets, error);
+    targets_end = volumes->count;
     if (code == TMR_DONE && strcmp(order->catalog, "-") != 0)
-        code = add_volumes(host, volumes, order->catalog, use, catalogs, sizeof catalogs, error);
-    if (!order->image)
+        code = add_volume(host, volumes, order->catalog, use, &at, error);
+    if (!order->images)
         return code;
     for (i = 0; code == TMR_DONE && i < volumes->count; i++) {
-        int is_target = i >= source_count && strstr(targets, volumes->info[i].volser) != NULL;
-        if (i < source_count || (!is_target && use == SHARE))
-            code = monitor(host, volumes, i, use, order, error);
+        int is_source = i < sources_end, is_target = !is_source && i < targets_end;
+        if (is_source || (!is_target && use == SHARE))
+            code = monitor(host, volumes, i, is_source, use, order, error);
         if (code == TMR_DONE && use == LOOK && !is_target)
-            code = delegate(host, volumes->handles[i], &volumes->info[i], order, error);
+            code = delegate(host, &volumes->info[i], is_same_image(volumes->own[i], order->catalog), order, error);
     }
     /* Programs on this machine say what they have open in the registry; the operator knows of the running system. */
     if (code == TMR_DONE)
@@ -189,7 +200,8 @@ static void show(const tmr_migration *migration, const tmr_status *status)
     static time_t shown;
     tmr_estimate estimate = { .size = sizeof estimate };
     time_t now = time(NULL);
-    if (now - shown < STATUS_SECONDS || tmr_migration_estimate(migration, &estimate, NULL) != TMR_DONE)
+    if (status->left_tracks + status->copied_tracks == 0 || now - shown < STATUS_SECONDS
+        || tmr_migration_estimate(migration, &estimate, NULL) != TMR_DONE)
         return;
     shown = now;
     printf("%" PRIu64 " of %" PRIu64 " tracks left, %" PRIu64 " copied", status->left_tracks, status->track_count,
@@ -275,7 +287,7 @@ static int32_t begin(const struct order *order, const tmr_host *host, const char
 static int32_t stop(tmr_migration *migration, const tmr_status *status, const struct order *order, tmr_error *error)
 {
     int32_t code = TMR_DONE;
-    if (order->image && (status->state == TMR_STATE_CLOSING || status->state == TMR_STATE_QUIESCED))
+    if (order->images && (status->state == TMR_STATE_CLOSING || status->state == TMR_STATE_QUIESCED))
         code = tmr_migration_postpone(migration, error);
     if (code != TMR_DONE)
         return code;
@@ -286,21 +298,29 @@ static int32_t stop(tmr_migration *migration, const tmr_status *status, const st
 static int32_t advance(tmr_migration *migration, const tmr_status *status, const struct order *order, int *is_verified,
                        tmr_error *error)
 {
-    uint32_t tracks = order->image && status->state != TMR_STATE_QUIESCED ? LIVE_STEP_TRACKS : STEP_TRACKS;
+    uint32_t tracks = order->images && status->state != TMR_STATE_QUIESCED ? LIVE_STEP_TRACKS : STEP_TRACKS;
     int32_t code = TMR_DONE;
     /* The copies can be compared when nobody writes: before the close if nobody does anyway, else in the window. */
-    int can_compare = order->image ? status->state == TMR_STATE_QUIESCED && status->next_verb == TMR_VERB_SWITCH
+    int can_compare = order->images ? status->state == TMR_STATE_QUIESCED && status->next_verb == TMR_VERB_SWITCH
                                    : status->state == TMR_STATE_MIRRORED && status->next_verb == TMR_VERB_QUIESCE;
     if (order->verifies && can_compare && !*is_verified) {
         code = tmr_migration_verify(migration, NULL, error);
         *is_verified = code == TMR_DONE;
         return code == TMR_DONE ? TMR_MORE : code;
     }
-    if (order->image && status->state == TMR_STATE_MIRRORED && order->waits && !close_asked)
+    if (order->images && status->state == TMR_STATE_MIRRORED && order->waits && !close_asked)
         return tmr_migration_step(migration, tracks, NULL, error) == TMR_DONE ? TMR_MORE : error->code;
-    if (order->image && status->state == TMR_STATE_CLOSING) /* somebody has something open still: go on copying */
+    if (order->images && status->state == TMR_STATE_CLOSING) /* somebody has something open still: go on copying */
         code = tmr_migration_step(migration, tracks, NULL, error);
     return code > TMR_MORE ? code : tmr_migration_advance(migration, tracks, error);
+}
+
+/* What can pass while others write: a device, monitors that are missing or begin just now, openers that took too long, a
+ * write in the last moment. */
+static int can_pass(const tmr_error *error)
+{
+    return error->code == TMR_ENVIRONMENT || error->reason == TMR_R_NOT_COVERED || error->reason == TMR_R_NOT_FILLED
+           || error->reason == TMR_R_LATE_WRITER || error->reason == TMR_R_SOURCE_CHANGED;
 }
 
 static int32_t drive(tmr_migration *migration, const struct order *order, tmr_error *error)
@@ -319,8 +339,7 @@ static int32_t drive(tmr_migration *migration, const struct order *order, tmr_er
         code = advance(migration, &status, order, &is_verified, error);
         if (code == TMR_DONE)
             return code;
-        if (code == TMR_ENVIRONMENT && order->image && ++troubles < TROUBLES_MAX) {
-            /* Monitors that come back, openers that took too long: while others write, what can pass is waited for. */
+        if (code > TMR_MORE && order->images && can_pass(error) && ++troubles < TROUBLES_MAX) {
             fprintf(stderr, "%s; it is tried again\n", error->sentence);
             nap(500000 * (uint64_t)troubles);
             continue;
@@ -360,19 +379,28 @@ static int usage(void)
 {
     fputs("usage: migrate MASKS SOURCE-IMAGES TARGET-IMAGES CATALOG-IMAGE STATE-FOLDER [options]\n"
           "Lists have commas between; '-' for the catalog: data sets that no catalog names.\n"
-          "  --image NAME        this image goes on writing to the sources, and tells a monitor\n"
-          "  --operator PROGRAM  which asks the running system that has sources and catalog attached\n"
+          "  --image NAMES       these images go on writing to the sources, each write told to a monitor,\n"
+          "                      and say in the registry of openers what they have open\n"
+          "  --operator PROGRAM  a running system has sources and catalog attached, and says nothing there:\n"
+          "                      this program asks it (see migrate_operator.c)\n"
           "  --wait              mirror until SIGUSR1 says that it is time to close\n"
           "  --goal TRACKS       close when at most so many tracks are left (default 0)\n"
           "  --pace TRACKS       copy at most so many tracks in a second\n"
           "  --limit SECONDS     give a close, or a window, up after so long (default 300)\n"
-          "  --extents           each extent as it was (default: one request, the fewest extents)\n"
+          "  --mode MODE         one-primary (the default), extent-for-extent or best-fit\n"
           "  --verify            compare the copies before the switch\n"
           "  --keep              keep the sources under other names (default: scratch them)\n"
           "  --erase             overwrite the sources before they are scratched\n"
           "The same command again goes on with a migration that was interrupted.\n",
           stderr);
     return TMR_REFUSED;
+}
+
+static uint32_t mode_of(const char *word)
+{
+    return strcmp(word, "one-primary") == 0 ? TMR_MODE_ONE_PRIMARY
+           : strcmp(word, "extent-for-extent") == 0 ? TMR_MODE_EXTENT_FOR_EXTENT
+           : strcmp(word, "best-fit") == 0 ? TMR_MODE_BEST_FIT : 0;
 }
 
 static int parse(int argc, char **argv, struct order *order)
@@ -395,10 +423,10 @@ static int parse(int argc, char **argv, struct order *order)
             order->options |= TMR_KEEP;
         else if (strcmp(option, "--erase") == 0)
             order->options |= TMR_ERASE;
-        else if (strcmp(option, "--extents") == 0)
-            order->mode = TMR_MODE_EXTENT_FOR_EXTENT;
+        else if (strcmp(option, "--mode") == 0 && value && mode_of(value))
+            order->mode = mode_of(value), i++;
         else if (strcmp(option, "--image") == 0 && value)
-            order->image = value, i++;
+            order->images = value, i++;
         else if (strcmp(option, "--operator") == 0 && value)
             order->operator_program = value, i++;
         else if (strcmp(option, "--goal") == 0 && is_number)
@@ -410,14 +438,14 @@ static int parse(int argc, char **argv, struct order *order)
         else
             return -1;
     }
-    return order->operator_program && !order->image ? -1 : 0;
+    return order->operator_program && !order->images ? -1 : 0;
 }
 
 int main(int argc, char **argv)
 {
     struct order order = { .limit_ms = 300000, .mode = TMR_MODE_ONE_PRIMARY };
     static struct volumes volumes;
-    char sources[VOLUMES_MAX * 16] = "", targets[VOLUMES_MAX * 16] = "";
+    char sources[VOLSERS_LENGTH] = "", targets[VOLSERS_LENGTH] = "";
     tmr_error error = { .size = sizeof error };
     tmr_host *host = NULL;
     tmr_migration *migration = NULL;
@@ -429,7 +457,7 @@ int main(int argc, char **argv)
     listen();
     code = tmr_host_new(&host, &error);
     if (code == TMR_DONE)
-        code = make_host(&order, host, &volumes, sources, targets, sizeof sources, &error);
+        code = make_host(&order, host, &volumes, sources, targets, &error);
     if (code == TMR_DONE)
         code = begin(&order, host, sources, targets, &migration, &error);
     if (code == TMR_DONE)
@@ -442,6 +470,6 @@ int main(int argc, char **argv)
     if (code == TMR_DONE)
         code = remove_folder(order.state, &error);
     if (code != TMR_DONE)
-        fprintf(stderr, "migrate: %s\n", error.sentence);
+        fprintf(stderr, "migrate %s: %s\n", order.masks, error.sentence);
     return code;
 }

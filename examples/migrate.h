@@ -10,9 +10,10 @@
 /* What is to be done. */
 struct order {
     const char *masks;
-    const char *sources, *targets, *catalog; /* paths, with commas between */
+    const char *sources, *targets; /* paths, with commas between */
+    const char *catalog;           /* the path of the volume with the catalog, or - */
     const char *state;            /* the folder of the migration's state */
-    const char *image;            /* who writes to the sources meanwhile; NULL: nobody */
+    const char *images;           /* who writes to the sources meanwhile, with commas between; NULL: nobody */
     const char *operator_program; /* who is asked for what only a running system can do, or NULL */
     uint64_t pace, goal, limit_ms;
     uint32_t options, mode;
@@ -46,8 +47,8 @@ int32_t tell_monitor(struct file_volume *volume, const tmr_area *area, tmr_error
 
 /* ---- migrate_operator.c: what is asked of the operator of a running system */
 
-/* Lets its system change the VTOC of a volume, and the catalog on it if there is one. */
-int32_t delegate(tmr_host *host, const tmr_volume *volume, const tmr_volume_info *info, const struct order *order,
+/* Lets the system that has a volume attached change its VTOC, and the catalog on it. */
+int32_t delegate(tmr_host *host, const tmr_volume_info *info, int has_catalog, const struct order *order,
                  tmr_error *error);
 
 /* Lets him tell who has data sets open, and have them closed. */

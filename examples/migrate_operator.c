@@ -136,4 +136,105 @@ static int32_t is_closed(void *user, const tmr_names *names, tmr_sink *sink, tmr
     return put == TMR_DONE ? code : put;
 }
 
-OPERATOR-TABLES
+
+int32_t ask_about_openers(tmr_host *host, const struct order *order, tmr_error *error)
+{
+    tmr_enqueue_functions functions = { .size = sizeof functions, .version = TMR_TABLE_VERSION };
+    functions.user = (void *)order;
+    functions.ask_to_close = ask_to_close;
+    functions.is_closed = is_closed;
+    functions.hold = hold;
+    functions.let_open = let_open;
+    return tmr_host_set_enqueue(host, &functions, error);
+}
+
+/* A volume that a running system has attached: the library reads it, and its system changes it. */
+struct guest_volume {
+    const struct order *order;
+    char volser[16];
+};
+
+static struct call call_about(const struct guest_volume *guest, const char *verb, const char *data_set)
+{
+    struct call call = call_of(guest->order, verb);
+    add_word(&call, guest->volser);
+    add_word(&call, data_set);
+    return call;
+}
+
+static int32_t catalog(const struct guest_volume *guest, const char *verb, const tmr_catalog_entry *to, tmr_error *error)
+{
+    struct call call = call_about(guest, verb, to->name);
+    uint32_t i;
+    for (i = 0; i < to->volume_count; i++)
+        add_word(&call, to->volumes[i].volser);
+    return order_done(&call, error);
+}
+
+static int32_t add_entry(void *user, const tmr_catalog_entry *entry, tmr_error *error)
+{
+    return catalog(user, "catalog", entry, error);
+}
+
+/* A system of that kind has no single step for it. After an interruption between the two there is no entry any more. */
+static int32_t recatalog(void *user, const tmr_catalog_entry *from, const tmr_catalog_entry *to, tmr_error *error)
+{
+    return catalog(user, from ? "recatalog" : "catalog", to, error);
+}
+
+static int32_t remove_entry(void *user, const char *name, tmr_error *error)
+{
+    struct call call = call_about(user, "uncatalog", name);
+    return order_done(&call, error);
+}
+
+/* What has not expired the system refuses by itself. */
+static int32_t scratch(void *user, const tmr_identity *identity, uint32_t today, tmr_error *error)
+{
+    struct call call = call_about(user, "scratch", identity->name);
+    (void)today;
+    return order_done(&call, error);
+}
+
+static int32_t rename_data_set(void *user, const tmr_identity *identity, const char *name, tmr_error *error)
+{
+    struct call call = call_about(user, "rename", identity->name);
+    add_word(&call, name);
+    return order_done(&call, error);
+}
+
+/* locate and list are not given: the library reads the catalog on the volume, as it reads the VTOC.
+ * Of other functions that are not given it knows that this cannot be done: allocating on such a volume, above all. */
+int32_t delegate(tmr_host *host, const tmr_volume_info *info, int has_catalog, const struct order *order, tmr_error *error)
+{
+    tmr_space_functions space = { .size = sizeof space, .version = TMR_TABLE_VERSION, .flags = TMR_SPACE_DELEGATED };
+    tmr_catalog_functions entries = { .size = sizeof entries, .version = TMR_TABLE_VERSION };
+    struct guest_volume *of_space = malloc(sizeof *of_space), *of_catalog = malloc(sizeof *of_catalog);
+    int32_t code;
+    if (!of_space || !of_catalog) {
+        free(of_space), free(of_catalog);
+        return tell(error, TMR_ENVIRONMENT, "no memory");
+    }
+    of_space->order = order;
+    memcpy(of_space->volser, info->volser, sizeof of_space->volser);
+    *of_catalog = *of_space;
+    space.user = of_space;
+    space.release = free;
+    space.scratch = scratch;
+    space.rename = rename_data_set;
+    code = tmr_host_set_space_manager(host, info->volser, &space, error);
+    if (code != TMR_DONE)
+        free(of_space); /* the table was not taken */
+    entries.flags = TMR_CATALOG_TWO_STEPS | TMR_CATALOG_DELEGATED;
+    snprintf(entries.name, sizeof entries.name, "SYSCTLG on %s", info->volser);
+    memcpy(entries.volser, info->volser, sizeof entries.volser);
+    entries.user = of_catalog;
+    entries.release = free;
+    entries.add = add_entry;
+    entries.recatalog = recatalog;
+    entries.remove = remove_entry;
+    if (code == TMR_DONE && has_catalog && (code = tmr_host_add_catalog(host, &entries, error)) == TMR_DONE)
+        return code;
+    free(of_catalog);
+    return code;
+}

@@ -76,7 +76,7 @@ static int32_t volume_write(void *user, uint32_t first, uint32_t track_count, co
 {
     struct file_volume *volume = user;
     off_t offset = HEADER_SIZE + (off_t)first * volume->info.slot_size;
-    tmr_write write = { .size = sizeof write };
+    tmr_write write = { 0, 0 };
     int32_t code;
     if (!volume->image)
         return write_all(volume, buffer, length, offset, error);
@@ -178,19 +178,34 @@ static uint32_t little_endian(const unsigned char *at)
     return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* The volume's serial as the library takes it, X'E5D6D3F0F0F1', from the label: record 3 of track 0, whose key is VOL1. */
+/* A serial of EBCDIC characters as the library takes it: as text, or, if it has other characters, as X'E5D6D3F0F05B'. */
+static void show_serial(const unsigned char *from, char *to)
+{
+    int i, is_text = 1;
+    for (i = 0; i < 6; i++) {
+        static const char letters[] = "ABCDEFGHI.......JKLMNOPQR........STUVWXYZ";
+        unsigned char code = from[i];
+        to[i] = code >= 0xF0 && code <= 0xF9 ? (char)('0' + code - 0xF0)
+                : code >= 0xC1 && code <= 0xE9 ? letters[code - 0xC1] : '.';
+        is_text &= to[i] != '.';
+    }
+    to[6] = 0;
+    if (!is_text)
+        sprintf(to, "X'%02X%02X%02X%02X%02X%02X'", from[0], from[1], from[2], from[3], from[4], from[5]);
+}
+
+/* The volume's serial, from its label: record 3 of track 0. */
 static int read_volser(const unsigned char *track, uint32_t length, char *volser)
 {
     static const unsigned char vol1[] = { 0xE5, 0xD6, 0xD3, 0xF1 };
     uint32_t at = 5; /* behind the home address */
-    while (at + 8 <= length) {
+    while (at + 8 <= length && track[at + 4] != 0xFF) {
         uint32_t data = at + 8 + track[at + 5];
         uint32_t end = data + ((uint32_t)track[at + 6] << 8 | track[at + 7]);
-        if (end > length || track[at + 4] == 0xFF)
+        if (end > length)
             break;
         if (track[at + 4] == 3 && end - data >= 80 && memcmp(track + data, vol1, 4) == 0) {
-            const unsigned char *from = track + data + 4;
-            sprintf(volser, "X'%02X%02X%02X%02X%02X%02X'", from[0], from[1], from[2], from[3], from[4], from[5]);
+            show_serial(track + data + 4, volser);
             return 0;
         }
         at = end;
@@ -245,13 +260,15 @@ int32_t open_volume(const char *path, enum use use, struct file_volume **opened,
     own->file = open(path, (use == LOOK ? O_RDONLY : O_RDWR) | O_CLOEXEC);
     if (own->file < 0 || fstat(own->file, &file) != 0)
         code = tell(error, TMR_REFUSED, "cannot open %s: %s", path, strerror(errno));
-    else if (lock_byte(own->file, 0, use == ALONE ? F_WRLCK : F_RDLCK) != 0)
-        code = tell(error, TMR_REFUSED, "%s is in use by another program; let that end first", path);
-    else if (use == ALONE && (writer = other_writer(&file)) != 0)
-        code = tell(error, TMR_REFUSED, "%s is open for writing by process %ld; detach the volume there, or start that "
-                    "program under `trackmirror monitored`, and name its image with --image", path, writer);
     else
         code = describe(own, path, use, error);
+    if (code == TMR_DONE && lock_byte(own->file, 0, use == ALONE ? F_WRLCK : F_RDLCK) != 0)
+        code = tell(error, TMR_REFUSED, "%s (%s) is in use by another program; let that end first", own->info.volser,
+                    path);
+    if (code == TMR_DONE && use == ALONE && (writer = other_writer(&file)) != 0)
+        code = tell(error, TMR_REFUSED, "%s (%s) is open for writing by process %ld; detach the volume there, or start "
+                    "that program by `trackmirror monitored`, and give its image with --image", own->info.volser, path,
+                    writer);
     functions.user = own;
     functions.release = volume_release;
     functions.read = volume_read;

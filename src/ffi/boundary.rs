@@ -133,6 +133,27 @@ unsafe fn body<'a, H: Handle>(handle: *const H) -> Result<&'a Body<H::Value>> {
     Ok(body)
 }
 
+/// What is behind a handle that several threads may use at a time, for calls that must not ask for memory, also when they
+/// refuse.
+///
+/// # Safety
+/// `handle` is NULL, or one that was given back and not closed.
+#[inline]
+pub(super) unsafe fn found<'a, H: Handle>(
+    handle: *const H,
+) -> std::result::Result<&'a H::Value, Reason> {
+    let inner = handle.cast::<Body<H::Value>>();
+    if inner.is_null() || !inner.is_aligned() {
+        return Err(Reason::NullPointer);
+    }
+    // SAFETY: whatever handle it is, it begins with a tag.
+    if unsafe { inner.cast::<u64>().read() } != H::TAG {
+        return Err(Reason::BadHandle);
+    }
+    // SAFETY: by its tag it is what was given back as such.
+    Ok(unsafe { &(*inner).value })
+}
+
 #[cold]
 fn not_one<H: Handle>() -> Error {
     Error::new(Reason::BadHandle, format!("this is no {}, or it was closed", H::NAME))
@@ -516,6 +537,14 @@ pub(super) fn text_in<'a>(array: &'a [c_char], what: &str) -> Result<&'a str> {
     text.ok_or_else(|| {
         Error::new(Reason::BadText, format!("{what} is no text that ends with a zero"))
     })
+}
+
+/// The text in an array that the library filled in, as far as it is one.
+pub(super) fn text_so_far(array: &[c_char]) -> &str {
+    // SAFETY: `c_char` is a byte, whatever its sign.
+    let bytes = unsafe { std::slice::from_raw_parts(array.as_ptr().cast::<u8>(), array.len()) };
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    std::str::from_utf8(&bytes[..end]).unwrap_or_default()
 }
 
 /// A text for an array of a structure: cut where it is too long, with a zero at its end.

@@ -70,6 +70,63 @@ impl tmr_error {
         Ok(())
     }
 
+    /// Clears the caller's block, if there is one, for a call that must not take long: codes and place, and the first byte
+    /// of each text, so that it is empty.
+    ///
+    /// # Safety
+    /// As of [`clear`](tmr_error::clear).
+    #[inline]
+    pub(super) unsafe fn clear_soon(pointer: *mut tmr_error) -> std::result::Result<(), ()> {
+        if pointer.is_null() {
+            return Ok(());
+        }
+        if !pointer.is_aligned() {
+            return Err(());
+        }
+        // SAFETY: as the caller promised; each field lies within the size that is looked at first.
+        unsafe {
+            if ((*pointer).size as usize) < Self::SIZE_MIN {
+                return Err(());
+            }
+            (*pointer).code = TMR_DONE;
+            (*pointer).reason = 0;
+            (*pointer).state = 0;
+            (*pointer).track = TMR_NO_TRACK;
+            (*pointer).reserved = 0;
+            (*pointer).volser[0] = 0;
+            (*pointer).data_set[0] = 0;
+            (*pointer).sentence[0] = 0;
+        }
+        Ok(())
+    }
+
+    /// Fills the caller's block in, if there is one, without asking for memory, so that it can be done in a signal handler:
+    /// the track and the volume's serial, if there are some, and a sentence.
+    ///
+    /// # Safety
+    /// As of [`clear`](tmr_error::clear); [`clear_soon`](tmr_error::clear_soon) has found it right.
+    pub(super) unsafe fn say(
+        pointer: *mut tmr_error,
+        reason: Reason,
+        (volser, track): (&[c_char; 16], Option<u32>),
+        sentence: std::fmt::Arguments<'_>,
+    ) {
+        if pointer.is_null() {
+            return;
+        }
+        let mut text = Text { bytes: [0; 512], length: 0 };
+        // What does not fit is cut.
+        let _ = std::fmt::write(&mut text, sentence);
+        // SAFETY: as the caller promised.
+        unsafe {
+            (*pointer).code = reason.code() as i32;
+            (*pointer).reason = reason as u32;
+            (*pointer).track = track.unwrap_or(TMR_NO_TRACK);
+            (*pointer).volser = *volser;
+            (*pointer).sentence = text.bytes;
+        }
+    }
+
     /// Fills the caller's block in, if there is one; it was cleared before.
     ///
     /// # Safety
@@ -81,6 +138,20 @@ impl tmr_error {
         // SAFETY: as the caller promised.
         if let Ok(block) = unsafe { super::boundary::Filled::take(pointer) } {
             block.give(&tmr_error { state, ..tmr_error::of(error) });
+        }
+    }
+
+    /// Says something in the caller's block, if there is one, beside the return code 4; it was cleared before.
+    ///
+    /// # Safety
+    /// As of [`clear`](tmr_error::clear).
+    pub(super) unsafe fn remark(pointer: *mut tmr_error, remark: tmr_error) {
+        if pointer.is_null() {
+            return;
+        }
+        // SAFETY: as the caller promised.
+        if let Ok(block) = unsafe { super::boundary::Filled::take(pointer) } {
+            block.give(&tmr_error { code: TMR_MORE, ..remark });
         }
     }
 
@@ -128,5 +199,25 @@ impl tmr_error {
             error = error.of_data_set(name);
         }
         Err(error)
+    }
+}
+
+/// A sentence in the making, which ends with a zero.
+struct Text {
+    bytes: [c_char; 512],
+    length: usize,
+}
+
+impl std::fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let mut end = text.len().min(self.bytes.len() - 1 - self.length);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        for (place, byte) in self.bytes[self.length..].iter_mut().zip(text[..end].bytes()) {
+            *place = byte as c_char;
+        }
+        self.length += end;
+        if end < text.len() { Err(std::fmt::Error) } else { Ok(()) }
     }
 }

@@ -91,12 +91,18 @@ functions! {
 
     30 tmr_host_new TMRHNEW (host: *mut *mut tmr_host, error: *mut tmr_error);
     31 tmr_host_add_volume TMRHVOL (host: *mut tmr_host, volume: *const tmr_volume, error: *mut tmr_error);
+    32 tmr_host_set_space_manager TMRHSPC (host: *mut tmr_host, volser: *const c_char, functions: *const tmr_space_functions, error: *mut tmr_error);
+    33 tmr_host_add_catalog TMRHCAT (host: *mut tmr_host, functions: *const tmr_catalog_functions, error: *mut tmr_error);
+    34 tmr_host_find_catalogs TMRHFCT (host: *mut tmr_host, error: *mut tmr_error);
     35 tmr_host_set_clock TMRHCLK (host: *mut tmr_host, functions: *const tmr_clock_functions, error: *mut tmr_error);
     36 tmr_host_set_events TMRHEVT (host: *mut tmr_host, functions: *const tmr_event_functions, error: *mut tmr_error);
     37 tmr_host_keep_events TMRHKEV (host: *const tmr_host, count_max: u32, error: *mut tmr_error);
     38 tmr_host_next_event TMRHNEV (host: *const tmr_host, event: *mut tmr_event, error: *mut tmr_error);
     39 tmr_host_set_enqueue TMRHENQ (host: *mut tmr_host, functions: *const tmr_enqueue_functions, error: *mut tmr_error);
     40 tmr_host_use_registry TMRHREG (host: *mut tmr_host, owner: *const c_char, error: *mut tmr_error);
+    41 tmr_host_add_area TMRHARE (host: *mut tmr_host, area: *const tmr_area, error: *mut tmr_error);
+    42 tmr_host_add_image TMRHIMG (host: *mut tmr_host, volser: *const c_char, image: *const c_char, error: *mut tmr_error);
+    43 tmr_host_add_machine TMRHMAC (host: *mut tmr_host, image: *const c_char, functions: *const tmr_channel_functions, patience_ms: u32, silence_ms: u32, error: *mut tmr_error);
     45 tmr_host_close TMRHCLS (host: *mut *mut tmr_host);
 
     60 tmr_assess TMRASES (host: *const tmr_host, masks: *const c_char, volsers: *const c_char, options: u32, assessment: *mut *mut tmr_assessment, error: *mut tmr_error);
@@ -170,6 +176,46 @@ functions! {
     139 tmr_migration_add_image TMRMADI (migration: *mut tmr_migration, volser: *const c_char, image: *const c_char, error: *mut tmr_error);
     140 tmr_migration_retire_image TMRMRTI (migration: *mut tmr_migration, image: *const c_char, error: *mut tmr_error);
     145 tmr_migration_close TMRMCLS (migration: *mut *mut tmr_migration);
+
+    160 tmr_area_size TMRASIZ (track_count: u32, length: *mut u64, error: *mut tmr_error);
+    161 tmr_area_open TMRAOPN (folder: *const c_char, volume: *const tmr_volume, area: *mut *mut tmr_area, error: *mut tmr_error);
+    162 tmr_area_in_memory TMRAMEM (memory: *mut c_void, length: u64, info: *const tmr_volume_info, area: *mut *mut tmr_area, error: *mut tmr_error);
+    163 tmr_area_image TMRAIMG (area: *const tmr_area, index: u32, info: *mut tmr_image_info, error: *mut tmr_error);
+    164 tmr_area_retire TMRARET (area: *const tmr_area, image: *const c_char, error: *mut tmr_error);
+    165 tmr_area_close TMRARCL (area: *mut *mut tmr_area);
+
+    170 tmr_image_register TMRIREG (area: *const tmr_area, name: *const c_char, kind: u32, image: *mut *mut tmr_image, error: *mut tmr_error);
+    171 tmr_image_begin TMRIBEG (image: *const tmr_image, first: u32, track_count: u32, write: *mut tmr_write, error: *mut tmr_error);
+    172 tmr_image_end TMRIEND (image: *const tmr_image, write: *mut tmr_write, error: *mut tmr_error);
+    173 tmr_image_note TMRINOT (image: *const tmr_image, first: u32, track_count: u32, error: *mut tmr_error);
+    174 tmr_image_sign_of_life TMRILIF (image: *const tmr_image, error: *mut tmr_error);
+    175 tmr_image_close TMRICLS (image: *mut *mut tmr_image);
+
+    180 tmr_subscription_open TMRSOPN (area: *const tmr_area, id: *const u64, subscription: *mut *mut tmr_subscription, error: *mut tmr_error);
+    181 tmr_subscription_fill TMRSFIL (subscription: *const tmr_subscription, extents: *const tmr_extent, extent_count: u32, error: *mut tmr_error);
+    182 tmr_subscription_left TMRSLFT (subscription: *const tmr_subscription, extents: *const tmr_extent, extent_count: u32, left: *mut u64, error: *mut tmr_error);
+    183 tmr_subscription_look TMRSLOK (subscription: *const tmr_subscription, extents: *const tmr_extent, extent_count: u32, error: *mut tmr_error);
+    184 tmr_subscription_seal TMRSSEA (subscription: *const tmr_subscription, extents: *const tmr_extent, extent_count: u32, error: *mut tmr_error);
+    185 tmr_subscription_unseal TMRSUNS (subscription: *const tmr_subscription, error: *mut tmr_error);
+    186 tmr_subscription_close TMRSCLS (subscription: *mut *mut tmr_subscription);
+    187 tmr_subscription_leave TMRSLEV (subscription: *mut *mut tmr_subscription);
+
+    200 tmr_reporter_open TMRROPN (area: *const tmr_area, id: *const u64, image: *const c_char, reporter: *mut *mut tmr_reporter, error: *mut tmr_error);
+    201 tmr_reporter_report TMRRREP (reporter: *mut tmr_reporter, to_flush: *const tmr_volume, report: *mut tmr_buffer, error: *mut tmr_error);
+    202 tmr_reporter_acknowledge TMRRACK (reporter: *mut tmr_reporter, acknowledgement: *const tmr_buffer, error: *mut tmr_error);
+    203 tmr_reporter_answer TMRRANS (reporter: *mut tmr_reporter, question: *const tmr_buffer, to_flush: *const tmr_volume, uncovered: *const c_char, answer: *mut tmr_buffer, error: *mut tmr_error);
+    204 tmr_reporter_close TMRRCLS (reporter: *mut *mut tmr_reporter);
+    205 tmr_reporter_resend TMRRRSN (reporter: *mut tmr_reporter, error: *mut tmr_error);
+    206 tmr_reporter_farewell TMRRFAR (reporter: *mut tmr_reporter, error: *mut tmr_error);
+    207 tmr_reporter_end TMRREND (reporter: *mut *mut tmr_reporter);
+
+    210 tmr_receiver_open TMRQOPN (subscription: *const tmr_subscription, options: *const tmr_receiver_options, receiver: *mut *mut tmr_receiver, error: *mut tmr_error);
+    211 tmr_receiver_absorb TMRQABS (receiver: *mut tmr_receiver, message: *const tmr_buffer, absorbed: *mut u32, acknowledgement: *mut tmr_buffer, error: *mut tmr_error);
+    212 tmr_receiver_barrier TMRQBAR (receiver: *mut tmr_receiver, extents: *const tmr_extent, extent_count: u32, seal: u32, question: *mut tmr_buffer, error: *mut tmr_error);
+    213 tmr_receiver_look TMRQLOK (receiver: *const tmr_receiver, error: *mut tmr_error);
+    214 tmr_receiver_retire TMRQRET (receiver: *mut tmr_receiver, error: *mut tmr_error);
+    215 tmr_receiver_close TMRQCLS (receiver: *mut *mut tmr_receiver);
+    216 tmr_receiver_describe TMRQDSC (receiver: *const tmr_receiver, info: *mut tmr_receiver_info, error: *mut tmr_error);
 }
 
 /// Does: says which release of the library this is.

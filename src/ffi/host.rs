@@ -2,7 +2,7 @@
 
 use super::boundary::{Handle, OneAtATime, Out, alone, close_alone, guarded, shared};
 use super::events::{EventQueue, Told};
-use super::{TMR_DONE, tmr_error, tmr_volume};
+use super::{TMR_DONE, tmr_area, tmr_error, tmr_volume};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::enqueue::{AllOf, Enqueue};
@@ -62,6 +62,15 @@ impl Handle for tmr_host {
 }
 
 impl Given {
+    /// A volume that was added.
+    pub(super) fn volume(&self, volser: Volser) -> Result<Arc<dyn Volume>> {
+        let found = self.volumes.iter().find(|volume| volume.volser() == volser);
+        found.cloned().ok_or_else(|| {
+            let why = "the host has no volume of this serial; add it first";
+            Error::new(Reason::NoSuchVolume, why).on_volume(volser)
+        })
+    }
+
     /// The ports, with the library's own where none were given.
     pub(super) fn ports(&self) -> Result<Host> {
         let mut host = Host::of_volumes(self.volumes.clone())?;
@@ -156,6 +165,39 @@ pub unsafe extern "C" fn tmr_host_add_volume(
             return Err(Error::new(Reason::DuplicateVolser, why).on_volume(volser));
         }
         given.volumes.push(volume.clone());
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, add) }
+}
+
+/// Does: adds the monitor area of a source volume that others write while it is copied. It may be closed then.
+/// Gives back: 0; 8 if it is not known of which volume it is, or that volume has one already.
+/// Threads: one at a time.
+/// When: before the host is used.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_host_add_area(
+    host: *mut tmr_host,
+    area: *const tmr_area,
+    error: *mut tmr_error,
+) -> i32 {
+    let add = || {
+        // SAFETY: as the caller promised.
+        let (mut given, area) = unsafe { (alone(host.cast_const())?, shared(area)?) };
+        let volser = area.identity().volser;
+        if volser == [0; 6] {
+            let why = "the monitor area does not say of which volume it is";
+            return Err(Error::new(Reason::BadVolser, why));
+        }
+        let volser = Volser::from_bytes(volser);
+        if given.areas.contains_key(&volser) {
+            let why = "the volume has a monitor area already";
+            return Err(Error::new(Reason::DuplicateVolser, why).on_volume(volser));
+        }
+        given.areas.insert(volser, area.clone());
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.

@@ -7,6 +7,8 @@
 //! | [`error`] | the error block |
 //! | [`extent`] | a run of tracks |
 //! | [`functions`] | the list of all functions, their aliases, the call by a list of addresses |
+//! | [`host`] | the ports bundled |
+//! | [`space`], [`catalog`], [`enqueue`], [`checkpoint`], [`clock`], [`events`], [`channel`] | ports that are the host's own |
 //! | [`tables`] | what the host's tables of functions have in common; sinks |
 //!
 //! Types are written as C spells them, so that header and source read the same. Whoever writes Rust has no use for any of
@@ -20,8 +22,10 @@
 
 mod assess;
 mod boundary;
+mod catalog;
 mod changed;
 mod changes;
+mod channel;
 mod checkpoint;
 mod clock;
 mod copy;
@@ -31,16 +35,23 @@ mod events;
 mod extent;
 mod functions;
 mod host;
+mod image;
 mod migration;
+mod monitor;
 mod plan;
+mod remote;
+mod space;
+mod subscription;
 mod tables;
 mod translate;
 mod verify;
 mod volume;
 
 pub use assess::*;
+pub use catalog::*;
 pub use changed::*;
 pub use changes::*;
+pub use channel::*;
 pub use checkpoint::tmr_checkpoint_functions;
 pub use clock::*;
 pub use copy::*;
@@ -50,8 +61,13 @@ pub use events::*;
 pub use extent::*;
 pub use functions::{FUNCTIONS, Function};
 pub use host::*;
+pub use image::*;
 pub use migration::*;
+pub use monitor::*;
 pub use plan::*;
+pub use remote::*;
+pub use space::*;
+pub use subscription::*;
 pub use tables::*;
 pub use translate::*;
 pub use verify::*;

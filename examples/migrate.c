@@ -18,7 +18,6 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include <ctype.h>
-#include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -359,22 +358,6 @@ static int32_t drive(tmr_migration *migration, const struct order *order, tmr_er
     }
 }
 
-/* The state of a migration that has ended is needed no more. */
-static int32_t remove_folder(const char *path, tmr_error *error)
-{
-    DIR *folder = opendir(path);
-    struct dirent *entry;
-    char file[4096];
-    while (folder && (entry = readdir(folder))) {
-        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlink(file);
-    }
-    if (folder)
-        closedir(folder);
-    return rmdir(path) == 0 ? TMR_DONE : tell(error, TMR_MORE, "%s could not be removed", path);
-}
-
 static int usage(void)
 {
     fputs("usage: migrate MASKS SOURCE-IMAGES TARGET-IMAGES CATALOG-IMAGE STATE-FOLDER [options]\n"
@@ -391,7 +374,7 @@ static int usage(void)
           "  --verify            compare the copies before the switch\n"
           "  --keep              keep the sources under other names (default: scratch them)\n"
           "  --erase             overwrite the sources before they are scratched\n"
-          "The same command again goes on with a migration that was interrupted.\n",
+          "The same command again goes on with a migration that was interrupted; another one needs another folder.\n",
           stderr);
     return TMR_REFUSED;
 }
@@ -468,8 +451,8 @@ int main(int argc, char **argv)
     for (i = 0; i < volumes.count; i++)
         tmr_volume_close(&volumes.handles[i]);
     if (code == TMR_DONE)
-        code = remove_folder(order.state, &error);
-    if (code != TMR_DONE)
+        printf("done; the folder %s is needed no more\n", order.state);
+    else
         fprintf(stderr, "migrate %s: %s\n", order.masks, error.sentence);
     return code;
 }

@@ -98,8 +98,8 @@ fn run(arguments: &[String]) -> Result<()> {
         }
         std::thread::sleep(migration.pause());
     }
-    drop(migration);
-    std::fs::remove_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))
+    println!("done; the folder {} is needed no more", folder.display());
+    Ok(())
 }
 
 /// The ports, and the serials of sources and targets.

@@ -237,7 +237,7 @@ fn assert_moved_live(scene: &mut Scene) {
             "the source was scratched"
         );
     }
-    assert!(!scene.state().exists(), "the state is removed");
+    scene.assert_nobody_is_held();
 }
 
 #[test]

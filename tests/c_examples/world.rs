@@ -134,7 +134,7 @@ impl World {
         assert_eq!(self.unloaded("old.ckd", OTHER), self.before[OTHER]);
         assert_eq!(self.located(OTHER), "OLD001");
         self.assert_sound();
-        assert_eq!(self.left_over(), Vec::<String>::new());
+        assert_eq!(self.left_over(), ["state"]);
     }
 
     /// Whatever became of it: the catalog leads from each name to one complete copy.

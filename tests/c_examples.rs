@@ -89,7 +89,7 @@ fn migrate_keeps_sources_and_extents() {
     let extents = |file: &str| {
         let volume = volume::open(&world.path(file), Access::Read).unwrap();
         let vtoc = Vtoc::read(&*volume).unwrap();
-        let found = vtoc.data_sets().map(|one| one.unwrap().extents.len());
+        let found = vtoc.data_sets().map(|one| one.1.unwrap().extents.len());
         let mut counts: Vec<usize> = found.collect();
         counts.sort_unstable();
         counts

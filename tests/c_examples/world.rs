@@ -156,7 +156,7 @@ impl World {
             let volume = volume::open(&self.path(file), Access::Read).unwrap();
             let found = check(&*volume, Tracks::All).unwrap();
             let errors: Vec<_> =
-                found.findings.iter().filter(|one| one.severity == Severity::Error).collect();
+                found.iter().filter(|one| one.severity == Severity::Error).collect();
             assert!(errors.is_empty(), "{file}: {errors:?}");
         }
     }

@@ -38,6 +38,70 @@
 #define TMR_ENVIRONMENT 12
 /** The library failed. The handle can only be closed. */
 #define TMR_INTERNAL 16
+/** A data set that no catalog names may be moved. */
+#define TMR_UNCATALOGED 1u
+/** It can be moved, as far as it alone is concerned. */
+#define TMR_DATA_SET_MOVABLE 1u
+/** A catalog has an entry that leads to it. */
+#define TMR_DATA_SET_CATALOGED 2u
+/** Catalog entries and DSCBs tell that something changed. */
+#define TMR_METADATA_BOTH 0u
+/** Catalog entries alone tell it: a data set whose entries are as they were counts as persistent. */
+#define TMR_METADATA_CATALOG 1u
+/** DSCBs alone tell it: catalog entries are not looked at. */
+#define TMR_METADATA_VTOC 2u
+/** The data set is there, under its name. */
+#define TMR_FATE_PERSISTENT 1u
+/** It is there, under another name. */
+#define TMR_FATE_RENAMED 2u
+/** Its name is there, but it is another data set. */
+#define TMR_FATE_RECREATED 3u
+/** It is gone. */
+#define TMR_FATE_DELETED 4u
+/** It was not there, and is selected. */
+#define TMR_FATE_NEW 5u
+/** It, or a part of it, is not found, but not all DSCBs of its volumes could be read. */
+#define TMR_FATE_UNCLEAR 6u
+/** A part of the data set came, left, was made again, or has another place among the parts. */
+#define TMR_FIELD_PART 0x1u
+/** DS1LSTAR, DS1TTTHI. */
+#define TMR_FIELD_LAST_USED 0x2u
+/** DS1TRBAL. */
+#define TMR_FIELD_BALANCE 0x4u
+/** DS1REFD. */
+#define TMR_FIELD_REFERENCE_DATE 0x8u
+/** DS1EXPDT. */
+#define TMR_FIELD_EXPIRATION_DATE 0x10u
+/** DS1DSIND. */
+#define TMR_FIELD_INDICATORS 0x20u
+/** DS1DSORG, DS1RECFM, DS1OPTCD, DS1BLKL, DS1LRECL, DS1KEYL, DS1RKP. */
+#define TMR_FIELD_ATTRIBUTES 0x40u
+/** DS1SCALO, DS1SCXTF, DS1SCXTV. */
+#define TMR_FIELD_SPACE_REQUEST 0x80u
+/** DS1DSSN, DS1VOLSQ. */
+#define TMR_FIELD_VOLUMES 0x100u
+/** The format, DS1FLAG1, DS1SMSFG. */
+#define TMR_FIELD_FLAGS 0x200u
+/** DS1NOBDB, DS1SYSCD, and what is reserved. */
+#define TMR_FIELD_OTHER 0x400u
+/** The descriptors of the extents, or the DSCBs behind the F1, whether or not the tracks are the same. */
+#define TMR_FIELD_EXTENTS 0x800u
+/** The track of user labels. */
+#define TMR_FIELD_USER_LABEL 0x1000u
+/** An extent that was there became longer. */
+#define TMR_GAIN_MERGED 1u
+/** An extent was added to a part that was there. */
+#define TMR_GAIN_EXTENT 2u
+/** A part was added. */
+#define TMR_GAIN_PART 3u
+/** Tracks were released from the end of a part. */
+#define TMR_LOSS_RELEASED 4u
+/** Tracks are gone from inside a part, or come in another order now. */
+#define TMR_LOSS_INSIDE 5u
+/** A part is gone. */
+#define TMR_LOSS_PART 6u
+/** Keep a digest of the tracks of each entry. */
+#define TMR_COPY_DIGESTS 1u
 /** No track: the error is not about one. */
 #define TMR_NO_TRACK 0xFFFFFFFFu
 /** One request of the total space on one volume: the fewest extents. */
@@ -46,12 +110,12 @@
 #define TMR_MODE_EXTENT_FOR_EXTENT 2u
 /** As few extents as possible, over as many volumes as are needed. */
 #define TMR_MODE_BEST_FIT 3u
-/** A data set that no catalog names may be moved. */
-#define TMR_UNCATALOGED 1u
 /** The extents are combined on the data set's own volume. */
 #define TMR_PLANNED_COMBINES 1u
 /** The version that every table of functions carries. */
 #define TMR_TABLE_VERSION 1u
+/** Only tracks that hold something, as far as that is known. */
+#define TMR_USED_TRACKS 1u
 /** Open a volume for reading, beside readers and monitored writers. */
 #define TMR_READ 1u
 /** Open a volume for writing beside others, each of which tells a monitor what it writes. */
@@ -64,6 +128,11 @@
 #define TMR_VOLUME_WRITABLE 1u
 /** Every read comes from the medium, past all caches of this machine. */
 #define TMR_VOLUME_PAST_CACHES 2u
+/**
+ * `location` is the path of the file or device that the volume lies on. By it the registry finds the monitor area, notes of
+ * unfinished migrations are written beside it, and it is seen who has it open for writing without a monitor.
+ */
+#define TMR_VOLUME_FILE 4u
 /** The VTOC's lock. */
 #define TMR_LOCK_VTOC 1u
 /** The lock of a catalog on the volume. */
@@ -428,6 +497,26 @@
 #define TMR_F_HOST_ADD_VOLUME 31u
 /** tmr_host_close */
 #define TMR_F_HOST_CLOSE 45u
+/** tmr_assess */
+#define TMR_F_ASSESS 60u
+/** tmr_assessment_describe */
+#define TMR_F_ASSESSMENT_DESCRIBE 61u
+/** tmr_assessment_data_set */
+#define TMR_F_ASSESSMENT_DATA_SET 62u
+/** tmr_assessment_extent */
+#define TMR_F_ASSESSMENT_EXTENT 63u
+/** tmr_assessment_refusal */
+#define TMR_F_ASSESSMENT_REFUSAL 64u
+/** tmr_assessment_compare */
+#define TMR_F_ASSESSMENT_COMPARE 65u
+/** tmr_changes_get */
+#define TMR_F_CHANGES_GET 66u
+/** tmr_changes_close */
+#define TMR_F_CHANGES_CLOSE 67u
+/** tmr_assessment_close */
+#define TMR_F_ASSESSMENT_CLOSE 68u
+/** tmr_changes_run */
+#define TMR_F_CHANGES_RUN 69u
 /** tmr_plan_propose */
 #define TMR_F_PLAN_PROPOSE 70u
 /** tmr_plan_describe */
@@ -440,12 +529,80 @@
 #define TMR_F_PLAN_REFUSAL 74u
 /** tmr_plan_close */
 #define TMR_F_PLAN_CLOSE 75u
+/** tmr_changes_describe */
+#define TMR_F_CHANGES_DESCRIBE 76u
+/** tmr_table_new */
+#define TMR_F_TABLE_NEW 80u
+/** tmr_table_map */
+#define TMR_F_TABLE_MAP 81u
+/** tmr_table_of_plan */
+#define TMR_F_TABLE_OF_PLAN 82u
+/** tmr_table_describe */
+#define TMR_F_TABLE_DESCRIBE 83u
+/** tmr_table_run */
+#define TMR_F_TABLE_RUN 84u
+/** tmr_table_to_target */
+#define TMR_F_TABLE_TO_TARGET 85u
+/** tmr_table_to_source */
+#define TMR_F_TABLE_TO_SOURCE 86u
+/** tmr_table_close */
+#define TMR_F_TABLE_CLOSE 87u
+/** tmr_table_entry */
+#define TMR_F_TABLE_ENTRY 88u
+/** tmr_changed_new */
+#define TMR_F_CHANGED_NEW 90u
+/** tmr_changed_set */
+#define TMR_F_CHANGED_SET 91u
+/** tmr_changed_clear */
+#define TMR_F_CHANGED_CLEAR 92u
+/** tmr_changed_count */
+#define TMR_F_CHANGED_COUNT 93u
+/** tmr_changed_next */
+#define TMR_F_CHANGED_NEXT 94u
+/** tmr_changed_take */
+#define TMR_F_CHANGED_TAKE 95u
+/** tmr_changed_close */
+#define TMR_F_CHANGED_CLOSE 96u
+/** tmr_copier_new */
+#define TMR_F_COPIER_NEW 100u
+/** tmr_copier_step */
+#define TMR_F_COPIER_STEP 101u
+/** tmr_copier_retake */
+#define TMR_F_COPIER_RETAKE 102u
+/** tmr_copier_leave_out */
+#define TMR_F_COPIER_LEAVE_OUT 103u
+/** tmr_copier_digest */
+#define TMR_F_COPIER_DIGEST 104u
+/** tmr_copier_close */
+#define TMR_F_COPIER_CLOSE 105u
+/** tmr_verify */
+#define TMR_F_VERIFY 106u
+/** tmr_verification_describe */
+#define TMR_F_VERIFICATION_DESCRIBE 107u
+/** tmr_verification_difference */
+#define TMR_F_VERIFICATION_DIFFERENCE 108u
+/** tmr_verification_digest */
+#define TMR_F_VERIFICATION_DIGEST 109u
+/** tmr_verification_close */
+#define TMR_F_VERIFICATION_CLOSE 110u
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* Handles ------------------------------------------------------------------------------------------------------ */
+
+/** What data sets are and occupy. Several threads may use it at a time. */
+typedef struct tmr_assessment tmr_assessment;
+
+/** A set of tracks of one volume. Several threads may use it at a time. */
+typedef struct tmr_changed tmr_changed;
+
+/** What became of data sets. Several threads may use it at a time. */
+typedef struct tmr_changes tmr_changes;
+
+/** Copies the tracks of a table. One call uses it at a time. */
+typedef struct tmr_copier tmr_copier;
 
 /** What a migration works on: volumes, and whatever the program replaces of the other ports. One call uses it at a time. */
 typedef struct tmr_host tmr_host;
@@ -455,6 +612,12 @@ typedef struct tmr_plan tmr_plan;
 
 /** Where a function of the host puts what it found, one after the other, with tmr_sink_put. It is valid during that call only. */
 typedef struct tmr_sink tmr_sink;
+
+/** Where each track goes. It never changes, and several threads may use it at a time. */
+typedef struct tmr_table tmr_table;
+
+/** What a comparison of sources and targets found. Several threads may use it at a time. */
+typedef struct tmr_verification tmr_verification;
 
 /** A volume that is open. Several threads may use it at a time. */
 typedef struct tmr_volume tmr_volume;
@@ -506,6 +669,278 @@ typedef struct tmr_error {
      */
     char sentence[512];
 } tmr_error;
+
+/** What an assessment has. */
+typedef struct tmr_assessment_info {
+    /**
+     * sizeof (tmr_assessment_info).
+     */
+    uint32_t size;
+    /**
+     * How many data sets it has.
+     */
+    uint32_t data_set_count;
+    /**
+     * How many of them can be moved, as far as they alone are concerned.
+     */
+    uint32_t movable_count;
+    /**
+     * On how many volumes they lie.
+     */
+    uint32_t volume_count;
+    /**
+     * How many extents they have together.
+     */
+    uint64_t extent_count;
+    /**
+     * How many tracks they have together.
+     */
+    uint64_t track_count;
+} tmr_assessment_info;
+
+/** What a data set is. Of one that was not found as a whole there are no more than the name and the refusals. */
+typedef struct tmr_data_set {
+    /**
+     * sizeof (tmr_data_set).
+     */
+    uint32_t size;
+    /**
+     * TMR_DATA_SET_...
+     */
+    uint32_t flags;
+    /**
+     * On how many volumes it lies.
+     */
+    uint32_t volume_count;
+    /**
+     * How many extents it has.
+     */
+    uint32_t extent_count;
+    /**
+     * How many tracks they have together.
+     */
+    uint32_t track_count;
+    /**
+     * How many reasons there are not to move it.
+     */
+    uint32_t refusal_count;
+    /**
+     * How many catalogs have an entry that leads to it.
+     */
+    uint32_t entry_count;
+    /**
+     * Its last used track, counted from its start, over all its volumes; TMR_NO_TRACK if the DSCBs do not say.
+     */
+    uint32_t last_used;
+    /**
+     * DS1DSORG, its organization.
+     */
+    uint32_t dsorg;
+    /**
+     * DS1RECFM, its record format.
+     */
+    uint32_t recfm;
+    /**
+     * DS1BLKL, its block size.
+     */
+    uint32_t blksize;
+    /**
+     * DS1LRECL, its record length.
+     */
+    uint32_t lrecl;
+    /**
+     * Its name.
+     */
+    char data_set[96];
+} tmr_data_set;
+
+/** A run of tracks of one volume. It stands in lists, and so has no size of its own. */
+typedef struct tmr_extent {
+    /**
+     * The serial of the volume. It may be empty where only one volume can be meant.
+     */
+    char volser[16];
+    /**
+     * The absolute number of the first track.
+     */
+    uint32_t first;
+    /**
+     * How many tracks.
+     */
+    uint32_t track_count;
+    /**
+     * Zero.
+     */
+    uint32_t reserved[2];
+} tmr_extent;
+
+/** What became of data sets, in numbers. */
+typedef struct tmr_changes_info {
+    /**
+     * sizeof (tmr_changes_info).
+     */
+    uint32_t size;
+    /**
+     * How many data sets there are: all that were there, and those that are new.
+     */
+    uint32_t data_set_count;
+    /**
+     * Of how many of them something differs.
+     */
+    uint32_t differing_count;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} tmr_changes_info;
+
+/** What became of one data set. */
+typedef struct tmr_allocation_change {
+    /**
+     * sizeof (tmr_allocation_change).
+     */
+    uint32_t size;
+    /**
+     * What became of it as a whole: TMR_FATE_...
+     */
+    uint32_t fate;
+    /**
+     * 1 if anything differs, else 0.
+     */
+    uint32_t differs;
+    /**
+     * What differs in its DSCBs, if it is persistent or renamed: TMR_FIELD_... added up.
+     */
+    uint32_t fields;
+    /**
+     * In how many catalogs its entry differs.
+     */
+    uint32_t entry_count;
+    /**
+     * How many of those lead elsewhere: to other volumes, to another F1, or to or from nowhere.
+     */
+    uint32_t leading_elsewhere_count;
+    /**
+     * How many runs of tracks came to it; they are the first ones of tmr_changes_run.
+     */
+    uint32_t gained_run_count;
+    /**
+     * How many runs of tracks left it; they are the others of tmr_changes_run.
+     */
+    uint32_t lost_run_count;
+    /**
+     * How many tracks came.
+     */
+    uint64_t gained_track_count;
+    /**
+     * How many tracks left.
+     */
+    uint64_t lost_track_count;
+    /**
+     * Its name as it was, or that of a new data set.
+     */
+    char data_set[96];
+    /**
+     * Its name as it is; empty if it is gone.
+     */
+    char present_name[96];
+    /**
+     * All of that in words; no newline.
+     */
+    char sentence[512];
+} tmr_allocation_change;
+
+/** A run of tracks that came to a data set or left it. */
+typedef struct tmr_changed_run {
+    /**
+     * sizeof (tmr_changed_run).
+     */
+    uint32_t size;
+    /**
+     * How they came or left: TMR_GAIN_... or TMR_LOSS_...
+     */
+    uint32_t how;
+    /**
+     * The place of the first one, counted from the start of the data set as it is, or as it was if they left.
+     */
+    uint32_t place;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * The tracks.
+     */
+    struct tmr_extent tracks;
+} tmr_changed_run;
+
+/** How a copier works. NULL stands for all zero. */
+typedef struct tmr_copier_options {
+    /**
+     * sizeof (tmr_copier_options).
+     */
+    uint32_t size;
+    /**
+     * How many threads copy inside a step, the caller's included: at most 256; 0 is 1.
+     */
+    uint32_t threads;
+    /**
+     * The most tracks of one read and one write, at most 1024; 0 leaves it to the library.
+     */
+    uint32_t batch_tracks;
+    /**
+     * TMR_COPY_DIGESTS, or 0.
+     */
+    uint32_t options;
+    /**
+     * Zero.
+     */
+    uint32_t reserved[2];
+} tmr_copier_options;
+
+/** What a step did, what is left, and what was done since the copier was made. A track that was copied twice counts twice. */
+typedef struct tmr_progress {
+    /**
+     * sizeof (tmr_progress).
+     */
+    uint32_t size;
+    /**
+     * How many tracks the step copied and made durable.
+     */
+    uint32_t copied;
+    /**
+     * How many tracks the step left because they were being written when they were read.
+     */
+    uint32_t torn;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * How many tracks are still to be copied.
+     */
+    uint64_t left;
+    /**
+     * How often all tracks had their turn.
+     */
+    uint64_t pass_count;
+    /**
+     * Tracks written by all steps.
+     */
+    uint64_t total_track_count;
+    /**
+     * Bytes of their images.
+     */
+    uint64_t total_byte_count;
+    /**
+     * Their records behind R0.
+     */
+    uint64_t total_record_count;
+    /**
+     * Counts that carried another address than their track's, and were kept as they are.
+     */
+    uint64_t total_foreign_count;
+} tmr_progress;
 
 /** What is to be moved. The lists are words with blanks or commas between; they are needed until the call returns. */
 typedef struct tmr_selection {
@@ -623,25 +1058,141 @@ typedef struct tmr_planned_data_set {
     char data_set[96];
 } tmr_planned_data_set;
 
-/** A run of tracks of one volume. It stands in lists, one behind the other, and so has no size. */
-typedef struct tmr_extent {
+/** A run of tracks that goes to another one of the same length. It stands in lists, one behind the other, and so has no size. */
+typedef struct tmr_entry {
     /**
-     * The serial of the volume.
+     * The serial of the volume of the source.
      */
-    char volser[16];
+    char source_volser[16];
     /**
-     * The absolute number of its first track.
+     * The serial of the volume of the target.
      */
-    uint32_t first;
+    char target_volser[16];
     /**
-     * How many tracks it has.
+     * The absolute number of the source's first track.
+     */
+    uint32_t source_first;
+    /**
+     * The absolute number of the target's first track.
+     */
+    uint32_t target_first;
+    /**
+     * How many tracks.
      */
     uint32_t track_count;
     /**
      * Zero.
      */
-    uint32_t reserved[2];
-} tmr_extent;
+    uint32_t reserved;
+} tmr_entry;
+
+/** What a table has. */
+typedef struct tmr_table_info {
+    /**
+     * sizeof (tmr_table_info).
+     */
+    uint32_t size;
+    /**
+     * How many entries it has: source extents. They keep the order in which they were given.
+     */
+    uint32_t entry_count;
+    /**
+     * How many runs it has: pieces of entries that are in one piece on source and target.
+     */
+    uint32_t run_count;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * On how many volumes its sources lie.
+     */
+    uint32_t source_volume_count;
+    /**
+     * On how many volumes its targets lie.
+     */
+    uint32_t target_volume_count;
+    /**
+     * How many tracks its sources have together.
+     */
+    uint64_t track_count;
+} tmr_table_info;
+
+/** The place of a track. */
+typedef struct tmr_location {
+    /**
+     * sizeof (tmr_location).
+     */
+    uint32_t size;
+    /**
+     * The absolute number of the track.
+     */
+    uint32_t track;
+    /**
+     * The number of the entry that has it, from 0 on.
+     */
+    uint32_t entry;
+    /**
+     * Its place in that entry, from 0 on.
+     */
+    uint32_t place;
+    /**
+     * The serial of the volume.
+     */
+    char volser[16];
+} tmr_location;
+
+/** What a comparison found, in numbers. */
+typedef struct tmr_verification_info {
+    /**
+     * sizeof (tmr_verification_info).
+     */
+    uint32_t size;
+    /**
+     * How many differences can be asked for: the first 1000 of them.
+     */
+    uint32_t listed_count;
+    /**
+     * How many tracks were compared.
+     */
+    uint64_t track_count;
+    /**
+     * How many of them differ.
+     */
+    uint64_t difference_count;
+} tmr_verification_info;
+
+/** A track that is not the same on source and target. */
+typedef struct tmr_difference {
+    /**
+     * sizeof (tmr_difference).
+     */
+    uint32_t size;
+    /**
+     * The absolute number of the track of the source.
+     */
+    uint32_t source_track;
+    /**
+     * The absolute number of the track where it should be.
+     */
+    uint32_t target_track;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * The serial of the volume of the source.
+     */
+    char source_volser[16];
+    /**
+     * The serial of the volume of the target.
+     */
+    char target_volser[16];
+    /**
+     * What differs; no newline. It says where records differ, never what is in them.
+     */
+    char sentence[512];
+} tmr_difference;
 
 /** What a volume is. */
 typedef struct tmr_volume_info {
@@ -674,11 +1225,11 @@ typedef struct tmr_volume_info {
      */
     char volser[16];
     /**
-     * The model of its device, such as 3390 or 3390-3.
+     * Its device: a model, such as 3390-3; or from a host only its type, 3390: then the cylinders tell the model.
      */
     char device[16];
     /**
-     * Where it lies, for messages: a file's name, or what the host calls it.
+     * Where it lies, for messages: a file's name, or what the host calls it. See TMR_VOLUME_FILE.
      */
     char location[256];
 } tmr_volume_info;
@@ -912,6 +1463,112 @@ int32_t tmr_host_close(struct tmr_host **host);
 /* What a data set is, what forbids moving it, and where it would go -------------------------------------------- */
 
 /**
+ * Does: finds out what data sets are and occupy, and what forbids moving them. `masks` is a list of names and masks with blanks or
+ *   commas between, such as "TEST.** PROD.A"; `volsers` a list of volumes of the host, or NULL for all. `options` is
+ *   TMR_UNCATALOGED, or 0. Nothing is changed.
+ * Gives back: 0 and the assessment, to be closed with tmr_assessment_close; 4 and the assessment if some data sets cannot be
+ *   moved; 8 if a volume is not the host's, or a mask is none; 12 if a volume or a catalog cannot be read.
+ * Threads: one at a time with this host.
+ * When: at any time.
+ * Alias: TMRASES, TMR_F_ASSESS.
+ */
+int32_t tmr_assess(const struct tmr_host *host, const char *masks, const char *volsers, uint32_t options,
+                   struct tmr_assessment **assessment, struct tmr_error *error);
+
+/**
+ * Does: says what an assessment has.
+ * Gives back: 0.
+ * Threads: several may at a time.
+ * When: while the assessment is open.
+ * Alias: TMRADSC, TMR_F_ASSESSMENT_DESCRIBE.
+ */
+int32_t tmr_assessment_describe(const struct tmr_assessment *assessment, struct tmr_assessment_info *info,
+                                struct tmr_error *error);
+
+/**
+ * Does: says what a data set of an assessment is. They are numbered from 0 on, in the order of their names.
+ * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
+ * Threads: several may at a time.
+ * When: while the assessment is open.
+ * Alias: TMRADST, TMR_F_ASSESSMENT_DATA_SET.
+ */
+int32_t tmr_assessment_data_set(const struct tmr_assessment *assessment, uint32_t index,
+                                struct tmr_data_set *data_set, struct tmr_error *error);
+
+/**
+ * Does: says where a data set of an assessment lies: its extents, numbered from 0 on, in their order, over all its volumes.
+ * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
+ * Threads: several may at a time.
+ * When: while the assessment is open.
+ * Alias: TMRAEXT, TMR_F_ASSESSMENT_EXTENT.
+ */
+int32_t tmr_assessment_extent(const struct tmr_assessment *assessment, uint32_t index, uint32_t extent,
+                              struct tmr_extent *tracks, struct tmr_error *error);
+
+/**
+ * Does: says why a data set of an assessment cannot be moved. Its reasons (`which`) are numbered from 0 on.
+ * Gives back: 0, and the reason in `refusal`, with the data set; 8 with the reason TMR_R_NO_MORE if there is none of this
+ *   number.
+ * Threads: several may at a time.
+ * When: while the assessment is open.
+ * Alias: TMRAREF, TMR_F_ASSESSMENT_REFUSAL.
+ */
+int32_t tmr_assessment_refusal(const struct tmr_assessment *assessment, uint32_t index, uint32_t which,
+                               struct tmr_error *refusal, struct tmr_error *error);
+
+/**
+ * Does: compares two assessments: what became of each data set of the first, and which data sets are new. New is what has a name
+ *   that the masks of the first select. The second should have been made with the mask **, or data sets that were renamed are
+ *   called deleted. `metadata` is one of TMR_METADATA_...
+ * Gives back: 0 and the changes, to be closed with tmr_changes_close, if nothing differs; 4 and the changes if something does.
+ * Threads: several may at a time.
+ * When: while both assessments are open; they may be closed then.
+ * Alias: TMRACMP, TMR_F_ASSESSMENT_COMPARE.
+ */
+int32_t tmr_assessment_compare(const struct tmr_assessment *stored, const struct tmr_assessment *present,
+                               uint32_t metadata, struct tmr_changes **changes, struct tmr_error *error);
+
+/**
+ * Does: says what became of a data set. They are numbered from 0 on: those of the first assessment in their order, and behind
+ *   them what is new.
+ * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
+ * Threads: several may at a time.
+ * When: while the changes are open.
+ * Alias: TMRCHGG, TMR_F_CHANGES_GET.
+ */
+int32_t tmr_changes_get(const struct tmr_changes *changes, uint32_t index,
+                        struct tmr_allocation_change *change, struct tmr_error *error);
+
+/**
+ * Does: ends the use of changes, and clears the pointer.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRCHGC, TMR_F_CHANGES_CLOSE.
+ */
+int32_t tmr_changes_close(struct tmr_changes **changes);
+
+/**
+ * Does: ends an assessment, and clears the pointer. What was made of it keeps what it needs.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no assessment.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRACLS, TMR_F_ASSESSMENT_CLOSE.
+ */
+int32_t tmr_assessment_close(struct tmr_assessment **assessment);
+
+/**
+ * Does: says which tracks came to a data set, in the order in which it has them, and behind those which left it, in the order in
+ *   which it had them. The runs are numbered from 0 on.
+ * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
+ * Threads: several may at a time.
+ * When: while the changes are open.
+ * Alias: TMRCHGR, TMR_F_CHANGES_RUN.
+ */
+int32_t tmr_changes_run(const struct tmr_changes *changes, uint32_t index, uint32_t run,
+                        struct tmr_changed_run *tracks, struct tmr_error *error);
+
+/**
  * Does: finds out which of the selected data sets can be moved, and where to. Nothing is changed.
  * Gives back: 0 and the plan, to be closed with tmr_plan_close; 4 and the plan if some data sets, or all, are refused
  *   (tmr_plan_refusal); 8 if nothing is selected, or a volume is not the host's; 12 if one cannot be read.
@@ -972,6 +1629,299 @@ int32_t tmr_plan_refusal(const struct tmr_plan *plan, uint32_t index, uint32_t w
  */
 int32_t tmr_plan_close(struct tmr_plan **plan);
 
+/**
+ * Does: says of how many data sets the changes tell.
+ * Gives back: 0.
+ * Threads: several may at a time.
+ * When: while the changes are open.
+ * Alias: TMRCHGD, TMR_F_CHANGES_DESCRIBE.
+ */
+int32_t tmr_changes_describe(const struct tmr_changes *changes, struct tmr_changes_info *info,
+                             struct tmr_error *error);
+
+/* Translate tables: where a track goes; and sets of tracks ----------------------------------------------------- */
+
+/**
+ * Does: makes a table of `count` entries, each of which says where a run of tracks goes. No track may be in two of them, nor be
+ *   source and target.
+ * Gives back: 0 and the table, to be closed with tmr_table_close; 8 if that cannot be.
+ * Threads: any.
+ * When: at any time.
+ * Alias: TMRTNEW, TMR_F_TABLE_NEW.
+ */
+int32_t tmr_table_new(const struct tmr_entry *entries, uint32_t count, struct tmr_table **table,
+                      struct tmr_error *error);
+
+/**
+ * Does: makes a table by laying two lists of extents beside each other: the tracks of the sources go, in order, to the tracks of
+ *   the targets. Targets that are left over stay unused. Each source extent is one entry.
+ * Gives back: 0 and the table, to be closed with tmr_table_close; 8 if the targets have fewer tracks than the sources, or a track
+ *   is in two extents.
+ * Threads: any.
+ * When: at any time.
+ * Alias: TMRTMAP, TMR_F_TABLE_MAP.
+ */
+int32_t tmr_table_map(const struct tmr_extent *sources, uint32_t source_count,
+                      const struct tmr_extent *targets, uint32_t target_count, struct tmr_table **table,
+                      struct tmr_error *error);
+
+/**
+ * Does: makes the table of a plan: one entry for each source extent of each data set, in their order. `options` is
+ *   TMR_USED_TRACKS to leave out what holds nothing, or 0.
+ * Gives back: 0 and the table, to be closed with tmr_table_close.
+ * Threads: several may at a time.
+ * When: while the plan is open; it may be closed then.
+ * Alias: TMRTPLN, TMR_F_TABLE_OF_PLAN.
+ */
+int32_t tmr_table_of_plan(const struct tmr_plan *plan, uint32_t options, struct tmr_table **table,
+                          struct tmr_error *error);
+
+/**
+ * Does: says what a table has.
+ * Gives back: 0.
+ * Threads: several may at a time.
+ * When: while the table is open.
+ * Alias: TMRTDSC, TMR_F_TABLE_DESCRIBE.
+ */
+int32_t tmr_table_describe(const struct tmr_table *table, struct tmr_table_info *info,
+                           struct tmr_error *error);
+
+/**
+ * Does: says where a run of tracks goes that is in one piece on source and target, and in one entry. The runs are numbered from 0
+ *   on, in ascending order of the source.
+ * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
+ * Threads: several may at a time.
+ * When: while the table is open.
+ * Alias: TMRTRUN, TMR_F_TABLE_RUN.
+ */
+int32_t tmr_table_run(const struct tmr_table *table, uint32_t index, struct tmr_entry *run,
+                      struct tmr_error *error);
+
+/**
+ * Does: says where a source track goes.
+ * Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if it is in no source.
+ * Threads: several may at a time.
+ * When: while the table is open.
+ * Alias: TMRTTGT, TMR_F_TABLE_TO_TARGET.
+ */
+int32_t tmr_table_to_target(const struct tmr_table *table, const char *volser, uint32_t track,
+                            struct tmr_location *target, struct tmr_error *error);
+
+/**
+ * Does: says where what belongs on a target track comes from.
+ * Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if it is in no target.
+ * Threads: several may at a time.
+ * When: while the table is open.
+ * Alias: TMRTSRC, TMR_F_TABLE_TO_SOURCE.
+ */
+int32_t tmr_table_to_source(const struct tmr_table *table, const char *volser, uint32_t track,
+                            struct tmr_location *source, struct tmr_error *error);
+
+/**
+ * Does: ends a table, and clears the pointer. What was made with it keeps what it needs.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no table.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRTCLS, TMR_F_TABLE_CLOSE.
+ */
+int32_t tmr_table_close(struct tmr_table **table);
+
+/**
+ * Does: says which source extent an entry is. Entries are numbered from 0 on, in the order in which they were given.
+ * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
+ * Threads: several may at a time.
+ * When: while the table is open.
+ * Alias: TMRTENT, TMR_F_TABLE_ENTRY.
+ */
+int32_t tmr_table_entry(const struct tmr_table *table, uint32_t index, struct tmr_extent *source,
+                        struct tmr_error *error);
+
+/**
+ * Does: makes an empty set, for a volume of so many tracks.
+ * Gives back: 0 and the set, to be closed with tmr_changed_close; 8 if no volume has so many.
+ * Threads: any.
+ * When: at any time.
+ * Alias: TMRGNEW, TMR_F_CHANGED_NEW.
+ */
+int32_t tmr_changed_new(uint32_t track_count, struct tmr_changed **changed, struct tmr_error *error);
+
+/**
+ * Does: adds a run of tracks. Whoever marks what was written does it behind the write.
+ * Gives back: 0; 8 if a track is outside the volume, and then none is added.
+ * Threads: several may at a time, on one set.
+ * When: while the set is open.
+ * Alias: TMRGSET, TMR_F_CHANGED_SET.
+ */
+int32_t tmr_changed_set(const struct tmr_changed *changed, uint32_t first, uint32_t track_count,
+                        struct tmr_error *error);
+
+/**
+ * Does: takes a run of tracks away.
+ * Gives back: 0; 8 if a track is outside the volume, and then none is taken away.
+ * Threads: several may at a time, on one set.
+ * When: while the set is open.
+ * Alias: TMRGCLR, TMR_F_CHANGED_CLEAR.
+ */
+int32_t tmr_changed_clear(const struct tmr_changed *changed, uint32_t first, uint32_t track_count,
+                          struct tmr_error *error);
+
+/**
+ * Does: counts the tracks of a run that are in the set.
+ * Gives back: 0; 8 if a track is outside the volume.
+ * Threads: several may at a time, on one set.
+ * When: while the set is open.
+ * Alias: TMRGCNT, TMR_F_CHANGED_COUNT.
+ */
+int32_t tmr_changed_count(const struct tmr_changed *changed, uint32_t first, uint32_t track_count,
+                          uint32_t *count, struct tmr_error *error);
+
+/**
+ * Does: finds the first run of tracks in the set that begins at track `from` or behind it, or its first `track_count_max` tracks.
+ * Gives back: 4 and the run; 0 if there is none; 8 if `from` lies behind the volume's end.
+ * Threads: several may at a time, on one set.
+ * When: while the set is open.
+ * Alias: TMRGNXT, TMR_F_CHANGED_NEXT.
+ */
+int32_t tmr_changed_next(const struct tmr_changed *changed, uint32_t from, uint32_t track_count_max,
+                         uint32_t *first, uint32_t *track_count, struct tmr_error *error);
+
+/**
+ * Does: moves what is in the set now into a set of its own. A track that is added meanwhile is in one of the two at least. Read the
+ *   tracks behind this call, and add them again if that fails.
+ * Gives back: 0 and the other set, to be closed with tmr_changed_close.
+ * Threads: several may at a time, on one set.
+ * When: while the set is open.
+ * Alias: TMRGTAK, TMR_F_CHANGED_TAKE.
+ */
+int32_t tmr_changed_take(const struct tmr_changed *changed, struct tmr_changed **taken,
+                         struct tmr_error *error);
+
+/**
+ * Does: ends a set, and clears the pointer.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no set.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRGCLS, TMR_F_CHANGED_CLOSE.
+ */
+int32_t tmr_changed_close(struct tmr_changed **changed);
+
+/* Copying, and comparing --------------------------------------------------------------------------------------- */
+
+/**
+ * Does: makes a copier for a table, whose volumes are the host's. `options` may be NULL. Nobody may write to the sources while it
+ *   copies. Nothing is copied yet.
+ * Gives back: 0 and the copier, to be closed with tmr_copier_close; 8 if a volume is not the host's, or too small, or of another
+ *   device, or a target can only be read.
+ * Threads: one at a time with this host; several may at a time with this table.
+ * When: at any time; host and table may be closed then.
+ * Alias: TMRKNEW, TMR_F_COPIER_NEW.
+ */
+int32_t tmr_copier_new(const struct tmr_table *table, const struct tmr_host *host,
+                       const struct tmr_copier_options *options, struct tmr_copier **copier,
+                       struct tmr_error *error);
+
+/**
+ * Does: copies at most `track_count_max` tracks, and makes them durable. What failed is still to be copied, what did not is not, and
+ *   the step may be called again.
+ * Gives back: 0 if nothing is left; 4 if there is more to do; 8 or 12 if a track could not be copied.
+ * Threads: one at a time.
+ * When: while the copier is open.
+ * Alias: TMRKSTP, TMR_F_COPIER_STEP.
+ */
+int32_t tmr_copier_step(struct tmr_copier *copier, uint32_t track_count_max, struct tmr_progress *progress,
+                        struct tmr_error *error);
+
+/**
+ * Does: puts source tracks back to what is still to be copied.
+ * Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and then none is put back.
+ * Threads: one at a time.
+ * When: while the copier is open.
+ * Alias: TMRKRTK, TMR_F_COPIER_RETAKE.
+ */
+int32_t tmr_copier_retake(struct tmr_copier *copier, const char *volser, uint32_t first,
+                          uint32_t track_count, struct tmr_error *error);
+
+/**
+ * Does: takes source tracks from what is still to be copied, without copying them: they were copied before, or hold nothing.
+ * Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and then none is left out.
+ * Threads: one at a time.
+ * When: while the copier is open.
+ * Alias: TMRKLVO, TMR_F_COPIER_LEAVE_OUT.
+ */
+int32_t tmr_copier_leave_out(struct tmr_copier *copier, const char *volser, uint32_t first,
+                             uint32_t track_count, struct tmr_error *error);
+
+/**
+ * Does: says the digest of the tracks of an entry of the table, addresses aside.
+ * Gives back: 0 and the digest; 4 and no digest if not all of its tracks were copied by this copier, or no digests are kept
+ *   (TMR_COPY_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this number.
+ * Threads: one at a time.
+ * When: while the copier is open.
+ * Alias: TMRKDIG, TMR_F_COPIER_DIGEST.
+ */
+int32_t tmr_copier_digest(struct tmr_copier *copier, uint32_t entry, uint32_t *digest,
+                          struct tmr_error *error);
+
+/**
+ * Does: ends a copier, and clears the pointer. What it copied stays where it is.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no copier, or in use.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRKCLS, TMR_F_COPIER_CLOSE.
+ */
+int32_t tmr_copier_close(struct tmr_copier **copier);
+
+/**
+ * Does: compares the sources of a table with its targets, record by record, by so many threads (0 is 1). Nothing is written.
+ * Gives back: 0 and what was found if they are equal, 4 and what was found if they are not; to be closed with
+ *   tmr_verification_close. A track that cannot be read is a difference. 8 if a volume is not the host's, or does not fit the table.
+ * Threads: one at a time with this host; several may at a time with this table.
+ * When: at any time. Tracks that are written meanwhile may differ.
+ * Alias: TMRVRFY, TMR_F_VERIFY.
+ */
+int32_t tmr_verify(const struct tmr_table *table, const struct tmr_host *host, uint32_t threads,
+                   struct tmr_verification **verification, struct tmr_error *error);
+
+/**
+ * Does: says in numbers what a comparison found.
+ * Gives back: 0.
+ * Threads: several may at a time.
+ * When: while the verification is open.
+ * Alias: TMRVRDS, TMR_F_VERIFICATION_DESCRIBE.
+ */
+int32_t tmr_verification_describe(const struct tmr_verification *verification,
+                                  struct tmr_verification_info *info, struct tmr_error *error);
+
+/**
+ * Does: says what differs. The differences are numbered from 0 on, in ascending order of the source.
+ * Gives back: 0; 8 with the reason TMR_R_NO_MORE if none of this number is listed.
+ * Threads: several may at a time.
+ * When: while the verification is open.
+ * Alias: TMRVRDF, TMR_F_VERIFICATION_DIFFERENCE.
+ */
+int32_t tmr_verification_difference(const struct tmr_verification *verification, uint32_t index,
+                                    struct tmr_difference *difference, struct tmr_error *error);
+
+/**
+ * Does: says the digest of the source tracks of an entry of the table, addresses aside: the same as tmr_copier_digest.
+ * Gives back: 0 and the digest; 4 and no digest if one of its tracks cannot be read or does not check; 8 with the reason
+ *   TMR_R_NO_MORE if there is no entry of this number.
+ * Threads: several may at a time.
+ * When: while the verification is open.
+ * Alias: TMRVRDG, TMR_F_VERIFICATION_DIGEST.
+ */
+int32_t tmr_verification_digest(const struct tmr_verification *verification, uint32_t entry,
+                                uint32_t *digest, struct tmr_error *error);
+
+/**
+ * Does: ends the use of what a comparison found, and clears the pointer.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRVRCL, TMR_F_VERIFICATION_CLOSE.
+ */
+int32_t tmr_verification_close(struct tmr_verification **verification);
+
 /* The aliases: each function has a second name that fits every binder ------------------------------------------ */
 
 #ifdef __MVS__
@@ -991,12 +1941,50 @@ int32_t tmr_plan_close(struct tmr_plan **plan);
 #pragma map(tmr_host_new, "TMRHNEW")
 #pragma map(tmr_host_add_volume, "TMRHVOL")
 #pragma map(tmr_host_close, "TMRHCLS")
+#pragma map(tmr_assess, "TMRASES")
+#pragma map(tmr_assessment_describe, "TMRADSC")
+#pragma map(tmr_assessment_data_set, "TMRADST")
+#pragma map(tmr_assessment_extent, "TMRAEXT")
+#pragma map(tmr_assessment_refusal, "TMRAREF")
+#pragma map(tmr_assessment_compare, "TMRACMP")
+#pragma map(tmr_changes_get, "TMRCHGG")
+#pragma map(tmr_changes_close, "TMRCHGC")
+#pragma map(tmr_assessment_close, "TMRACLS")
+#pragma map(tmr_changes_run, "TMRCHGR")
 #pragma map(tmr_plan_propose, "TMRPPRO")
 #pragma map(tmr_plan_describe, "TMRPDSC")
 #pragma map(tmr_plan_data_set, "TMRPDST")
 #pragma map(tmr_plan_extent, "TMRPEXT")
 #pragma map(tmr_plan_refusal, "TMRPREF")
 #pragma map(tmr_plan_close, "TMRPCLS")
+#pragma map(tmr_changes_describe, "TMRCHGD")
+#pragma map(tmr_table_new, "TMRTNEW")
+#pragma map(tmr_table_map, "TMRTMAP")
+#pragma map(tmr_table_of_plan, "TMRTPLN")
+#pragma map(tmr_table_describe, "TMRTDSC")
+#pragma map(tmr_table_run, "TMRTRUN")
+#pragma map(tmr_table_to_target, "TMRTTGT")
+#pragma map(tmr_table_to_source, "TMRTSRC")
+#pragma map(tmr_table_close, "TMRTCLS")
+#pragma map(tmr_table_entry, "TMRTENT")
+#pragma map(tmr_changed_new, "TMRGNEW")
+#pragma map(tmr_changed_set, "TMRGSET")
+#pragma map(tmr_changed_clear, "TMRGCLR")
+#pragma map(tmr_changed_count, "TMRGCNT")
+#pragma map(tmr_changed_next, "TMRGNXT")
+#pragma map(tmr_changed_take, "TMRGTAK")
+#pragma map(tmr_changed_close, "TMRGCLS")
+#pragma map(tmr_copier_new, "TMRKNEW")
+#pragma map(tmr_copier_step, "TMRKSTP")
+#pragma map(tmr_copier_retake, "TMRKRTK")
+#pragma map(tmr_copier_leave_out, "TMRKLVO")
+#pragma map(tmr_copier_digest, "TMRKDIG")
+#pragma map(tmr_copier_close, "TMRKCLS")
+#pragma map(tmr_verify, "TMRVRFY")
+#pragma map(tmr_verification_describe, "TMRVRDS")
+#pragma map(tmr_verification_difference, "TMRVRDF")
+#pragma map(tmr_verification_digest, "TMRVRDG")
+#pragma map(tmr_verification_close, "TMRVRCL")
 #endif
 
 #ifdef __cplusplus

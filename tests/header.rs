@@ -2,13 +2,18 @@
 //!
 //! `BLESS=1 cargo test --test header` rewrites `include/trackmirror.h` and `include/trackmirror.mac`.
 
+#[path = "header/assembler.rs"]
+mod assembler;
 #[path = "header/compilers.rs"]
 mod compilers;
 #[path = "header/declarations.rs"]
 mod declarations;
 #[path = "header/generate.rs"]
 mod generate;
+#[path = "header/worked.rs"]
+mod worked;
 
+use assembler::{LAST_COLUMN, NAME_LENGTH_MAX};
 use compilers::{dialects, run, run_program, workshop};
 use declarations::{Declarations, Kind};
 use generate::{constant_name, header};
@@ -19,10 +24,10 @@ use trackmirror::Reason;
 use trackmirror::ffi::FUNCTIONS;
 
 const HEADER: &str = "include/trackmirror.h";
+const MACROS: &str = "include/trackmirror.mac";
 
 /// Structures that do not begin with their size: they stand in lists, or in memory that both sides know.
-const WITHOUT_SIZE: &[&str] =
-    &["tmr_extent", "tmr_entry", "tmr_location", "tmr_catalog_volume", "tmr_write"];
+const WITHOUT_SIZE: &[&str] = &["tmr_extent", "tmr_entry", "tmr_catalog_volume", "tmr_write"];
 
 /// What verbs the functions' names end with, and what they are about.
 const OBJECTS: &[&str] = &[
@@ -42,6 +47,7 @@ const OBJECTS: &[&str] = &[
     "sink",
     "subscription",
     "table",
+    "verification",
     "volume",
 ];
 /// Functions that are about no object: their name is the verb.
@@ -55,6 +61,7 @@ fn made() -> &'static str {
         if std::env::var_os("BLESS").is_some() {
             fs::create_dir_all("include").unwrap();
             fs::write(HEADER, &made).unwrap();
+            fs::write(MACROS, assembler::macros(&Declarations::of(&made))).unwrap();
         }
         made
     })
@@ -291,4 +298,71 @@ fn constants_have_one_name_each_and_reasons_their_numbers() {
             constant.name
         );
     }
+}
+
+#[test]
+fn the_assembler_macros_are_what_the_header_says() {
+    compare(MACROS, &assembler::macros(&Declarations::of(made())));
+}
+
+#[test]
+fn assembler_statements_are_of_their_form() {
+    let text = assembler::macros(&Declarations::of(made()));
+    let mut open = 0;
+    for line in text.lines() {
+        assert!(line.len() <= LAST_COLUMN && line.is_ascii() && !line.contains('\t'), "{line}");
+        assert!(!line.trim().is_empty(), "an empty line is a statement");
+        open += i32::from(line.trim() == "MACRO") - i32::from(line.trim() == "MEND");
+        assert!([0, 1].contains(&open), "{line}");
+        let name = line.split(' ').next().unwrap();
+        if !name.is_empty() && !name.starts_with(['*', '.', '&']) {
+            let mut characters = name.chars();
+            let first = characters.next().unwrap();
+            let is_right = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+            assert!(first.is_ascii_uppercase() && characters.all(is_right), "{line}");
+            assert!(name.len() <= NAME_LENGTH_MAX, "{line}");
+        }
+    }
+    assert_eq!(open, 0);
+}
+
+#[test]
+fn the_assembler_has_the_offsets_and_values_that_c_has() {
+    let declarations = committed();
+    let mut assembled = assembler::assemble(&fs::read_to_string(MACROS).unwrap());
+    let mut lines = String::new();
+    let mut expect = |what: &str, in_c: &str, value: u64| {
+        lines += &format!("    IS({what}, {in_c}, {value}u);\n");
+    };
+    for structure in &declarations.structures {
+        let name = &structure.name;
+        assert_eq!(assembled.values.remove(&name.to_ascii_uppercase()), Some(0), "{name}");
+        for field in &structure.fields {
+            let label = assembler::field_name(name, &field.name);
+            let offset = assembled.fields.remove(&label);
+            expect(&label, &format!("offsetof({name}, {})", field.name), offset.expect(&label));
+        }
+        let label = assembler::length_name(name);
+        let length = assembled.values.remove(&label).expect(&label);
+        expect(&label, &format!("sizeof({name})"), length.into());
+    }
+    for constant in &declarations.constants {
+        let name = &constant.name;
+        let value = assembled.values.remove(name).expect(name);
+        expect(&format!("value of {name}"), name, value.into());
+    }
+    // Nothing else is in the file.
+    assert!(assembled.fields.is_empty() && assembled.values.is_empty(), "{assembled:?}");
+    for function in FUNCTIONS {
+        let name = function.name.trim_start_matches("tmr_").to_ascii_uppercase();
+        let length = assembled.lengths[&format!("TMR_F_{name}")];
+        assert_eq!(length, function.parameters.len() as u64, "{name}");
+    }
+    let program = format!(
+        "#include \"trackmirror.h\"\n#include <stddef.h>\n#include <stdio.h>\n\
+         #define IS(what, is, value) \\\n\
+         \x20   if ((uint32_t)(is) != (value)) printf(#what \" is %lu in C\\n\", (unsigned long)(is))\n\
+         int main(void)\n{{\n{lines}    return 0;\n}}\n"
+    );
+    assert_eq!(run_program("offsets", &program, false), "");
 }

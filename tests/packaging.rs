@@ -290,6 +290,8 @@ int main(void)
     for (int i = 0; i < 3; i++)
         if (version[i] != alias[i])
             return 4;
+    if (TMR_VERSION != version[0] * 1000000 + version[1] * 1000 + version[2])
+        return 5;
     printf(\"%u.%u.%u\\n\", (unsigned)version[0], (unsigned)version[1], (unsigned)version[2]);
     return 0;
 }}

@@ -81,7 +81,8 @@ pub struct tmr_data_set {
     pub refusal_count: u32,
     /// How many catalogs have an entry that leads to it.
     pub entry_count: u32,
-    /// Its last used track, counted from its start, over all its volumes; TMR_NO_TRACK if the DSCBs do not say.
+    /// Its last used track, counted from its start, over all its volumes; TMR_NO_TRACK if the DSCBs do not
+    /// say.
     pub last_used: u32,
     /// DS1DSORG, its organization.
     pub dsorg: u32,
@@ -170,11 +171,12 @@ pub(super) unsafe fn refusal_block(refusal: *mut tmr_error) -> Result<Filled<tmr
     }
 }
 
-/// Does: finds out what data sets are and occupy, and what forbids moving them. `masks` is a list of names and masks with blanks or
-///   commas between, such as "TEST.** PROD.A"; `volsers` a list of volumes of the host, or NULL for all. `options` is
-///   TMR_UNCATALOGED, or 0. Nothing is changed.
-/// Gives back: 0 and the assessment, to be closed with tmr_assessment_close; 4 and the assessment if some data sets cannot be
-///   moved; 8 if a volume is not the host's, or a mask is none; 12 if a volume or a catalog cannot be read.
+/// Does: finds out what data sets are and occupy, and what forbids moving them. `masks` is a list of names
+///   and masks with blanks or commas between, such as "TEST.** PROD.A"; `volsers` a list of volumes of the
+///   host, or NULL for all. `options` is TMR_UNCATALOGED, or 0. Nothing is changed.
+/// Gives back: 0 and the assessment, to be closed with tmr_assessment_close; 4 and the assessment if some
+///   data sets cannot be moved; 8 if a volume is not the host's, or a mask is none; 12 if a volume or a
+///   catalog cannot be read.
 /// Threads: one at a time with this host.
 /// When: at any time.
 ///
@@ -269,7 +271,8 @@ pub unsafe extern "C" fn tmr_assessment_data_set(
     unsafe { guarded(error, describe) }
 }
 
-/// Does: says where a data set of an assessment lies: its extents, numbered from 0 on, in their order, over all its volumes.
+/// Does: says where a data set of an assessment lies: its extents, numbered from 0 on, in their order, over
+///   all its volumes.
 /// Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
 /// Threads: several may at a time.
 /// When: while the assessment is open.
@@ -300,8 +303,8 @@ pub unsafe extern "C" fn tmr_assessment_extent(
 }
 
 /// Does: says why a data set of an assessment cannot be moved. Its reasons (`which`) are numbered from 0 on.
-/// Gives back: 0, and the reason in `refusal`, with the data set; 8 with the reason TMR_R_NO_MORE if there is none of this
-///   number.
+/// Gives back: 0, and the reason in `refusal`, with the data set; 8 with the reason TMR_R_NO_MORE if there
+///   is none of this number.
 /// Threads: several may at a time.
 /// When: while the assessment is open.
 ///

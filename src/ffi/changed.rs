@@ -1,7 +1,8 @@
 //! Changed tracks: bitmaps that several threads mark at once.
 //!
-//! Who marks a track has written it; who takes the marks reads the tracks that are marked. Both sides have a full fence
-//! between the two things that they do: so the taker sees the write, or finds the mark the next time.
+//! Who marks a track has written it; who takes the marks reads the tracks that are marked. Both sides have
+//! a full fence between the two things that they do: so the taker sees the write, or finds the mark the
+//! next time.
 
 use super::boundary::{Handle, Out, close, guarded, shared};
 use super::{TMR_DONE, TMR_MORE, tmr_error};
@@ -152,7 +153,8 @@ pub unsafe extern "C" fn tmr_changed_count(
     unsafe { guarded(error, tell) }
 }
 
-/// Does: finds the first run of tracks in the set that begins at track `from` or behind it, or its first `track_count_max` tracks.
+/// Does: finds the first run of tracks in the set that begins at track `from` or behind it, or its first
+///   `track_count_max` tracks.
 /// Gives back: 4 and the run; 0 if there is none; 8 if `from` lies behind the volume's end.
 /// Threads: several may at a time, on one set.
 /// When: while the set is open.
@@ -195,8 +197,8 @@ pub unsafe extern "C" fn tmr_changed_next(
     unsafe { guarded(error, next) }
 }
 
-/// Does: moves what is in the set now into a set of its own. A track that is added meanwhile is in one of the two at least. Read the
-///   tracks behind this call, and add them again if that fails.
+/// Does: moves what is in the set now into a set of its own. A track that is added meanwhile is in one of
+///   the two at least. Read the tracks behind this call, and add them again if that fails.
 /// Gives back: 0 and the other set, to be closed with tmr_changed_close.
 /// Threads: several may at a time, on one set.
 /// When: while the set is open.
@@ -230,4 +232,142 @@ pub unsafe extern "C" fn tmr_changed_take(
 pub unsafe extern "C" fn tmr_changed_close(changed: *mut *mut tmr_changed) -> i32 {
     // SAFETY: as the caller promised.
     unsafe { close(changed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Reason;
+    use std::ptr::null_mut;
+
+    struct Set(*mut tmr_changed);
+
+    // SAFETY: several threads may use it at a time.
+    unsafe impl Sync for Set {}
+
+    impl Drop for Set {
+        fn drop(&mut self) {
+            // SAFETY: it is open, and used no more.
+            assert_eq!(unsafe { tmr_changed_close(&raw mut self.0) }, TMR_DONE);
+        }
+    }
+
+    impl Set {
+        fn new(track_count: u32) -> Set {
+            let mut changed = null_mut();
+            // SAFETY: the place is there.
+            let code = unsafe { tmr_changed_new(track_count, &raw mut changed, null_mut()) };
+            assert_eq!(code, TMR_DONE);
+            Set(changed)
+        }
+
+        fn set(&self, first: u32, track_count: u32) -> i32 {
+            // SAFETY: it is open.
+            unsafe { tmr_changed_set(self.0, first, track_count, null_mut()) }
+        }
+
+        fn clear(&self, first: u32, track_count: u32) -> i32 {
+            // SAFETY: it is open.
+            unsafe { tmr_changed_clear(self.0, first, track_count, null_mut()) }
+        }
+
+        fn count(&self, first: u32, track_count: u32) -> u32 {
+            let mut count = u32::MAX;
+            // SAFETY: it is open, and the place is there.
+            let code = unsafe {
+                tmr_changed_count(self.0, first, track_count, &raw mut count, null_mut())
+            };
+            assert_eq!(code, TMR_DONE);
+            count
+        }
+
+        fn next(&self, from: u32, most: u32) -> (i32, u32, u32) {
+            let (mut first, mut count) = (u32::MAX, u32::MAX);
+            // SAFETY: it is open, and the places are there.
+            let code = unsafe {
+                tmr_changed_next(self.0, from, most, &raw mut first, &raw mut count, null_mut())
+            };
+            (code, first, count)
+        }
+
+        fn take(&self) -> Set {
+            let mut taken = null_mut();
+            // SAFETY: it is open, and the place is there.
+            assert_eq!(unsafe { tmr_changed_take(self.0, &raw mut taken, null_mut()) }, TMR_DONE);
+            Set(taken)
+        }
+    }
+
+    #[test]
+    fn runs_are_set_cleared_counted_and_found() {
+        let set = Set::new(1000);
+        assert_eq!((set.set(60, 10), set.set(128, 1), set.clear(64, 2)), (0, 0, 0));
+        assert_eq!((set.count(0, 1000), set.count(63, 4), set.count(1000, 0)), (9, 2, 0));
+        assert_eq!(set.next(0, u32::MAX), (TMR_MORE, 60, 4));
+        assert_eq!(set.next(61, 2), (TMR_MORE, 61, 2));
+        assert_eq!(set.next(64, 100), (TMR_MORE, 66, 4));
+        assert_eq!(set.next(70, 100), (TMR_MORE, 128, 1));
+        assert_eq!(set.next(129, 100), (TMR_DONE, 0, 0));
+        assert_eq!(set.next(1000, 100), (TMR_DONE, 0, 0));
+        assert_eq!(set.next(1001, 100), (8, 0, 0));
+        assert_eq!(set.next(u32::MAX, u32::MAX), (8, 0, 0));
+        assert_eq!(set.next(0, 0), (8, 0, 0));
+    }
+
+    #[test]
+    fn tracks_that_the_volume_does_not_have_are_refused() {
+        let set = Set::new(1000);
+        for (first, count) in
+            [(999, 2), (1001, 0), (u32::MAX, 1), (1, u32::MAX), (u32::MAX, u32::MAX)]
+        {
+            assert_eq!((set.set(first, count), set.clear(first, count)), (8, 8), "{first} {count}");
+        }
+        assert_eq!(set.count(0, 1000), 0);
+        for track_count in [0, TRACK_COUNT_MAX + 1, u32::MAX] {
+            let mut changed = std::ptr::dangling_mut();
+            let mut error = tmr_error::empty();
+            // SAFETY: the places are there.
+            let code = unsafe { tmr_changed_new(track_count, &raw mut changed, &raw mut error) };
+            assert_eq!((code, error.reason), (8, Reason::BadValue as u32));
+            assert!(changed.is_null());
+        }
+    }
+
+    #[test]
+    fn what_is_taken_is_gone_and_stands_for_itself() {
+        let set = Set::new(70);
+        assert_eq!(set.set(62, 8), TMR_DONE);
+        let taken = set.take();
+        assert_eq!((set.count(0, 70), taken.count(0, 70)), (0, 8));
+        assert_eq!(set.set(3, 1), TMR_DONE);
+        drop(set);
+        assert_eq!(taken.next(0, 100), (TMR_MORE, 62, 8));
+        assert_eq!(taken.take().take().count(62, 8), 8);
+    }
+
+    /// Each of some threads marks tracks of its own, once, while another one takes: each mark is found once.
+    #[test]
+    fn no_mark_is_lost_or_found_twice_while_sets_are_taken() {
+        const THREADS: u32 = 4;
+        const TRACKS: u32 = 20_000;
+        let set = Set::new(THREADS * TRACKS);
+        let mut found = 0;
+        std::thread::scope(|scope| {
+            let set = &set;
+            let mark = |thread: u32| {
+                for track in 0..TRACKS {
+                    assert_eq!(set.set(track * THREADS + thread, 1), TMR_DONE);
+                }
+            };
+            let threads: Vec<_> =
+                (0..THREADS).map(|thread| scope.spawn(move || mark(thread))).collect();
+            while !threads.iter().all(|thread| thread.is_finished()) {
+                found += set.take().count(0, THREADS * TRACKS);
+            }
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+        found += set.take().count(0, THREADS * TRACKS);
+        assert_eq!(found, THREADS * TRACKS);
+        assert_eq!(set.count(0, THREADS * TRACKS), 0);
+    }
 }

@@ -160,7 +160,8 @@ pub struct tmr_changed_run {
     pub size: u32,
     /// How they came or left: TMR_GAIN_... or TMR_LOSS_...
     pub how: u32,
-    /// The place of the first one, counted from the start of the data set as it is, or as it was if they left.
+    /// The place of the first one, counted from the start of the data set as it is, or as it was if they
+    /// left.
     pub place: u32,
     /// Zero.
     pub reserved: u32,
@@ -257,10 +258,11 @@ fn runs_of(change: &AllocationChange<'_>) -> Vec<tmr_changed_run> {
     gained.chain(lost).collect()
 }
 
-/// Does: compares two assessments: what became of each data set of the first, and which data sets are new. New is what has a name
-///   that the masks of the first select. The second should have been made with the mask **, or data sets that were renamed are
-///   called deleted. `metadata` is one of TMR_METADATA_...
-/// Gives back: 0 and the changes, to be closed with tmr_changes_close, if nothing differs; 4 and the changes if something does.
+/// Does: compares two assessments: what became of each data set of the first, and which data sets are new.
+///   New is what has a name that the masks of the first select. The second should have been made with the
+///   mask **, or data sets that were renamed are called deleted. `metadata` is one of TMR_METADATA_...
+/// Gives back: 0 and the changes, to be closed with tmr_changes_close, if nothing differs; 4 and the
+///   changes if something does.
 /// Threads: several may at a time.
 /// When: while both assessments are open; they may be closed then.
 ///
@@ -321,8 +323,8 @@ pub unsafe extern "C" fn tmr_changes_describe(
     unsafe { guarded(error, describe) }
 }
 
-/// Does: says what became of a data set. They are numbered from 0 on: those of the first assessment in their order, and behind
-///   them what is new.
+/// Does: says what became of a data set. They are numbered from 0 on: those of the first assessment in
+///   their order, and behind them what is new.
 /// Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
 /// Threads: several may at a time.
 /// When: while the changes are open.
@@ -346,8 +348,8 @@ pub unsafe extern "C" fn tmr_changes_get(
     unsafe { guarded(error, get) }
 }
 
-/// Does: says which tracks came to a data set, in the order in which it has them, and behind those which left it, in the order in
-///   which it had them. The runs are numbered from 0 on.
+/// Does: says which tracks came to a data set, in the order in which it has them, and behind those which
+///   left it, in the order in which it had them. The runs are numbered from 0 on.
 /// Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
 /// Threads: several may at a time.
 /// When: while the changes are open.

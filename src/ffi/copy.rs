@@ -2,16 +2,19 @@
 
 use super::boundary::{
     Alone, Filled, Handle, Out, Structure, alone, check_options, check_reserved, close_alone,
-    guarded, input_if_any, shared,
+    guarded, input_if_any, list, shared,
 };
 use super::host::with_ports;
 use super::translate::volser_of;
-use super::{TMR_DONE, TMR_MORE, tmr_error, tmr_extent, tmr_host, tmr_table};
+use super::{TMR_DONE, TMR_MORE, tmr_error, tmr_extent, tmr_host, tmr_subscription, tmr_table};
 use crate::copy::{Copier, CopyOptions, Progress};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
+use crate::host::Host;
+use crate::monitor::Subscription;
 use crate::name::Volser;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::ffi::c_char;
 
 /// Keep a digest of the tracks of each entry.
@@ -34,24 +37,31 @@ pub struct tmr_copier_options {
     pub batch_tracks: u32,
     /// TMR_COPY_DIGESTS, or 0.
     pub options: u32,
+    /// How many subscriptions there are: none if nobody writes to the sources, else one for each volume of
+    /// sources.
+    pub subscription_count: u32,
     /// Zero.
-    pub reserved: [u32; 2],
+    pub reserved: u32,
+    /// The subscriptions. They say which tracks are to be copied: those that were filled in, and those that
+    /// are changed while they are copied. They must stay open as long as the copier.
+    pub subscriptions: *const *const tmr_subscription,
 }
 
 // SAFETY: `repr(C)`, begins with its size, any bytes are a value, and its fields leave no bytes between them.
 unsafe impl Structure for tmr_copier_options {
     const NAME: &'static str = "tmr_copier_options";
-    const SIZE_MIN: usize = 24;
+    const SIZE_MIN: usize = 32;
 
     fn check(&self) -> Result<()> {
-        check_reserved("tmr_copier_options", &self.reserved)?;
+        check_reserved("tmr_copier_options", &[self.reserved])?;
         check_options(self.options, TMR_COPY_DIGESTS, "tmr_copier_options.options")
     }
 }
 
-const _: () = assert!(size_of::<tmr_copier_options>() == 24);
+const _: () = assert!(size_of::<tmr_copier_options>() == 32);
 
-/// What a step did, what is left, and what was done since the copier was made. A track that was copied twice counts twice.
+/// What a step did, what is left, and what was done since the copier was made. A track that was copied
+/// twice counts twice.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tmr_progress {
@@ -122,7 +132,7 @@ pub(super) fn threads_of(threads: u32, what: &str) -> Result<usize> {
     Ok(threads.max(1) as usize)
 }
 
-fn options_of(options: Option<tmr_copier_options>) -> Result<CopyOptions> {
+fn options_of(options: Option<&tmr_copier_options>) -> Result<CopyOptions> {
     let Some(options) = options else { return Ok(CopyOptions::default()) };
     if options.batch_tracks > BATCH_TRACKS_MAX {
         let why = format!(
@@ -138,10 +148,41 @@ fn options_of(options: Option<tmr_copier_options>) -> Result<CopyOptions> {
     })
 }
 
-/// Does: makes a copier for a table, whose volumes are the host's. `options` may be NULL. Nobody may write to the sources while it
-///   copies. Nothing is copied yet.
-/// Gives back: 0 and the copier, to be closed with tmr_copier_close; 8 if a volume is not the host's, or too small, or of another
-///   device, or a target can only be read.
+/// The subscriptions of a list, each under its volume.
+///
+/// # Safety
+/// The list is as its description says.
+unsafe fn subscriptions_of(
+    options: Option<&tmr_copier_options>,
+) -> Result<BTreeMap<Volser, Subscription>> {
+    let mut found = BTreeMap::new();
+    let Some(options) = options else { return Ok(found) };
+    // SAFETY: as the caller promised.
+    let given = unsafe {
+        list(options.subscriptions, options.subscription_count, "tmr_copier_options.subscriptions")
+    }?;
+    for subscription in given {
+        // SAFETY: as the caller promised.
+        let subscription = unsafe { shared(*subscription) }?;
+        let volser = subscription.area().identity().volser;
+        if volser == [0; 6] {
+            let why = "the subscription's area does not know its volume, so nobody can say whose tracks they are";
+            return Err(Error::new(Reason::AreaForeign, why));
+        }
+        if found.insert(Volser::from_bytes(volser), subscription.clone()).is_some() {
+            let why = "there are two subscriptions for this volume; give one";
+            return Err(Error::new(Reason::BadValue, why).on_volume(volser));
+        }
+    }
+    Ok(found)
+}
+
+/// Does: makes a copier for a table, whose volumes are the host's. `options` may be NULL. Without
+///   subscriptions nobody may write to the sources while it copies, and all tracks are to be copied.
+///   Nothing is copied yet.
+/// Gives back: 0 and the copier, to be closed with tmr_copier_close; 8 if a volume is not the host's, or
+///   too small, or of another device, or a target can only be read, or a volume has no subscription that
+///   was filled in.
 /// Threads: one at a time with this host; several may at a time with this table.
 /// When: at any time; host and table may be closed then.
 ///
@@ -159,13 +200,20 @@ pub unsafe extern "C" fn tmr_copier_new(
         // SAFETY: as the caller promised.
         let (out, table) = unsafe { (Out::handle(copier)?, shared(table)?) };
         // SAFETY: as the caller promised.
-        let options = options_of(unsafe { input_if_any(options) }?)?;
+        let options = unsafe { input_if_any(options) }?;
         // SAFETY: as the caller promised.
-        let copier = unsafe {
-            with_ports(host, |host| {
-                Copier::new(table.clone(), &host.volumes, &host.volumes, options)
-            })
+        let subscriptions = unsafe { subscriptions_of(options.as_ref()) }?;
+        let options = options_of(options.as_ref())?;
+        let make = |host: &Host| {
+            let (table, volumes) = (table.clone(), &host.volumes);
+            if subscriptions.is_empty() {
+                Copier::new(table, volumes, volumes, options)
+            } else {
+                Copier::monitored(table, volumes, volumes, &subscriptions, options)
+            }
         };
+        // SAFETY: as the caller promised.
+        let copier = unsafe { with_ports(host, make) };
         out.give_handle(Mutex::new(copier?));
         Ok(TMR_DONE)
     };
@@ -173,8 +221,8 @@ pub unsafe extern "C" fn tmr_copier_new(
     unsafe { guarded(error, make) }
 }
 
-/// Does: copies at most `track_count_max` tracks, and makes them durable. What failed is still to be copied, what did not is not, and
-///   the step may be called again.
+/// Does: copies at most `track_count_max` tracks, and makes them durable. What failed is still to be
+///   copied, what did not is not, and the step may be called again.
 /// Gives back: 0 if nothing is left; 4 if there is more to do; 8 or 12 if a track could not be copied.
 /// Threads: one at a time.
 /// When: while the copier is open.
@@ -222,7 +270,8 @@ unsafe fn copier_and_tracks<'a>(
 }
 
 /// Does: puts source tracks back to what is still to be copied.
-/// Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and then none is put back.
+/// Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and
+///   then none is put back.
 /// Threads: one at a time.
 /// When: while the copier is open.
 ///
@@ -247,8 +296,10 @@ pub unsafe extern "C" fn tmr_copier_retake(
     unsafe { guarded(error, retake) }
 }
 
-/// Does: takes source tracks from what is still to be copied, without copying them: they were copied before, or hold nothing.
-/// Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and then none is left out.
+/// Does: takes source tracks from what is still to be copied, without copying them: they were copied
+///   before, or hold nothing.
+/// Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and
+///   then none is left out.
 /// Threads: one at a time.
 /// When: while the copier is open.
 ///
@@ -274,8 +325,9 @@ pub unsafe extern "C" fn tmr_copier_leave_out(
 }
 
 /// Does: says the digest of the tracks of an entry of the table, addresses aside.
-/// Gives back: 0 and the digest; 4 and no digest if not all of its tracks were copied by this copier, or no digests are kept
-///   (TMR_COPY_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this number.
+/// Gives back: 0 and the digest; 4 and no digest if not all of its tracks were copied by this copier, or no
+///   digests are kept (TMR_COPY_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this
+///   number.
 /// Threads: one at a time.
 /// When: while the copier is open.
 ///

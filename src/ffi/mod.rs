@@ -13,6 +13,10 @@
 //!
 //! Types are written as C spells them, so that header and source read the same. Whoever writes Rust has no use for any of
 //! this.
+//!
+//! # The manual
+//! It stands at the beginning of the header, too.
+#![doc = include_str!("manual.md")]
 #![allow(unsafe_code)]
 #![allow(non_camel_case_types)]
 

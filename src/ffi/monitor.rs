@@ -1,6 +1,5 @@
 //! Monitor areas: where it is kept which tracks of a volume are written, and by whom.
 
-use super::assess::no_more;
 use super::boundary::{
     Filled, Handle, Out, Structure, close, guarded, input, shared, text, text_if_any, to_array,
 };
@@ -268,9 +267,7 @@ pub unsafe extern "C" fn tmr_area_image(
         // SAFETY: as the caller promised.
         let (out, area) = unsafe { (Filled::take(info)?, shared(area)?) };
         let images = area.images();
-        let image = images.get(index as usize);
-        let image = image.ok_or_else(|| no_more(index, images.len(), "images"))?;
-        out.give(&tmr_image_info::of(image));
+        out.give(&tmr_image_info::of(super::assess::numbered(&images, index, "images")?));
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.

@@ -1,5 +1,8 @@
 //! Plans: which data sets go where.
 
+#[cfg(test)]
+mod tests;
+
 use super::assess::{TMR_UNCATALOGED, masks_of, no_more, numbered, refusal_block, volsers_of};
 use super::boundary::{
     Filled, Handle, Out, Structure, check_options, choice, close, guarded, input, shared, text,
@@ -25,7 +28,8 @@ const MODES: [(u32, Mode); 3] = [
     (TMR_MODE_BEST_FIT, Mode::BestFit),
 ];
 
-/// What is to be moved. The lists are words with blanks or commas between; they are needed until the call returns.
+/// What is to be moved. The lists are words with blanks or commas between; they are needed until the call
+/// returns.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tmr_selection {
@@ -162,8 +166,9 @@ impl tmr_planned_data_set {
 }
 
 /// Does: finds out which of the selected data sets can be moved, and where to. Nothing is changed.
-/// Gives back: 0 and the plan, to be closed with tmr_plan_close; 4 and the plan if some data sets, or all, are refused
-///   (tmr_plan_refusal); 8 if nothing is selected, or a volume is not the host's; 12 if one cannot be read.
+/// Gives back: 0 and the plan, to be closed with tmr_plan_close; 4 and the plan if some data sets, or all,
+///   are refused (tmr_plan_refusal); 8 if nothing is selected, or a volume is not the host's; 12 if one
+///   cannot be read.
 /// Threads: one at a time with this host.
 /// When: at any time.
 ///
@@ -305,10 +310,10 @@ pub unsafe extern "C" fn tmr_plan_extent(
     unsafe { guarded(error, describe) }
 }
 
-/// Does: says why a data set that was selected is not in the plan. The refused data sets are numbered from 0 on, in the order
-///   of their names, and so are the reasons (`which`) of each; there is at least one.
-/// Gives back: 0, and the reason in `refusal`, with the data set; 8 with the reason TMR_R_NO_MORE if there is none of this
-///   number.
+/// Does: says why a data set that was selected is not in the plan. The refused data sets are numbered from
+///   0 on, in the order of their names, and so are the reasons (`which`) of each; there is at least one.
+/// Gives back: 0, and the reason in `refusal`, with the data set; 8 with the reason TMR_R_NO_MORE if there
+///   is none of this number.
 /// Threads: several may at a time.
 /// When: while the plan is open.
 ///

@@ -22,7 +22,8 @@ impl Handle for tmr_table {
     const NAME: &'static str = "tmr_table";
 }
 
-/// A run of tracks that goes to another one of the same length. It stands in lists, one behind the other, and so has no size.
+/// A run of tracks that goes to another one of the same length. It stands in lists, one behind the other,
+/// and so has no size.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct tmr_entry {
@@ -149,8 +150,8 @@ fn not_in_table(volser: Volser, track: u32, side: &str) -> Error {
     Error::new(Reason::NotInTable, why).on_volume(volser)
 }
 
-/// Does: makes a table of `count` entries, each of which says where a run of tracks goes. No track may be in two of them, nor be
-///   source and target.
+/// Does: makes a table of `count` entries, each of which says where a run of tracks goes. No track may be
+///   in two of them, nor be source and target.
 /// Gives back: 0 and the table, to be closed with tmr_table_close; 8 if that cannot be.
 /// Threads: any.
 /// When: at any time.
@@ -177,10 +178,11 @@ pub unsafe extern "C" fn tmr_table_new(
     unsafe { guarded(error, make) }
 }
 
-/// Does: makes a table by laying two lists of extents beside each other: the tracks of the sources go, in order, to the tracks of
-///   the targets. Targets that are left over stay unused. Each source extent is one entry.
-/// Gives back: 0 and the table, to be closed with tmr_table_close; 8 if the targets have fewer tracks than the sources, or a track
-///   is in two extents.
+/// Does: makes a table by laying two lists of extents beside each other: the tracks of the sources go, in
+///   order, to the tracks of the targets. Targets that are left over stay unused. Each source extent is one
+///   entry.
+/// Gives back: 0 and the table, to be closed with tmr_table_close; 8 if the targets have fewer tracks than
+///   the sources, or a track is in two extents.
 /// Threads: any.
 /// When: at any time.
 ///
@@ -215,8 +217,8 @@ pub unsafe extern "C" fn tmr_table_map(
 /// Only tracks that hold something, as far as that is known.
 pub const TMR_USED_TRACKS: u32 = 1;
 
-/// Does: makes the table of a plan: one entry for each source extent of each data set, in their order. `options` is
-///   TMR_USED_TRACKS to leave out what holds nothing, or 0.
+/// Does: makes the table of a plan: one entry for each source extent of each data set, in their order.
+///   `options` is TMR_USED_TRACKS to leave out what holds nothing, or 0.
 /// Gives back: 0 and the table, to be closed with tmr_table_close.
 /// Threads: several may at a time.
 /// When: while the plan is open; it may be closed then.
@@ -276,8 +278,8 @@ pub unsafe extern "C" fn tmr_table_describe(
     unsafe { guarded(error, describe) }
 }
 
-/// Does: says where a run of tracks goes that is in one piece on source and target, and in one entry. The runs are numbered from 0
-///   on, in ascending order of the source.
+/// Does: says where a run of tracks goes that is in one piece on source and target, and in one entry. The
+///   runs are numbered from 0 on, in ascending order of the source.
 /// Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
 /// Threads: several may at a time.
 /// When: while the table is open.
@@ -302,7 +304,8 @@ pub unsafe extern "C" fn tmr_table_run(
     unsafe { guarded(error, get) }
 }
 
-/// Does: says which source extent an entry is. Entries are numbered from 0 on, in the order in which they were given.
+/// Does: says which source extent an entry is. Entries are numbered from 0 on, in the order in which they
+///   were given.
 /// Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
 /// Threads: several may at a time.
 /// When: while the table is open.
@@ -405,4 +408,152 @@ pub(super) unsafe fn volser_of(pointer: *const c_char) -> Result<Volser> {
 pub unsafe extern "C" fn tmr_table_close(table: *mut *mut tmr_table) -> i32 {
     // SAFETY: as the caller promised.
     unsafe { close(table) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CString;
+    use std::ptr::{null, null_mut};
+
+    struct Table(*mut tmr_table);
+
+    impl Drop for Table {
+        fn drop(&mut self) {
+            // SAFETY: it is open, and used no more.
+            assert_eq!(unsafe { tmr_table_close(&raw mut self.0) }, TMR_DONE);
+        }
+    }
+
+    fn entry(source: u32, target: u32, track_count: u32) -> tmr_entry {
+        tmr_entry {
+            source_volser: to_array("OLD001"),
+            target_volser: to_array("NEW001"),
+            source_first: source,
+            target_first: target,
+            track_count,
+            reserved: 0,
+        }
+    }
+
+    /// A table, or the reason why there is none.
+    fn table(entries: &[tmr_entry]) -> std::result::Result<Table, u32> {
+        let (mut table, mut error) = (null_mut(), tmr_error::empty());
+        let count = entries.len() as u32;
+        // SAFETY: every pointer is one to what the function wants.
+        let code =
+            unsafe { tmr_table_new(entries.as_ptr(), count, &raw mut table, &raw mut error) };
+        assert_eq!(code == TMR_DONE, !table.is_null());
+        if code == TMR_DONE { Ok(Table(table)) } else { Err(error.reason) }
+    }
+
+    fn location() -> tmr_location {
+        tmr_location {
+            size: 32,
+            ..tmr_location::of((Volser::from_bytes([0x40; 6]), Track(0)), (0, 0))
+        }
+    }
+
+    type Translate = unsafe extern "C" fn(
+        *const tmr_table,
+        *const c_char,
+        u32,
+        *mut tmr_location,
+        *mut tmr_error,
+    ) -> i32;
+
+    fn translated(table: &Table, way: Translate, volser: &str, track: u32) -> (i32, u32, u32, u32) {
+        let (volser, mut found) = (CString::new(volser).unwrap(), location());
+        // SAFETY: every pointer is one to what the function wants.
+        let code = unsafe { way(table.0, volser.as_ptr(), track, &raw mut found, null_mut()) };
+        (code, found.track, found.entry, found.place)
+    }
+
+    #[test]
+    fn tracks_are_translated_both_ways() {
+        let table = table(&[entry(100, 7, 10), entry(20, 30, 5)]).ok().unwrap();
+        let target = |track| translated(&table, tmr_table_to_target, "OLD001", track);
+        let source = |track| translated(&table, tmr_table_to_source, "NEW001", track);
+        assert_eq!(target(109), (0, 16, 0, 9));
+        assert_eq!(target(20), (0, 30, 1, 0));
+        assert_eq!(source(16), (0, 109, 0, 9));
+        assert_eq!(source(34), (0, 24, 1, 4));
+        for track in [0, 19, 25, 110, u32::MAX] {
+            assert_eq!(target(track), (8, 0, 0, 0));
+        }
+        for track in [0, 6, 17, 35, u32::MAX] {
+            assert_eq!(source(track), (8, 0, 0, 0));
+        }
+        assert_eq!(translated(&table, tmr_table_to_target, "NEW001", 100).0, 8);
+        assert_eq!(translated(&table, tmr_table_to_target, "", 100).0, 8);
+    }
+
+    #[test]
+    fn runs_come_in_the_order_of_the_source_and_entries_as_they_were_given() {
+        let table = table(&[entry(100, 7, 10), entry(20, 30, 5)]).ok().unwrap();
+        let (mut run, mut source) = (tmr_entry::default(), tmr_extent::default());
+        // SAFETY: every pointer is one to what the function wants.
+        unsafe {
+            assert_eq!(tmr_table_run(table.0, 0, &raw mut run, null_mut()), TMR_DONE);
+            assert_eq!((run.source_first, run.target_first, run.track_count), (20, 30, 5));
+            assert_eq!(tmr_table_entry(table.0, 0, &raw mut source, null_mut()), TMR_DONE);
+            assert_eq!((source.first, source.track_count), (100, 10));
+            for number in [2, u32::MAX] {
+                assert_eq!(tmr_table_run(table.0, number, &raw mut run, null_mut()), 8);
+                assert_eq!(tmr_table_entry(table.0, number, &raw mut source, null_mut()), 8);
+            }
+        }
+        assert_eq!((run.track_count, source.track_count), (0, 0));
+    }
+
+    #[test]
+    fn tables_that_cannot_be_are_refused() {
+        let most = u32::MAX;
+        let refused = |entries: &[tmr_entry]| table(entries).err().unwrap();
+        let overlap = [entry(10, 10, 5), entry(14, 20, 5)];
+        assert_eq!(refused(&overlap), Reason::TableOverlap as u32);
+        assert_eq!(refused(&[entry(1, 1, 0)]), Reason::TableMismatch as u32);
+        assert_eq!(refused(&[entry(most, 1, 1)]), Reason::OutsideVolume as u32);
+        assert_eq!(refused(&[entry(1, 2, most - 1)]), Reason::OutsideVolume as u32);
+        let itself = tmr_entry { target_volser: to_array("OLD001"), ..entry(10, 10, 1) };
+        assert_eq!(refused(&[itself]), Reason::TableOverlap as u32);
+        let reserved = tmr_entry { reserved: 1, ..entry(1, 1, 1) };
+        assert_eq!(refused(&[reserved]), Reason::BadStructure as u32);
+        let endless = tmr_entry { source_volser: [1; 16], ..entry(1, 1, 1) };
+        assert_eq!(refused(&[endless]), Reason::BadText as u32);
+    }
+
+    #[test]
+    fn lists_of_extents_are_laid_beside_each_other() {
+        let run = |text, first, track_count| tmr_extent {
+            volser: to_array(text),
+            first,
+            track_count,
+            ..Default::default()
+        };
+        let map = |sources: &[tmr_extent], targets: &[tmr_extent]| {
+            let (mut table, mut error) = (null_mut(), tmr_error::empty());
+            let (from, to) = (sources.len() as u32, targets.len() as u32);
+            // SAFETY: every pointer is one to what the function wants.
+            let code = unsafe {
+                let (sources, targets) = (sources.as_ptr(), targets.as_ptr());
+                tmr_table_map(sources, from, targets, to, &raw mut table, &raw mut error)
+            };
+            if code == TMR_DONE { Ok(Table(table)) } else { Err(error.reason) }
+        };
+        let sources = [run("OLD001", 300, 30), run("OLD001", 75, 20)];
+        let table = map(&sources, &[run("NEW001", 15, 60)]).ok().unwrap();
+        assert_eq!(translated(&table, tmr_table_to_target, "OLD001", 75), (0, 45, 1, 0));
+        let refused = |targets: &[tmr_extent]| map(&sources, targets).err().unwrap();
+        assert_eq!(refused(&[run("NEW001", 15, 49)]), Reason::TableMismatch as u32);
+        assert_eq!(refused(&[run("NEW001", 15, 0)]), Reason::BadValue as u32);
+        assert_eq!(refused(&[run("NEW001", 15, u32::MAX)]), Reason::BadValue as u32);
+        // No sources are no work, and a table all the same.
+        let (mut table, targets) = (null_mut(), [run("NEW001", 1, 1)]);
+        // SAFETY: as above.
+        let code =
+            unsafe { tmr_table_map(null(), 0, targets.as_ptr(), 1, &raw mut table, null_mut()) };
+        assert_eq!(code, TMR_DONE);
+        drop(Table(table));
+    }
 }

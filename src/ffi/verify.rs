@@ -83,9 +83,11 @@ impl tmr_difference {
     }
 }
 
-/// Does: compares the sources of a table with its targets, record by record, by so many threads (0 is 1). Nothing is written.
-/// Gives back: 0 and what was found if they are equal, 4 and what was found if they are not; to be closed with
-///   tmr_verification_close. A track that cannot be read is a difference. 8 if a volume is not the host's, or does not fit the table.
+/// Does: compares the sources of a table with its targets, record by record, by so many threads (0 is 1).
+///   Nothing is written.
+/// Gives back: 0 and what was found if they are equal, 4 and what was found if they are not; to be closed
+///   with tmr_verification_close. A track that cannot be read is a difference. 8 if a volume is not the
+///   host's, or does not fit the table.
 /// Threads: one at a time with this host; several may at a time with this table.
 /// When: at any time. Tracks that are written meanwhile may differ.
 ///
@@ -168,9 +170,10 @@ pub unsafe extern "C" fn tmr_verification_difference(
     unsafe { guarded(error, get) }
 }
 
-/// Does: says the digest of the source tracks of an entry of the table, addresses aside: the same as tmr_copier_digest.
-/// Gives back: 0 and the digest; 4 and no digest if one of its tracks cannot be read or does not check; 8 with the reason
-///   TMR_R_NO_MORE if there is no entry of this number.
+/// Does: says the digest of the source tracks of an entry of the table, addresses aside: the same as
+///   tmr_copier_digest.
+/// Gives back: 0 and the digest; 4 and no digest if one of its tracks cannot be read or does not check; 8
+///   with the reason TMR_R_NO_MORE if there is no entry of this number.
 /// Threads: several may at a time.
 /// When: while the verification is open.
 ///

@@ -69,19 +69,33 @@ pub fn run(command: &mut Command) -> String {
     printed
 }
 
-/// Compiles a program, runs it where these tests keep their files, and says what it printed.
-pub fn run_program(name: &str, text: &str, libraries: bool) -> String {
+/// The shared library, which cargo puts beside the tests.
+fn library() -> PathBuf {
+    std::env::current_exe().unwrap().parent().unwrap().join("libtrackmirror.so")
+}
+
+/// Compiles a program; what is given back makes the command that runs it.
+pub fn build(name: &str, text: &str, with_library: bool) -> impl Fn() -> Command {
     let (source, program) = (workshop(&format!("{name}.c")), workshop(name));
     std::fs::write(&source, text).unwrap();
     let mut command = Command::new("gcc");
     command.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
     command.arg("-I").arg(include()).arg(source).arg("-o").arg(&program);
-    if libraries {
-        // Cargo puts it beside the tests.
-        let folder = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
-        command.arg("-L").arg(&folder).arg("-ltrackmirror");
-        command.arg(format!("-Wl,-rpath,{}", folder.display()));
+    if with_library {
+        command.arg(library());
     }
     run(&mut command);
-    run(&mut Command::new(program))
+    move || {
+        let mut command = Command::new(&program);
+        if with_library {
+            // It is looked for by its own name, which is not that of the file.
+            command.env("LD_PRELOAD", library());
+        }
+        command
+    }
+}
+
+/// Compiles a program, runs it, and says what it printed.
+pub fn run_program(name: &str, text: &str, with_library: bool) -> String {
+    run(&mut build(name, text, with_library)())
 }

@@ -5,6 +5,7 @@ use crate::declarations::{Declarations, Prototype};
 use std::fmt::Write;
 use std::fs;
 use trackmirror::Reason;
+use trackmirror::event::Event;
 use trackmirror::ffi::FUNCTIONS;
 use trackmirror::state::{State, Verb};
 
@@ -85,7 +86,11 @@ fn manual() -> String {
             is_code = !is_code;
             continue;
         }
-        let line = if is_code { format!("    {line}") } else { line.into() };
+        let line = match line.strip_prefix("## ") {
+            Some(title) => title.replace("z/OS", "z/os").to_uppercase().replace("Z/OS", "z/OS"),
+            None if is_code => format!("    {line}"),
+            None => line.replace('`', ""),
+        };
         text += format!(" * {line}").trim_end();
         text += "\n";
     }
@@ -151,6 +156,31 @@ fn meaning(kind: &str, name: &str, number: u32) -> String {
     found.unwrap_or_else(|| panic!("src/state.rs does not define {name} = {number}")).to_string()
 }
 
+/// What an event means: the documentation of the variant that has this number.
+fn happening(number: usize) -> String {
+    let source = fs::read_to_string("src/event.rs").unwrap();
+    let end = format!(" => {number},");
+    let arm =
+        source.lines().find_map(|line| line.trim().strip_prefix("Event::")?.strip_suffix(&end));
+    let arm = arm.unwrap_or_else(|| panic!("src/event.rs has no number {number}"));
+    let variant = arm.split([' ', '(', '{']).next().unwrap();
+    let (_, source) = source.split_once("pub enum Event {").unwrap();
+    let mut doc = Vec::new();
+    for line in source.lines() {
+        match line.strip_prefix("    /// ") {
+            Some(text) => doc.push(text),
+            None if line
+                .strip_prefix("    ")
+                .is_some_and(|line| line.split(['(', '{', ',', ' ']).next() == Some(variant)) =>
+            {
+                return doc.join(" ");
+            }
+            None => doc.clear(),
+        }
+    }
+    panic!("src/event.rs does not say what {variant} is")
+}
+
 /// The names that stand for numbers in lists of the library.
 fn numbers() -> String {
     let mut text = title("Why something was refused, or failed");
@@ -174,6 +204,13 @@ fn numbers() -> String {
         let (name, number) = (constant_name(verb.name()), *verb as u32);
         let _ = writeln!(text, "/** {} */", meaning("Verb", verb.name(), number));
         let _ = writeln!(text, "#define TMR_VERB_{name} {number}u");
+    }
+    text += "\n";
+    text += &title("What is told while a migration runs");
+    for (place, word) in Event::NAMES.iter().enumerate() {
+        let (name, number) = (constant_name(word), place + 1);
+        let _ = writeln!(text, "/** {} */", happening(number));
+        let _ = writeln!(text, "#define TMR_EVENT_{name} {number}u");
     }
     text += "\n";
     text += &title("The numbers of the functions, for tmr_call");

@@ -28,10 +28,14 @@ use program::{compiled, compilers, is_native, run};
 use scene::Scene;
 use std::process::{Command, Output};
 use std::time::Duration;
+use trackmirror::registry::openers::Openers;
 use trackmirror::volume::{self, Access};
 use trackmirror::vtoc::Vtoc;
 use volumes::{MOVED, World};
 use writer::Process;
+
+/// At how many of its calls a program is killed: each third one.
+const EVERY: usize = 3;
 
 /// `migrate` as the first of the compilers makes it, for this world.
 fn migrate(world: &World, options: &[&str]) -> Command {
@@ -167,10 +171,9 @@ fn migrate_goes_on_after_it_was_killed_at_any_call() {
     let count = call_count(&mut migrate(&world, &["--verify"]), world.folder());
     world.assert_moved();
     assert!(count > 40, "{count}");
-    let every = if cfg!(debug_assertions) { 3 } else { 1 };
     let ways = [How::Before, How::Torn, How::After, How::TornGarbage];
-    for at in (1..=count).step_by(every) {
-        let (world, how) = (original.copy(), ways[at as usize / every % ways.len()]);
+    for at in (1..=count).step_by(EVERY) {
+        let (world, how) = (original.copy(), ways[at as usize / EVERY % ways.len()]);
         let ended = kill(&mut migrate(&world, &["--verify"]), world.folder(), at, how);
         assert!(ended.is_none(), "call {at} of {count}: {ended:?}");
         if matches!(how, How::Before | How::After) {
@@ -257,6 +260,24 @@ fn migrate_waits_for_the_sign_to_close_and_for_who_has_data_sets_open() {
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(migration.ended(), None, "it waits: {:#?}", migration.said());
     migration.signal("USR1");
+    assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
+    scene.writers[0].hear("opened again");
+    assert_moved_live(&mut scene);
+}
+
+#[test]
+fn migrate_names_who_has_a_data_set_open_and_gives_up() {
+    let mut scene = Scene::lazy(5);
+    let name = scene.world.data_sets[0];
+    let openers = Openers::at(&scene.world.registry().join("openers")).unwrap();
+    let opened = openers.open(&name, "STUBBORN").unwrap();
+    let mut migration = migrate_live(&scene, &["--goal", "100000", "--limit", "1"]);
+    assert_eq!(migration.wait(), 12, "{:#?}", migration.said());
+    migration.hear(&format!("on image STUBBORN with {name}"));
+    let last = migration.said().pop().unwrap();
+    assert!(last.starts_with("migrate LIVE.**: ") && last.contains("STUBBORN"), "{last}");
+    drop(opened);
+    let mut migration = migrate_live(&scene, &["--goal", "100000"]);
     assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
     scene.writers[0].hear("opened again");
     assert_moved_live(&mut scene);

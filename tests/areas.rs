@@ -66,7 +66,7 @@ fn wait_for(mut condition: impl FnMut() -> bool) {
 
 /// Another process that plays a role.
 fn player(role: &str, folder: &Path) -> Player {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = support::itself();
     command.args(["--exact", "a_role_of_another_process", "--nocapture", "--test-threads=1"]);
     Player::start(command.env(ROLE, format!("{role} {}", folder.display())))
 }

@@ -128,7 +128,8 @@ impl Scene {
         // What it answers goes to a file, so that it can be read after its end.
         let mut shell = Command::new("sh");
         shell.args(["-c", "exec \"$0\" \"$@\" > \"$ANSWER\""]);
-        shell.arg(support::trackmirror().get_program()).arg("--json").args(words);
+        let trackmirror = support::trackmirror();
+        shell.arg(trackmirror.get_program()).args(trackmirror.get_args()).arg("--json").args(words);
         shell.env("ANSWER", self.world.path("answer"));
         shell.env("TRACKMIRROR_REGISTRY", self.world.registry());
         shell.env_remove("TRACKMIRROR_OPENERS").env("TRACKMIRROR_LOG", "error");

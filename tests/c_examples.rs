@@ -1,6 +1,6 @@
 //! The promise of the examples in C: they compile as C99 without a warning, and do what they say; whatever is in their way
 //! they name, and wherever they were interrupted the same command goes on. Who judges what they moved are Hercules' tools, and
-//! the writers that wrote to it meanwhile.
+//! the writers that wrote to it meanwhile. On the machine of its processor the example in assembler, too.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
@@ -24,7 +24,7 @@ mod world;
 mod writer;
 
 use process::{How, call_count, kill};
-use program::{compiled, compilers, is_native, run};
+use program::{compiled, compilers, is_native};
 use scene::Scene;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn migrate(world: &World, options: &[&str]) -> Command {
 }
 
 fn migrate_by(compiler: &str, world: &World, options: &[&str]) -> Command {
-    let mut command = run(&compiled(compiler, "migrate"));
+    let mut command = support::program(compiled(compiler, "migrate"));
     command.arg("TEST.**");
     command.args(["old.ckd", "new.ckd", "sys.ckd", "state"].map(|file| world.path(file)));
     command.args(options).env("TRACKMIRROR_REGISTRY", world.folder().join("registry"));
@@ -107,14 +107,14 @@ fn migrate_refuses_what_it_is_not_to_do() {
     let world = World::new();
     let usage = ["usage: migrate MASKS"];
     let program = compiled(&compilers()[0], "migrate");
-    assert_refused(&world, &mut run(&program), &usage);
-    assert_refused(&world, run(&program).args(["TEST.**", "old.ckd"]), &usage);
+    assert_refused(&world, &mut support::program(&program), &usage);
+    assert_refused(&world, support::program(&program).args(["TEST.**", "old.ckd"]), &usage);
     for options in [&["--unknown"][..], &["--pace", "12x"], &["--pace"], &["--mode", "best"]] {
         assert_refused(&world, &mut migrate(&world, options), &usage);
     }
     assert_refused(&world, &mut migrate(&world, &["--operator", "true"]), &usage);
     let of = |mask: &str, files: [&str; 3]| {
-        let mut command = run(&program);
+        let mut command = support::program(&program);
         command.arg(mask).args(files.map(|file| world.path(file))).arg(world.path("state"));
         command
     };
@@ -126,7 +126,7 @@ fn migrate_refuses_what_it_is_not_to_do() {
     let other = support::folder();
     let text = other.path().join("text");
     std::fs::write(&text, "no image at all".repeat(100)).unwrap();
-    let mut command = run(&program);
+    let mut command = support::program(&program);
     command.arg("TEST.**").arg(&text).args(["new.ckd", "sys.ckd", "state"].map(|f| world.path(f)));
     assert_refused(&world, &mut command, &["text", "CKD_P370"]);
 }
@@ -220,7 +220,7 @@ fn migrate_live(scene: &Scene, options: &[&str]) -> Process {
         let names: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
         names.join(",")
     };
-    let mut command = run(&compiled(&compilers()[0], "migrate"));
+    let mut command = support::program(compiled(&compilers()[0], "migrate"));
     command.arg("LIVE.**").arg(list(&scene.world.sources)).arg(list(&scene.world.targets));
     command.arg(&scene.world.system).arg(scene.state());
     command.args(["--image", "W1,W2", "--mode", "best-fit"]).args(options);
@@ -296,4 +296,12 @@ fn migrate_goes_on_after_it_was_killed_while_others_write() {
         scene.writers[0].hear("opened again");
         assert_moved_live(&mut scene);
     }
+}
+
+#[test]
+#[cfg(target_arch = "s390x")]
+fn translate_calls_the_library_by_lists_of_addresses() {
+    let program = compiled(&compilers()[0], "translate");
+    let said = expect(0, &support::program(program).output().unwrap());
+    assert_eq!(said, "track 505 of the source is track 50 of VOL002\n");
 }

@@ -7,6 +7,8 @@
 //!
 //! It needs the command (feature "cli") and Linux with glibc. Where those are not given the file is empty, and the command
 //! says so.
+//!
+//! And it names the shared library of the crate, so that a program asks for the version that it was linked with.
 
 use std::env;
 use std::path::Path;
@@ -15,7 +17,12 @@ use std::process::Command;
 /// The machines for which the monitor's declarations of the C library are right.
 const MACHINES: &[&str] = &["x86_64", "aarch64", "riscv64", "s390x"];
 
+/// The systems whose shared libraries bear a name of their own; those for which cargo-c gives the same one.
+const NAMING_SYSTEMS: &[&str] =
+    &["linux", "freebsd", "dragonfly", "netbsd", "haiku", "illumos", "openbsd", "hurd"];
+
 fn main() {
+    name_the_library();
     for file in ["build.rs", "preload", "monitor", "changed/shared.rs", "registry/areas.rs"] {
         println!("cargo::rerun-if-changed=src/{file}");
     }
@@ -32,6 +39,22 @@ fn main() {
 
 fn variable(name: &str) -> String {
     env::var(name).unwrap_or_default()
+}
+
+/// Gives the shared library its soname, the one that cargo-c gives too: behind `.so` stands the part of the version that
+/// changes when programs must be compiled again, 0.1 for 0.1.2, and 1 for 1.2.3.
+fn name_the_library() {
+    if !NAMING_SYSTEMS.contains(&variable("CARGO_CFG_TARGET_OS").as_str()) {
+        return;
+    }
+    let [major, minor, patch] =
+        ["MAJOR", "MINOR", "PATCH"].map(|part| variable(&format!("CARGO_PKG_VERSION_{part}")));
+    let version = match (major.as_str(), minor.as_str()) {
+        ("0", "0") => format!("0.0.{patch}"),
+        ("0", _) => format!("0.{minor}"),
+        _ => major,
+    };
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libtrackmirror.so.{version}");
 }
 
 /// Compiles the object, or says why there is none.

@@ -188,7 +188,21 @@ reasons! {
     WindowTooLong = 1004, Environment, "the window would have been longer than allowed";
     LateWriter = 1005, Refused, "somebody wrote after the data sets were closed";
     NotMonitored = 1006, Refused, "a migration whose sources are written to needs its monitors";
+    // Layer 12: the C ABI.
+    NullPointer = 1201, Refused, "a pointer that must not be NULL";
+    BadStructure = 1202, Refused, "a structure whose size, version or reserved bytes are not of this release";
+    BadHandle = 1203, Refused, "not a handle of this kind";
+    HandleInUse = 1204, Refused, "the handle is in use by another call";
+    BadText = 1205, Refused, "not a text of this form";
+    BadValue = 1206, Refused, "a value that the parameter does not have";
+    ShortBuffer = 1207, Refused, "the buffer is too short";
+    NoSuchFunction = 1208, Refused, "a function of the host that is needed and not given";
+    NoMore = 1209, Refused, "there is none with this number";
+    HostRefused = 1210, Refused, "a function of the host refused";
+    HostFailed = 1211, Environment, "a function of the host failed";
+    HostLied = 1212, Environment, "a function of the host answered what cannot be";
     Broken = 1601, Internal, "a rule of the library was broken";
+    Panicked = 1602, Internal, "the library failed inside a call";
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

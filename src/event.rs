@@ -235,42 +235,83 @@ fn count(number: impl Into<u64>, noun: &str) -> String {
 }
 
 impl Event {
+    /// The word for each kind of event, in the order of their numbers.
+    pub const NAMES: &'static [&'static str] = &[
+        "assessed",
+        "refused",
+        "allocated",
+        "target-released",
+        "target-renamed",
+        "copy-begun",
+        "monitors-started",
+        "copied",
+        "pass",
+        "not-converging",
+        "resynchronized",
+        "taken-out",
+        "compared",
+        "close-requested",
+        "still-open",
+        "closed",
+        "window-opened",
+        "finally-resynchronized",
+        "accommodated",
+        "nothing-differs",
+        "postponed",
+        "cataloged",
+        "looked",
+        "released",
+        "scratched",
+        "kept",
+        "moved",
+        "completed",
+        "terminated",
+        "resumed",
+        "backed-out",
+        "remark",
+    ];
+
+    /// A number for the kind of event, from 1 on, which never changes.
+    pub const fn number(&self) -> u32 {
+        match self {
+            Event::Assessed { .. } => 1,
+            Event::Refused { .. } => 2,
+            Event::Allocated { .. } => 3,
+            Event::TargetReleased { .. } => 4,
+            Event::TargetRenamed { .. } => 5,
+            Event::CopyBegun { .. } => 6,
+            Event::MonitorsStarted { .. } => 7,
+            Event::Copied(_) => 8,
+            Event::Passed { .. } => 9,
+            Event::NotConverging { .. } => 10,
+            Event::Resynchronized { .. } => 11,
+            Event::TakenOut { .. } => 12,
+            Event::Verified { .. } => 13,
+            Event::ClosingBegun => 14,
+            Event::StillOpen { .. } => 15,
+            Event::Closed { .. } => 16,
+            Event::WindowOpened => 17,
+            Event::FinallyResynchronized { .. } => 18,
+            Event::Accommodated { .. } => 19,
+            Event::Compared { .. } => 20,
+            Event::Postponed { .. } => 21,
+            Event::Cataloged { .. } => 22,
+            Event::Looked => 23,
+            Event::Released { .. } => 24,
+            Event::Scratched { .. } => 25,
+            Event::Kept { .. } => 26,
+            Event::Moved { .. } => 27,
+            Event::Completed => 28,
+            Event::Terminated => 29,
+            Event::Resumed { .. } => 30,
+            Event::BackedOut { .. } => 31,
+            Event::Remark { .. } => 32,
+        }
+    }
+
     /// A word for the kind of event, which never changes.
     pub const fn name(&self) -> &'static str {
-        match self {
-            Event::Assessed { .. } => "assessed",
-            Event::Refused { .. } => "refused",
-            Event::Allocated { .. } => "allocated",
-            Event::MonitorsStarted { .. } => "monitors-started",
-            Event::TargetReleased { .. } => "target-released",
-            Event::TargetRenamed { .. } => "target-renamed",
-            Event::CopyBegun { .. } => "copy-begun",
-            Event::Copied(_) => "copied",
-            Event::Passed { .. } => "pass",
-            Event::NotConverging { .. } => "not-converging",
-            Event::Resynchronized { .. } => "resynchronized",
-            Event::TakenOut { .. } => "taken-out",
-            Event::Verified { .. } => "compared",
-            Event::ClosingBegun => "close-requested",
-            Event::StillOpen { .. } => "still-open",
-            Event::Closed { .. } => "closed",
-            Event::WindowOpened => "window-opened",
-            Event::FinallyResynchronized { .. } => "finally-resynchronized",
-            Event::Accommodated { .. } => "accommodated",
-            Event::Compared { .. } => "nothing-differs",
-            Event::Postponed { .. } => "postponed",
-            Event::Cataloged { .. } => "cataloged",
-            Event::Looked => "looked",
-            Event::Released { .. } => "released",
-            Event::Scratched { .. } => "scratched",
-            Event::Kept { .. } => "kept",
-            Event::Moved { .. } => "moved",
-            Event::Completed => "completed",
-            Event::Terminated => "terminated",
-            Event::Resumed { .. } => "resumed",
-            Event::BackedOut { .. } => "backed-out",
-            Event::Remark { .. } => "remark",
-        }
+        Event::NAMES[self.number() as usize - 1]
     }
 }
 
@@ -446,6 +487,55 @@ impl EventSink for EventLog {
     }
 }
 
+/// One event of each kind, in the order of their numbers.
+#[cfg(test)]
+pub(crate) fn one_of_each() -> Vec<Event> {
+    use crate::geometry::Track;
+    let data_set = DsName::parse("TEST.SEQ").unwrap();
+    let volser = Volser::parse("VOL001").unwrap();
+    let (volsers, extents) = (vec![volser], vec![Extent::new(Track(19), 2)]);
+    let word = || "for a reason".to_string();
+    vec![
+        Event::Assessed { data_set, volsers: volsers.clone(), extent_count: 1, track_count: 2 },
+        Event::Refused { data_set, reason: Reason::Unmovable, sentence: word() },
+        Event::Allocated { data_set, volser, extents: extents.clone() },
+        Event::TargetReleased { data_set, volser, extents },
+        Event::TargetRenamed { data_set, volser, to: data_set },
+        Event::CopyBegun { track_count: 2 },
+        Event::MonitorsStarted { volser, images: vec![word()] },
+        Event::Copied(Progress {
+            copied_tracks: 1,
+            left_tracks: 2,
+            total_tracks: 3,
+            byte_count: 4,
+        }),
+        Event::Passed { pass: 1, copied_tracks: 2, left_tracks: 3 },
+        Event::NotConverging { sentence: word() },
+        Event::Resynchronized { left_tracks: 2, window_ms: Some(5) },
+        Event::TakenOut { data_set, sentence: word() },
+        Event::Verified { data_set, track_count: 2 },
+        Event::ClosingBegun,
+        Event::StillOpen { openers: vec![word()] },
+        Event::Closed { waited_ms: 5 },
+        Event::WindowOpened,
+        Event::FinallyResynchronized { copied_tracks: 1 },
+        Event::Accommodated { data_set, what: word() },
+        Event::Compared { data_set_count: 1 },
+        Event::Postponed { why: word() },
+        Event::Cataloged { data_set, catalog: word(), volsers },
+        Event::Looked,
+        Event::Released { window_ms: 5 },
+        Event::Scratched { data_set, volser, erased: false },
+        Event::Kept { data_set, volser, under: data_set },
+        Event::Moved { from: State::Planned, to: State::Copying },
+        Event::Completed,
+        Event::Terminated,
+        Event::Resumed { state: State::Copying },
+        Event::BackedOut { why: word() },
+        Event::Remark { text: word() },
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -471,6 +561,26 @@ mod tests {
             sentence: "DSORG says unmovable".into(),
         };
         assert_eq!(refused.to_string(), "TEST.SEQ is refused: DSORG says unmovable [606]");
+    }
+
+    #[test]
+    fn every_kind_has_a_number_and_a_word_of_its_own() {
+        let all = one_of_each();
+        let numbers: Vec<u32> = all.iter().map(Event::number).collect();
+        assert_eq!(numbers, (1..=Event::NAMES.len() as u32).collect::<Vec<_>>());
+        let words: std::collections::BTreeSet<&str> = all.iter().map(Event::name).collect();
+        assert_eq!(words.len(), all.len());
+        // Programs know them by these.
+        let known = [
+            (1, "assessed"),
+            (8, "copied"),
+            (13, "compared"),
+            (20, "nothing-differs"),
+            (32, "remark"),
+        ];
+        for (number, word) in known {
+            assert_eq!(Event::NAMES[number - 1], word);
+        }
     }
 
     #[test]

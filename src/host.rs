@@ -71,9 +71,7 @@ impl Host {
         };
         for volume in volumes {
             let volser = volume.volser();
-            let catalog = CvolCatalog::find_on(volume.clone())
-                .unwrap_or_else(|_| Some(CvolCatalog::assumed_on(volume.clone())));
-            if let Some(catalog) = catalog {
+            if let Some(catalog) = CvolCatalog::of_volume(&volume) {
                 host.catalogs.push(Arc::new(catalog));
             }
             host.space.insert(volser, Arc::new(VtocSpaceManager::new(volume.clone())));

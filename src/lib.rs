@@ -68,6 +68,7 @@ pub mod enqueue;
 pub mod error;
 pub mod estimate;
 pub mod event;
+pub mod ffi;
 pub mod geometry;
 pub mod host;
 pub mod migrate;

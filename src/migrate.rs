@@ -377,6 +377,7 @@ impl Migration {
             Verb::BackOut => self.back_out(),
             Verb::Complete => self.complete(),
             Verb::Terminate => self.terminate(),
+            Verb::Accommodate => self.accommodate().map(drop),
         }
     }
 

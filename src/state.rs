@@ -82,23 +82,26 @@ named! {
         Complete = 8, "complete";
         #[doc = "Give the migration up, and release the target."]
         Terminate = 9, "terminate";
+        #[doc = "Do at the target what became of the source's allocation."]
+        Accommodate = 10, "accommodate";
     }
 }
 
 impl State {
     /// The verbs that are allowed in this state.
     pub const fn verbs(self) -> &'static [Verb] {
+        use Verb::{
+            Accommodate, BackOut, Complete, Postpone, Quiesce, Reserve, Step, Switch, Terminate,
+            Verify,
+        };
         match self {
-            State::Planned => &[Verb::Reserve, Verb::Terminate],
-            State::Copying => &[Verb::Step, Verb::Terminate],
-            State::Mirrored => &[Verb::Step, Verb::Verify, Verb::Quiesce, Verb::Terminate],
-            State::Closing => &[Verb::Step, Verb::Quiesce, Verb::Postpone, Verb::Terminate],
-            State::Quiesced => {
-                use Verb::*;
-                &[Step, Verify, Postpone, Switch, BackOut, Terminate]
-            }
-            State::Switching => &[Verb::Switch, Verb::BackOut],
-            State::Switched => &[Verb::BackOut, Verb::Complete],
+            State::Planned => &[Reserve, Terminate],
+            State::Copying => &[Step, Terminate, Accommodate],
+            State::Mirrored => &[Step, Verify, Quiesce, Terminate, Accommodate],
+            State::Closing => &[Step, Quiesce, Postpone, Terminate, Accommodate],
+            State::Quiesced => &[Step, Verify, Postpone, Switch, BackOut, Terminate, Accommodate],
+            State::Switching => &[Switch, BackOut],
+            State::Switched => &[BackOut, Complete],
             State::Complete | State::Terminated => &[],
         }
     }
@@ -189,16 +192,16 @@ mod tests {
 
     /// The table of the documentation, one column for each verb in their order.
     const MATRIX: &str = "\
-state       reserve step verify quiesce postpone switch back-out complete terminate
-planned     yes     -    -      -       -        -      -        -        yes
-copying     -       yes  -      -       -        -      -        -        yes
-mirrored    -       yes  yes    yes     -        -      -        -        yes
-closing     -       yes  -      yes     yes      -      -        -        yes
-quiesced    -       yes  yes    -       yes      yes    yes      -        yes
-switching   -       -    -      -       -        yes    yes      -        -
-switched    -       -    -      -       -        -      yes      yes      -
-complete    -       -    -      -       -        -      -        -        -
-terminated  -       -    -      -       -        -      -        -        -
+state       reserve step verify quiesce postpone switch back-out complete terminate accommodate
+planned     yes     -    -      -       -        -      -        -        yes       -
+copying     -       yes  -      -       -        -      -        -        yes       yes
+mirrored    -       yes  yes    yes     -        -      -        -        yes       yes
+closing     -       yes  -      yes     yes      -      -        -        yes       yes
+quiesced    -       yes  yes    -       yes      yes    yes      -        yes       yes
+switching   -       -    -      -       -        yes    yes      -        -         -
+switched    -       -    -      -       -        -      yes      yes      -         -
+complete    -       -    -      -       -        -      -        -        -         -
+terminated  -       -    -      -       -        -      -        -        -         -
 ";
 
     #[test]

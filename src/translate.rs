@@ -242,6 +242,16 @@ impl TranslateTable {
         self.pieces.iter().map(|piece| &piece.run)
     }
 
+    /// How many [runs](TranslateTable::runs) it has.
+    pub fn run_count(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// One of the [runs](TranslateTable::runs), by its number.
+    pub fn run_at(&self, number: usize) -> Option<&Run> {
+        self.pieces.get(number).map(|piece| &piece.run)
+    }
+
     /// That every volume of the table is given, that each extent lies on its volume, and that each source track has the
     /// form of the track where it goes.
     ///

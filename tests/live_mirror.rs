@@ -2,11 +2,15 @@
 //! while the command mirrors it and its neighbours to another volume; in a second partition jobs allocate, rename,
 //! scratch, extend and release some of them, and one more appears when the close was asked for. The end of the jobs is the
 //! close; the guest's own utilities recatalog, rename, compare and read through the catalog. See `tests/live/mirror.py`.
+//! The same once more by the example in C, a program that brings volumes, operator and orders of its own.
 //!
 //! The volumes and the kit that drives the guest are not part of the project: `TRACKMIRROR_SHARED` names their folder.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
+#[allow(dead_code)] // It is there for others, too.
+#[path = "c_examples/program.rs"]
+mod program;
 mod support;
 
 use std::collections::BTreeSet;
@@ -21,6 +25,17 @@ const PASSES: &str = "20";
 
 #[test]
 fn what_os_vs1_writes_and_allocates_while_its_data_sets_move_is_at_the_target() {
+    assert_all_is_moved(None);
+}
+
+#[test]
+fn what_os_vs1_writes_and_allocates_is_at_the_target_if_a_program_in_c_moves_it() {
+    let compiler = program::compilers().remove(0);
+    assert_all_is_moved(Some(&program::compiled(&compiler, "migrate")));
+}
+
+/// The whole scene: by the command, or by this program.
+fn assert_all_is_moved(example: Option<&Path>) {
     let Some(shared) = support::shared() else { return };
     let (folder, copies) =
         support::copies(&["vs1-dliba1-ready", "vs1-clna01", "vs1-clna02"]).unwrap();
@@ -46,6 +61,7 @@ fn what_os_vs1_writes_and_allocates_while_its_data_sets_move_is_at_the_target() 
         .arg(env!("CARGO_BIN_EXE_trackmirror"))
         .args([scratch, &shared])
         .arg(PASSES)
+        .args(example)
         .output()
         .expect("python3 can be run");
     let printed = String::from_utf8_lossy(&output.stdout);

@@ -12,6 +12,8 @@
 mod allocator;
 #[path = "live_writers/chaos.rs"]
 mod chaos;
+#[path = "live_writers/judge.rs"]
+mod judge;
 #[path = "live_writers/migrator.rs"]
 mod migrator;
 #[path = "live_writers/mirror.rs"]
@@ -22,14 +24,29 @@ mod world;
 #[path = "live_writers/writer.rs"]
 mod writer;
 
+use chaos::Lead;
+use judge::judge;
+use migrator::Orders;
 use mirror::Mirror;
-use std::path::PathBuf;
 use std::time::Duration;
 use trackmirror::geometry::Track;
 use trackmirror::track;
 use trackmirror::volume::VolumeExt;
 use world::{Random, World};
 use writer::{Habits, Process};
+
+/// The command leads it.
+struct TheCommand;
+
+impl Lead for TheCommand {
+    fn start(&self, world: &World, orders: &Orders) -> Process {
+        world.migrator(orders)
+    }
+
+    fn close_now(&self, world: &World) -> Option<Process> {
+        Some(Process::start(world.command("close-now").arg("--state").arg(world.state())))
+    }
+}
 
 /// Two writers on some data sets.
 fn habits(random: &mut Random, count: usize) -> Vec<Habits> {
@@ -47,32 +64,6 @@ fn habits(random: &mut Random, count: usize) -> Vec<Habits> {
         vary: false,
     });
     habits.collect()
-}
-
-/// What the judge says: the code, and all in words; in JSON, if he goes by the catalog.
-fn judge(
-    world: &World,
-    habits: &[Habits],
-    volumes: &[PathBuf],
-    sources: &[PathBuf],
-    by_catalog: bool,
-) -> (i32, String) {
-    let mut command = world.command("demo-check");
-    command.arg("--ledger").args(habits.iter().map(|habits| world.ledger(&habits.image)));
-    command.arg("--volume").args(volumes);
-    if !sources.is_empty() {
-        command.arg("--source").args(sources);
-    }
-    if world.record().exists() {
-        command.arg("--allocations").arg(world.record());
-    }
-    if by_catalog {
-        command.arg("--json").arg("--catalog").arg(&world.system);
-    }
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    (output.status.code().unwrap_or(-1), text)
 }
 
 /// A world whose writers have written all tracks once, and write on.
@@ -219,7 +210,7 @@ fn nothing_is_lost_whoever_is_killed_and_when() {
     let mut seen = chaos::Seen::default();
     let begun = std::time::Instant::now();
     for seed in seeds.clone() {
-        let told = std::panic::catch_unwind(|| chaos::run(seed));
+        let told = std::panic::catch_unwind(|| chaos::run(seed, &TheCommand));
         match told {
             Ok(told) => seen.add(&told),
             Err(panic) => {

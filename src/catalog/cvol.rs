@@ -89,6 +89,13 @@ impl CvolCatalog {
         Ok(found.map(|_| catalog))
     }
 
+    /// The catalog of a volume as far as can be known: one that is [assumed](CvolCatalog::assumed_on) where the VTOC cannot
+    /// be read.
+    pub(crate) fn of_volume(volume: &Arc<dyn Volume>) -> Option<CvolCatalog> {
+        CvolCatalog::find_on(volume.clone())
+            .unwrap_or_else(|_| Some(CvolCatalog::assumed_on(volume.clone())))
+    }
+
     /// Makes an empty catalog in these extents of a volume. Whatever is in them is lost.
     ///
     /// Error: [`Reason::BadRequest`] if a catalog cannot have so many tracks, or none.

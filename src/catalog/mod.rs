@@ -5,6 +5,7 @@
 //! | OS CVOL: `SYSCTLG` on a volume | [`cvol`] | read and changed |
 
 pub mod cvol;
+pub(crate) mod delegated;
 
 use crate::bytes::{Decoder, Encode, Encoder};
 use crate::error::Result;

@@ -55,7 +55,7 @@ use crate::error::{Error, Reason, Result};
 use crate::event::Event;
 use crate::geometry::Extent;
 use crate::name::Volser;
-use crate::state::State;
+use crate::state::{State, Verb};
 use crate::switch::{self, Glance, Ports};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -100,11 +100,29 @@ impl Migration {
         self.course.pursuit.metadata = metadata;
     }
 
+    /// Does at the targets what became of the sources' allocation: in the window until nothing differs; before it what can be
+    /// done now, and what cannot is told. Steps and the switch do so by themselves, when a monitor noted something; this is for
+    /// hosts that know of a change otherwise. Whether nothing differs now.
+    ///
+    /// Errors: in the window what cannot be followed, as of [`follow`](crate::plan::follow::follow), and
+    /// [`Reason::SourceChanged`] if changes go on and on; before it those of the environment.
+    pub fn accommodate(&mut self) -> Result<bool> {
+        self.begin(Verb::Accommodate)?;
+        if self.state() == State::Quiesced {
+            self.accommodate_in_window()?;
+        } else if self.copier.is_some() {
+            self.course.pursuit.begin_anew();
+            self.keep_up()?;
+        }
+        // Without a copier the next step compares everything before it copies anything.
+        Ok(self.monitors.is_none() || self.course.pursuit.is_up_to_date)
+    }
+
     /// In the window: makes the targets what the sources are, until nothing differs.
     ///
     /// Errors: what cannot be followed, as of [`follow`](crate::plan::follow::follow); [`Reason::SourceChanged`] if changes
     /// go on and on.
-    pub(super) fn accommodate(&mut self) -> Result<()> {
+    pub(super) fn accommodate_in_window(&mut self) -> Result<()> {
         if self.monitors.is_none() {
             return Ok(());
         }
@@ -144,7 +162,7 @@ impl Migration {
     /// Before the window, when nobody has the data sets open: the same, if something was noted. Whether data sets joined,
     /// which somebody may have open.
     ///
-    /// Errors: as those of [`accommodate`](Migration::accommodate).
+    /// Errors: as those of [`accommodate_in_window`](Migration::accommodate_in_window).
     pub(super) fn catch_up(&mut self) -> Result<bool> {
         if defect(Defect::NamesAreNotComparedBeforeTheWindow) {
             return Ok(false);
@@ -156,7 +174,7 @@ impl Migration {
             return Ok(false);
         }
         let before = super::names(&self.plan);
-        self.accommodate()?;
+        self.accommodate_in_window()?;
         Ok(super::names(&self.plan).iter().any(|name| !before.contains(name)))
     }
 

@@ -300,8 +300,9 @@ impl Migration {
         machines.iter().flat_map(|machines| &machines.machines).map(Machine::report).collect()
     }
 
-    /// Retires an image on another machine: the operator, or a host that has fenced it, confirms that it cannot write any
-    /// more. What it did not report nobody knows, so all is changed; and whatever comes from it is refused from now on.
+    /// Retires an image: the operator, or a host that has fenced it, confirms that it cannot write any more. What one on
+    /// another machine did not report nobody knows, so all is changed; and whatever comes from it is refused from now on.
+    /// One of this machine is retired in the areas of the sources, as by [`Area::retire`](crate::monitor::Area::retire).
     ///
     /// Errors: [`Reason::NoSuchImage`]; those of the monitor areas.
     pub fn retire_image(&mut self, name: &str) -> Result<()> {
@@ -313,6 +314,9 @@ impl Migration {
             .machines_if_any()
             .and_then(|machines| machines.machines.iter().find(|machine| machine.name() == name));
         let Some(machine) = machine else {
+            if self.monitors.as_mut().is_some_and(|monitors| monitors.has_local(name)) {
+                return self.retire_local(name);
+            }
             let names = self.machines_if_any().map(Machines::names).unwrap_or_default().join(", ");
             let why = match names.is_empty() {
                 true => "the migration has no images on other machines".into(),

@@ -29,10 +29,11 @@
 
 use super::durable::WatchedArea;
 use super::machines::Machines;
-use super::pair;
+use super::{Migration, pair};
 use crate::copy::Volumes;
 use crate::defect::{Defect, defect};
 use crate::error::{Error, Reason, Result};
+use crate::event::Event;
 use crate::geometry::{Extent, Track};
 use crate::host::Live;
 use crate::monitor::{Area, ImageReport, Kind, NotQuiet, Subscription};
@@ -101,6 +102,20 @@ impl Monitors {
     /// The subscriptions of the sources, as far as there are any yet.
     fn source_subscriptions(&self) -> impl Iterator<Item = (&Volser, &Subscription)> {
         self.subscriptions.iter().filter(|(volser, _)| self.sources.contains(volser))
+    }
+
+    /// Whether an image of this name is registered on this machine, for one of the sources.
+    pub fn has_local(&self, name: &str) -> bool {
+        let is_it = |image: &ImageReport| image.name == name;
+        self.areas().any(|(_, area)| area.images().iter().any(is_it))
+    }
+
+    /// The same for the list of images that must be covered.
+    pub fn expect(&mut self, volser: Volser, name: &str) {
+        let images = self.live.images.entry(volser).or_default();
+        if !images.iter().any(|known| known == name) {
+            images.push(name.into());
+        }
     }
 
     /// The images that must be covered on a volume.
@@ -464,4 +479,39 @@ pub(super) fn is_subscribed(area: &Area, migration: [u64; 2]) -> bool {
 
 fn on(extents: &[(Volser, Extent)], volser: Volser) -> Vec<Extent> {
     extents.iter().filter(|(on, _)| *on == volser).map(|(_, extent)| *extent).collect()
+}
+
+impl Migration {
+    /// Tells of one more image of this machine that can write to a source volume. From now on it must be covered there, as
+    /// those that the host listed: it is registered already, or an error says that it is not. What it wrote before it was
+    /// registered nobody knows.
+    ///
+    /// Errors: [`Reason::NotMonitored`] if the migration has no monitors there; [`Reason::NotCovered`].
+    pub fn add_image(&mut self, volser: Volser, name: &str) -> Result<()> {
+        let area = self.monitors.as_ref().and_then(|monitors| monitors.live.areas.get(&volser));
+        area.ok_or_else(|| not_monitored(volser))?.check_coverage(&[name])?;
+        if let Some(monitors) = &mut self.monitors {
+            monitors.expect(volser, name);
+        }
+        Ok(())
+    }
+
+    /// Retires an image of this machine, which is missed no more then.
+    pub(super) fn retire_local(&mut self, name: &str) -> Result<()> {
+        let Some(monitors) = &mut self.monitors else { return Ok(()) };
+        for (volser, area) in &monitors.live.areas {
+            match area.retire(name) {
+                Ok(_) => {
+                    if let Some(images) = monitors.live.images.get_mut(volser) {
+                        images.retain(|known| known != name);
+                    }
+                }
+                Err(error) if error.reason() == Reason::NoSuchImage => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let text = format!("image {name} was retired: what it had in flight is copied again");
+        self.host.tell(&Event::Remark { text });
+        Ok(())
+    }
 }

@@ -62,14 +62,14 @@ impl Migration {
     fn prepare_switch(&mut self) -> Result<()> {
         self.check_copied(Verb::Switch)?;
         self.check_alone()?;
-        self.accommodate()?;
+        self.accommodate_in_window()?;
         if self.state().is_ended() {
             return Ok(());
         }
         // What that adds is copied here: it can hardly be much, and whoever switches need not try again.
         while self.left() > 0 && !defect(Defect::CatalogedBeforeTheFinalResynchronization) {
             self.copy_rest()?;
-            self.accommodate()?;
+            self.accommodate_in_window()?;
             if self.state().is_ended() {
                 return Ok(());
             }

@@ -227,7 +227,7 @@ impl Migration {
             return Err(error);
         }
         self.host.tell(&Event::WindowOpened);
-        self.accommodate()?;
+        self.accommodate_in_window()?;
         Ok(Vec::new())
     }
 

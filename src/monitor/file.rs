@@ -84,6 +84,12 @@ impl Opened {
                     words.len()
                 )));
             }
+            // Whatever lay here before would be taken for images and their writes. The bitmaps are emptied before they are used.
+            let before = &words[..shape.bitmap_at(0, layout::Map::Changed)];
+            if before.iter().any(|word| word.load(Ordering::Relaxed) != 0) {
+                let why = "the memory for a monitor area is not empty; clear it before it is given";
+                return Err(Trouble::Damaged(why.into()));
+            }
             shape.write(words, &identity, map::random_id().map_err(io)?, map::boot_id());
         }
         let opened = Opened::read(memory, locks, None)?;

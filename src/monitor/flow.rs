@@ -123,6 +123,16 @@ impl Begun {
     pub fn slot(&self) -> Option<u32> {
         (self.slot != NO_SLOT).then_some(self.slot)
     }
+
+    /// The word in its slot.
+    pub fn range(&self) -> u64 {
+        self.range
+    }
+
+    /// What somebody outside kept of it. The slot is one that there is.
+    pub fn kept(range: u64, image: u32, slot: Option<u32>) -> Begun {
+        Begun { range, image, slot: slot.unwrap_or(NO_SLOT) }
+    }
 }
 
 /// What became of a dead image's writes.
@@ -237,6 +247,29 @@ impl<'a> Flow<'a> {
             last.store(begun.range, Ordering::Relaxed);
         }
         self.vacate(&begun);
+    }
+
+    /// What tells this write from those before and after it in its slot: how many had ended there.
+    #[inline]
+    pub fn ended_before(&self, begun: &Begun) -> u64 {
+        begun.slot().map_or(0, |number| {
+            let word = self.slot(begun.image as usize, number as usize, slot::ENDED);
+            word.load(Ordering::Relaxed)
+        })
+    }
+
+    /// Whether a write that somebody outside kept is in flight: in its slot there is this range, and as many had ended
+    /// (in the lower 32 bits) as when it began. Of those without a slot there is a count alone.
+    #[inline]
+    pub fn is_in_flight(&self, begun: &Begun, ended_before: u32) -> bool {
+        let index = begun.image as usize;
+        match begun.slot() {
+            Some(number) => {
+                let range = self.slot(index, number as usize, slot::RANGE).load(Ordering::Relaxed);
+                range == begun.range && self.ended_before(begun) as u32 == ended_before
+            }
+            None => self.image(index, image::WITHOUT_SLOT).load(Ordering::Relaxed) != 0,
+        }
     }
 
     /// Tells that these tracks were written, by an image that does not say when it begins.

@@ -28,9 +28,22 @@ pub struct Memory(Place);
 enum Place {
     /// Memory of this process alone.
     Heap(Box<[AtomicU64]>),
-    /// A shared mapping, which is removed at the end, or memory that a host gave.
-    Shared { start: NonNull<AtomicU64>, word_count: usize, is_mapping: bool },
+    /// A shared mapping, or memory that a host gave.
+    Shared { start: NonNull<AtomicU64>, word_count: usize, end: End },
 }
+
+/// What becomes of shared words in the end.
+enum End {
+    /// They are the host's.
+    Stay,
+    /// They are removed.
+    Unmap,
+    /// They are the host's, and this process had them for itself.
+    GiveBack { claim: NonNull<AtomicU64>, process: u32 },
+}
+
+/// How many words of memory that a host gives to one process lie before those of the area.
+pub const CLAIM_WORDS: usize = 8;
 
 // SAFETY: the words are atomics, and where they lie does not depend on the thread.
 unsafe impl Send for Memory {}
@@ -57,7 +70,7 @@ impl Memory {
         }
         let start = system::map_shared(file, length)?;
         let start = NonNull::new(start.cast()).ok_or_else(io::Error::last_os_error)?;
-        Ok(Memory(Place::Shared { start, word_count: length / 8, is_mapping: true }))
+        Ok(Memory(Place::Shared { start, word_count: length / 8, end: End::Unmap }))
     }
 
     /// Takes memory that a host gives, which several processes may share.
@@ -66,7 +79,23 @@ impl Memory {
     /// From `start`, which is aligned to eight bytes, `word_count` words can be read and written as long as the value
     /// lives, and are read and written by nobody but as atomic words.
     pub unsafe fn of_host(start: NonNull<u64>, word_count: usize) -> Memory {
-        Memory(Place::Shared { start: start.cast(), word_count, is_mapping: false })
+        Memory(Place::Shared { start: start.cast(), word_count, end: End::Stay })
+    }
+
+    /// The same for memory that this process has for itself, [`CLAIM_WORDS`] longer. In the first of these it is noted as
+    /// long as the value lives: whoever opened it a second time would not see the locks of the first, and would take its
+    /// images for dead. If it is noted already: the process by which.
+    ///
+    /// # Safety
+    /// As of [`Memory::of_host`], for the words together.
+    pub unsafe fn of_host_alone(start: NonNull<u64>, word_count: usize) -> Result<Memory, u64> {
+        let (claim, process) = (start.cast::<AtomicU64>(), std::process::id());
+        // SAFETY: the first of the words, as the caller promised.
+        let noted = unsafe { claim.as_ref() };
+        noted.compare_exchange(0, process.into(), Ordering::SeqCst, Ordering::SeqCst)?;
+        // SAFETY: so many words lie before those of the area, as the caller promised.
+        let start = unsafe { claim.add(CLAIM_WORDS) };
+        Ok(Memory(Place::Shared { start, word_count, end: End::GiveBack { claim, process } }))
     }
 
     /// The words.
@@ -85,8 +114,18 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if let Place::Shared { start, word_count, is_mapping: true } = self.0 {
-            system::unmap(start.as_ptr().cast(), word_count * 8);
+        match self.0 {
+            Place::Shared { start, word_count, end: End::Unmap } => {
+                system::unmap(start.as_ptr().cast(), word_count * 8);
+            }
+            // In a fork it is the parent's.
+            Place::Shared { end: End::GiveBack { claim, process }, .. }
+                if process == std::process::id() =>
+            {
+                // SAFETY: the first of the words that the host promised for as long as `self` lives.
+                unsafe { claim.as_ref() }.store(0, Ordering::SeqCst);
+            }
+            Place::Shared { .. } | Place::Heap(_) => {}
         }
     }
 }
@@ -201,7 +240,7 @@ impl ForkMark {
     pub fn new() -> ForkMark {
         let page = system::page_wiped_on_fork().map(|start| {
             // One page of at least 4096 bytes.
-            Memory(Place::Shared { start, word_count: 512, is_mapping: true })
+            Memory(Place::Shared { start, word_count: 512, end: End::Unmap })
         });
         if let Some(page) = &page {
             page.words()[0].store(1, Ordering::Relaxed);
@@ -437,6 +476,22 @@ mod tests {
         assert_eq!(two.words()[99].load(Ordering::Relaxed), 8);
         drop((one, two));
         assert_eq!(words[99].load(Ordering::Relaxed), 8, "it is the host's, and stays");
+    }
+
+    #[test]
+    fn memory_for_one_process_is_opened_once_at_a_time() {
+        let words: Vec<AtomicU64> = (0..100).map(|_| AtomicU64::new(0)).collect();
+        let start = NonNull::new(words.as_ptr().cast_mut().cast()).unwrap();
+        // SAFETY: the words outlive both, and are only used as atomics.
+        let open = || unsafe { Memory::of_host_alone(start, 100 - CLAIM_WORDS) };
+        let one = open().unwrap();
+        one.words()[91].store(8, Ordering::Relaxed);
+        assert_eq!(words[99].load(Ordering::Relaxed), 8);
+        assert_eq!(open().unwrap_err(), u64::from(std::process::id()));
+        drop(one);
+        assert_eq!(open().unwrap().words().len(), 92);
+        words[0].store(7, Ordering::Relaxed);
+        assert_eq!(open().unwrap_err(), 7, "another process has it");
     }
 
     #[test]

@@ -60,11 +60,13 @@ mod volume;
 use crate::changed::{shared as bits, sync};
 
 pub use area::{Area, ImageReport, SubscriptionReport};
+pub(crate) use flow::Refusal;
 pub use flow::{Begun, Kind, Reaped, Standing};
 pub use image::Image;
 pub use layout::Identity;
-pub use map::{Locks, Memory};
+pub use map::{CLAIM_WORDS, Locks, Memory};
 pub use owner::{Batch, NotQuiet, Subscription};
+pub(crate) use seat::Stray;
 pub use volume::MonitoredVolume;
 
 /// A name for a migration that no other has, for its [subscriptions](Subscription::open).

@@ -193,6 +193,17 @@ impl Subscription {
         &self.inner.area
     }
 
+    /// The migration that it is of.
+    pub fn migration(&self) -> [u64; 2] {
+        let get = |word| self.word(word).load(Ordering::Acquire);
+        [get(subscription::MIGRATION), get(subscription::MIGRATION + 1)]
+    }
+
+    /// Whether somebody else in this process has it, too.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.inner) > 1
+    }
+
     /// A write that began before the subscription and has not ended, if there is one: `None` when the tracks of the
     /// plan may be [filled in](Subscription::fill). Ask again after a while.
     pub fn pending_write(&self) -> Result<Option<NotQuiet>> {

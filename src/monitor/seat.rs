@@ -25,7 +25,7 @@
 
 use super::file::{Opened, Trouble, image_byte};
 use super::flow::{Begun, Kind, Reaped, Refusal, Standing};
-use super::layout::{NAME_BYTES, header, image};
+use super::layout::{self, NAME_BYTES, header, image};
 use super::map::{self, ForkMark, HeldByte};
 use super::sync::{AtomicU64, Ordering, fence};
 use std::sync::Arc;
@@ -142,6 +142,62 @@ impl Seat {
     /// The number of this registration; each has a higher one.
     pub fn incarnation(&self) -> u64 {
         self.incarnation
+    }
+}
+
+/// Why a write that somebody outside kept was not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// The process is a fork of the one that registered.
+    Forked,
+    /// It is none that began at this seat.
+    Unknown,
+    /// It has ended already, or was given up by the operator's word; its tracks are marked once more.
+    Ended,
+}
+
+/// In kept words: the write has no slot.
+const WITHOUT_SLOT: u64 = 0xFFFF;
+
+/// Writes that have begun, as words that somebody outside keeps, who may give back any others:
+///
+/// ```text
+///  0  the range, as in a slot (bit 63 is one)
+///  1  the slot (16 bits), the lower half of this seat's number (16), how many writes had ended in the slot (32)
+/// ```
+#[allow(dead_code)]
+impl Seat {
+    /// The words of a write that has begun.
+    #[inline]
+    pub fn kept(&self, begun: &Begun) -> [u64; 2] {
+        let slot = begun.slot().map_or(WITHOUT_SLOT, u64::from);
+        let ended = self.area.flow().ended_before(begun) & 0xFFFF_FFFF;
+        [begun.range(), slot << 48 | (self.number & 0xFFFF) << 32 | ended]
+    }
+
+    /// Tells that the write with these words has ended, whatever its result. Never blocks or allocates.
+    #[inline]
+    pub fn end_kept(&self, [range, place]: [u64; 2]) -> Result<(), Stray> {
+        if !self.fork_mark.is_here() {
+            return Err(Stray::Forked);
+        }
+        let (slot, flow) = (place >> 48, self.area.flow());
+        let is_own = place >> 32 & 0xFFFF == self.number & 0xFFFF;
+        let is_slot = slot == WITHOUT_SLOT || slot < self.area.shape.slot_capacity() as u64;
+        let tracks = layout::range_of(range, self.area.shape.track_count());
+        let Some((first, count)) = tracks.filter(|_| is_own && is_slot) else {
+            return Err(Stray::Unknown);
+        };
+        let slot = (slot != WITHOUT_SLOT).then_some(slot as u32);
+        let begun = Begun::kept(range, self.index as u32, slot);
+        if !flow.is_in_flight(&begun, place as u32) {
+            // It may have written in spite of whoever gave it up: that costs time, and nothing else.
+            fence(Ordering::SeqCst);
+            flow.mark(first, count);
+            return Err(Stray::Ended);
+        }
+        flow.end(begun);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use super::command::{OperatorCommand, Seen};
 use super::statement::{self, CvolPlace};
 use super::task::Task;
 use crate::catalog::cvol::CvolCatalog;
+use crate::catalog::delegated::{Present, is_as_wanted, says};
 use crate::catalog::{Catalog, CatalogEntry};
 use crate::error::{Error, Reason, Result};
 use crate::name::{DsMask, DsName, Volser};
@@ -123,24 +124,10 @@ impl CommandCatalog {
     fn change(&self, task: &Task, name: &DsName, to: Option<&CatalogEntry>) -> Result<()> {
         let look = || {
             let now = (self.read)()?.locate(name)?;
-            let same = match (&now, to) {
-                (Some(now), Some(to)) => now.leads_as(to),
-                (now, to) => now.is_none() && to.is_none(),
-            };
-            Ok(if same { Seen::Done(()) } else { Seen::Not(says(name, now.as_ref())) })
+            let is_seen = is_as_wanted(now.as_ref(), to);
+            Ok(if is_seen { Seen::Done(()) } else { Seen::Not(says(name, now.as_ref())) })
         };
         self.command.carry_out(task, look).map_err(|error| self.placed(error, name))
-    }
-}
-
-/// What a catalog says of a name, for a sentence.
-fn says(name: &DsName, entry: Option<&CatalogEntry>) -> String {
-    match entry {
-        None => format!("{name} is uncataloged"),
-        Some(entry) => {
-            let volumes: Vec<_> = entry.volumes.iter().map(|v| v.volser.to_string()).collect();
-            format!("{name} is cataloged on {}", volumes.join(", "))
-        }
     }
 }
 
@@ -181,24 +168,13 @@ impl Catalog for CommandCatalog {
         self.change(&task.cards(self.language.add(entry)?), &entry.name, Some(entry))
     }
 
-    /// A name that is found uncataloged is taken for one whose first step is done: it was `from` when that was planned,
-    /// and openers are held.
     fn recatalog(&self, from: &CatalogEntry, to: &CatalogEntry, _: &dyn Journal) -> Result<()> {
         let now = self.locate(&to.name)?;
-        let mut cards = match &now {
-            Some(now) if now.leads_as(to) => return Ok(()),
-            Some(now) if now.leads_as(from) => self.language.delete(&to.name)?,
-            None => {
-                log::warn!("{} is in no catalog: it is taken for half recataloged", to.name);
-                Vec::new()
-            }
-            Some(_) => {
-                let what = format!(
-                    "{}, where it is neither expected nor wanted; correct the entry",
-                    says(&to.name, now.as_ref())
-                );
-                return Err(self.refused(Reason::EntryChanged, &what, &to.name));
-            }
+        let present = Present::of(now.as_ref(), from, to, (&self.name, true));
+        let mut cards = match present.map_err(|error| self.placed(error, &to.name))? {
+            Present::Wanted => return Ok(()),
+            Present::Expected => self.language.delete(&to.name)?,
+            Present::HalfDone => Vec::new(),
         };
         cards.extend(self.language.add(to)?);
         let present = now.map_or_else(Vec::new, |now| now.volumes);

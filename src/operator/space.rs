@@ -33,17 +33,7 @@ impl CommandSpaceManager {
 
     /// The data set that is meant, and not another one under its name.
     fn identify(&self, of: &Identity) -> Result<()> {
-        let found = self.find(&of.name)?.ok_or_else(|| {
-            Error::new(Reason::NameNotFound, "the volume has no data set of this name")
-        })?;
-        if Identity::of(&found) == *of {
-            return Ok(());
-        }
-        Err(Error::new(
-            Reason::IdentityChanged,
-            "the data set under this name is not the one that was meant: place of its DSCB, creation date or first \
-             extent differ; assess it again",
-        ))
+        of.recognise(self.find(&of.name)?).map(drop)
     }
 
     fn task(&self, verb: &'static str, name: &DsName) -> Result<Task> {
@@ -122,11 +112,7 @@ impl SpaceManager for CommandSpaceManager {
             let cards = statement::rename(&of.name, to, self.unit(), self.volser())?;
             let task = self.task("rename", &of.name)?.name("new_name", to)?.cards(cards);
             self.command.carry_out(&task, || {
-                let renamed = self.find(to)?.filter(|found| {
-                    let identity = Identity::of(found);
-                    identity.creation_date == of.creation_date
-                        && identity.first_extent == of.first_extent
-                });
+                let renamed = self.find(to)?.filter(|found| of.is_renamed(found));
                 Ok(match renamed {
                     Some(found) if self.find(&of.name)?.is_none() => Seen::Done(found),
                     _ => Seen::Not(format!("{} has not the name {to}", of.name)),

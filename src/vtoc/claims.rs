@@ -1,7 +1,7 @@
 //! Who has which tracks: label, VTOC, and every extent of every F1, F8 and F3, whether a chain leads there or not. The
 //! volume's own system allocates by the same rule (FORMATS 4.8), so what is claimed by nobody is free.
 
-use super::Vtoc;
+use super::{DataSetDscbs, Vtoc};
 use crate::dscb::{Dscb, DscbAddress, DscbExtent, ExtentKind};
 use crate::geometry::{Extent, Track};
 
@@ -50,6 +50,24 @@ impl Vtoc {
         }
         claims.sort_unstable();
         claims
+    }
+}
+
+impl Vtoc {
+    /// An extent of this data set that somebody else claims as well.
+    pub(crate) fn claimed_by_others(&self, data_set: &DataSetDscbs) -> Option<Extent> {
+        let is_own = |owner| match owner {
+            Owner::Dscb(address) => {
+                address == data_set.address
+                    || data_set.chain.iter().any(|(behind, _)| *behind == address)
+            }
+            _ => false,
+        };
+        let others: Vec<Claim> =
+            self.claims().into_iter().filter(|claim| !is_own(claim.owner)).collect();
+        let is_claimed =
+            |extent: &Extent| others.iter().any(|claim| claim.extent.overlaps(*extent));
+        data_set.extents.iter().chain(&data_set.user_label).copied().find(is_claimed)
     }
 }
 

@@ -130,7 +130,7 @@ impl SpaceManager for VtocSpaceManager {
         let name = new.format1.name();
         let allocate = || {
             let mut change = self.begin()?;
-            change.check_new_name(&name)?;
+            change.vtoc().check_new_name(&name)?;
             if new.format1.is_format8() {
                 return Err(refused("format 8 DSCBs are for extended address volumes only"));
             }
@@ -176,14 +176,8 @@ impl SpaceManager for VtocSpaceManager {
         journal: &dyn Journal,
     ) -> Result<DataSetDscbs> {
         self.of(of, |mut change, found| {
-            let has = found.track_count();
-            let used = found.format1.last_used().map_or(0, |(track, _)| track.saturating_add(1));
-            if track_count > has || track_count < used {
-                return Err(refused(&format!(
-                    "of its {has} tracks {used} are used; it cannot be cut to {track_count}"
-                )));
-            }
-            if track_count == has {
+            found.check_cut(track_count)?;
+            if track_count == found.track_count() {
                 return Ok(found);
             }
             let (mut kept, behind) = Extent::cut(&found.extents, track_count);
@@ -218,7 +212,7 @@ impl SpaceManager for VtocSpaceManager {
 
     fn rename(&self, of: &Identity, to: &DsName, journal: &dyn Journal) -> Result<DataSetDscbs> {
         self.of(of, |mut change, found| {
-            change.check_new_name(to)?;
+            change.vtoc().check_new_name(to)?;
             let mut format1 = found.format1;
             format1.set_name(*to);
             // One DSCB on one track: this needs no DIRF.
@@ -248,22 +242,9 @@ impl SpaceManager for VtocSpaceManager {
     ) -> Result<DataSetDscbs> {
         self.of(of, |mut change, found| {
             let other = change.identify(placeholder)?;
-            if other.address == found.address {
-                return Err(refused("a data set cannot take its own space"));
-            }
+            found.check_replacement(&other)?;
             check_kinds(&found)?;
             check_kinds(&other)?;
-            let used = found.format1.last_used().map_or(0, |(track, _)| track.saturating_add(1));
-            if found.user_label.is_some() || other.user_label.is_some() {
-                return Err(refused("the track of its user labels would be lost"));
-            }
-            if other.track_count() < used {
-                return Err(refused(&format!(
-                    "it uses {used} tracks, and the {} of {} are too few",
-                    other.track_count(),
-                    placeholder.name
-                )));
-            }
             change.give(&found)?;
             change.start()?;
             let mut format1 = found.format1;
@@ -321,38 +302,7 @@ impl Change<'_> {
 
     /// The data set that is meant, and not another one under its name.
     fn identify(&self, of: &Identity) -> Result<DataSetDscbs> {
-        let found = self.vtoc().find(&of.name)?.ok_or_else(|| {
-            Error::new(Reason::NameNotFound, "the volume has no data set of this name")
-                .of_data_set(of.name)
-        })?;
-        if Identity::of(&found) == *of {
-            return Ok(found);
-        }
-        Err(Error::new(
-            Reason::IdentityChanged,
-            "the data set under this name is not the one that was meant: place of its DSCB, creation date or first \
-             extent differ; assess it again",
-        )
-        .of_data_set(of.name))
-    }
-
-    fn check_new_name(&self, name: &DsName) -> Result<()> {
-        // The keys of DSCBs that are no F1 begin with such bytes.
-        if name.as_bytes()[0] <= 0x40 {
-            return Err(Error::new(
-                Reason::BadName,
-                "the name begins with a blank or a control character",
-            ));
-        }
-        if self.vtoc().format1s().any(|(_, format1)| format1.name() == *name) {
-            return Err(Error::new(
-                Reason::NameExists,
-                format!(
-                    "{name} exists on the volume; scratch or rename it, or choose another volume"
-                ),
-            ));
-        }
-        Ok(())
+        of.recognise(self.vtoc().find(&of.name)?)
     }
 
     fn take(&mut self, extent: Extent) -> Result<()> {

@@ -61,6 +61,56 @@ impl Vtoc {
         let has_ipl_text = has_ipl_text(&track_0);
         Ok(Vtoc { volser: label.volser(), geometry, label, extent, dscbs, has_ipl_text })
     }
+
+    /// A VTOC whose DSCBs somebody else read, free ones included, in the order of their addresses. The label is read here.
+    ///
+    /// Errors: [`Reason::NoLabel`]; [`Reason::DamagedVtoc`] if these are not all DSCBs of the VTOC that the first one
+    /// describes, or the label points to another one.
+    pub(crate) fn of_dscbs(volume: &dyn Volume, dscbs: Vec<(DscbAddress, Dscb)>) -> Result<Vtoc> {
+        let geometry = volume.geometry();
+        let track_0 = volume.read_track(Track(0))?;
+        let label = Label::find(&track_0).map_err(|error| volume.locate(error, Track(0)))?;
+        let damaged = |what: &str, track: Track| {
+            let sentence = format!("the DSCBs that were given are no VTOC: {what}");
+            volume.locate(Error::new(Reason::DamagedVtoc, sentence), track)
+        };
+        let (first, extent) = match dscbs.first() {
+            Some((first, Dscb::Format4(format4)))
+                if format4.as_bytes()[..KEY_LENGTH] == [4; KEY_LENGTH] =>
+            {
+                let extent = format4.vtoc_extent().extent(&geometry);
+                (*first, extent.map_err(|error| damaged(error.sentence(), first.track))?)
+            }
+            _ => return Err(damaged("the first is no format 4", Track(0))),
+        };
+        let labelled = DscbAddress::from_bytes(label.vtoc(), &geometry).ok().flatten();
+        if labelled != Some(first) {
+            return Err(damaged("the label points to another place", first.track));
+        }
+        let mut expected = DscbAddress { track: extent.first, record: 1 };
+        for &(address, _) in &dscbs {
+            let next_track = DscbAddress { track: expected.track.plus(1), record: 1 };
+            // A track holds as many as it holds, but at least one.
+            let is_next = address == next_track && expected.record != 1;
+            if (address != expected && !is_next) || !extent.contains(address.track) {
+                let what = format!(
+                    "after those before it, that of record {} does not follow",
+                    address.record
+                );
+                return Err(damaged(&what, address.track));
+            }
+            expected = match address.record.checked_add(1) {
+                Some(record) => DscbAddress { track: address.track, record },
+                None => DscbAddress { track: address.track.plus(1), record: 1 },
+            };
+        }
+        let last = dscbs.last().map_or(extent.first, |(address, _)| address.track);
+        if last.plus(1) != extent.end() {
+            return Err(damaged("its last tracks are missing", last));
+        }
+        let has_ipl_text = has_ipl_text(&track_0);
+        Ok(Vtoc { volser: label.volser(), geometry, label, extent, dscbs, has_ipl_text })
+    }
 }
 
 /// The format 4 that the label points to.

@@ -2,7 +2,7 @@
 
 use super::{DataSetDscbs, Vtoc};
 use crate::dscb::{DscbAddress, Format1};
-use crate::error::Result;
+use crate::error::{Error, Reason, Result};
 use crate::geometry::Extent;
 use crate::name::{DsName, Volser};
 use crate::volume::intent::Journal;
@@ -31,6 +31,91 @@ impl Identity {
             creation_date: data_set.format1.creation_date(),
             first_extent: data_set.extents.first().copied(),
         }
+    }
+
+    /// The data set that is meant, and not another one under its name.
+    pub(crate) fn recognise(&self, found: Option<DataSetDscbs>) -> Result<DataSetDscbs> {
+        let found = found.ok_or_else(|| {
+            Error::new(Reason::NameNotFound, "the volume has no data set of this name")
+                .of_data_set(self.name)
+        })?;
+        if Identity::of(&found) == *self {
+            return Ok(found);
+        }
+        Err(Error::new(
+            Reason::IdentityChanged,
+            "the data set under this name is not the one that was meant: place of its DSCB, creation date or first \
+             extent differ; assess it again",
+        )
+        .of_data_set(self.name))
+    }
+
+    /// Whether what was found under another name is this data set, renamed.
+    pub(crate) fn is_renamed(&self, found: &DataSetDscbs) -> bool {
+        let now = Identity::of(found);
+        now.creation_date == self.creation_date && now.first_extent == self.first_extent
+    }
+}
+
+fn refused(what: impl Into<String>) -> Error {
+    Error::new(Reason::BadRequest, what)
+}
+
+impl DataSetDscbs {
+    /// How many of its tracks are used.
+    fn used_tracks(&self) -> u32 {
+        self.format1.last_used().map_or(0, |(track, _)| track.saturating_add(1))
+    }
+
+    /// That it can be cut to so many tracks.
+    pub(crate) fn check_cut(&self, track_count: u32) -> Result<()> {
+        let (has, used) = (self.track_count(), self.used_tracks());
+        if (used..=has).contains(&track_count) {
+            return Ok(());
+        }
+        Err(refused(format!(
+            "of its {has} tracks {used} are used; it cannot be cut to {track_count}"
+        )))
+    }
+
+    /// That it can have the space of another one.
+    pub(crate) fn check_replacement(&self, other: &DataSetDscbs) -> Result<()> {
+        if other.address == self.address {
+            return Err(refused("a data set cannot take its own space"));
+        }
+        if self.user_label.is_some() || other.user_label.is_some() {
+            return Err(refused("the track of its user labels would be lost"));
+        }
+        let (used, has) = (self.used_tracks(), other.track_count());
+        if has < used {
+            let name = other.format1.name();
+            return Err(refused(format!(
+                "it uses {used} tracks, and the {has} of {name} are too few"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Vtoc {
+    /// That a data set can get this name here.
+    pub(crate) fn check_new_name(&self, name: &DsName) -> Result<()> {
+        // The keys of DSCBs that are no F1 begin with such bytes.
+        if name.as_bytes()[0] <= 0x40 {
+            return Err(Error::new(
+                Reason::BadName,
+                "the name begins with a blank or a control character",
+            ));
+        }
+        if self.format1s().any(|(_, format1)| format1.name() == *name) {
+            return Err(Error::new(
+                Reason::NameExists,
+                format!(
+                    "{name} exists on the volume; scratch or rename it, or choose another volume"
+                ),
+            ));
+        }
+        Ok(())
     }
 }
 

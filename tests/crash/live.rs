@@ -353,6 +353,7 @@ fn any_order(known: &mut Known, seed: u64) -> Checked {
         migration.set_goal(Goal::Tracks(3));
         Ok(migration)
     };
+    let others: Vec<Verb> = Verb::ALL.iter().copied().filter(|v| *v != Verb::Terminate).collect();
     let mut migration: Option<Migration> = None;
     for _ in 0..60 {
         let Some(present) = &mut migration else {
@@ -369,7 +370,7 @@ fn any_order(known: &mut Known, seed: u64) -> Checked {
                 continue;
             }
             1 if random.below(8) == 0 => Verb::Terminate,
-            0..3 => Verb::ALL[random.below(Verb::ALL.len() - 1)],
+            0..3 => others[random.below(others.len())],
             _ => match present.next_verb() {
                 Some(verb) => verb,
                 None => break,

@@ -8,10 +8,8 @@ import sys
 import time
 
 
-def main(spool):
-    statements, _, description = sys.stdin.read().rpartition('\n\n') if not sys.stdin.isatty() else ('', '', '{}')
-    request = {'verb': os.environ['TRACKMIRROR_VERB'], 'statements': statements.splitlines(),
-               'description': json.loads(description or '{}')}
+def hand_over(spool, request):
+    """Leaves a request in the folder, and gives back the answer."""
     name = os.path.join(spool, f'{time.time_ns()}-{os.getpid()}')
     with open(name + '.new', 'w') as file:
         json.dump(request, file)
@@ -19,7 +17,14 @@ def main(spool):
     while not os.path.exists(name + '.answer'):
         time.sleep(0.02)
     with open(name + '.answer') as file:
-        answer = json.load(file)
+        return json.load(file)
+
+
+def main(spool):
+    statements, _, description = sys.stdin.read().rpartition('\n\n') if not sys.stdin.isatty() else ('', '', '{}')
+    request = {'verb': os.environ['TRACKMIRROR_VERB'], 'statements': statements.splitlines(),
+               'description': json.loads(description or '{}')}
+    answer = hand_over(spool, request)
     print(answer['text'])
     return answer['code']
 

@@ -7,10 +7,13 @@ allocate, fill, rename, scratch, extend and release data sets of the selection, 
 job has ended the data sets are closed: the window. The guest itself recatalogs and renames, by its IEHPROGM. Then it
 gets the target, and its own utilities judge.
 
-usage: mirror.py BIN SCRATCH SHARED PASSES"""
+With EXAMPLE, the program of examples/migrate.c, that one moves the data sets, in the place of the command.
+
+usage: mirror.py BIN SCRATCH SHARED PASSES [EXAMPLE]"""
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -111,10 +114,10 @@ class Operator:
 
 
 class Migration:
-    """The command, and what it tells."""
+    """The migration by the command, and what it tells."""
 
     def __init__(self, binary, scratch, spool):
-        self.binary, self.state = binary, scratch.path('state')
+        self.binary, self.scratch, self.state = binary, scratch, scratch.path('state')
         command = f"python3 '{HERE}/hand_over.py' '{spool}'"
         arguments = [
             binary, 'migrate', changes.SELECTION, '--volume', scratch.image('CLNA01'),
@@ -139,17 +142,62 @@ class Migration:
 
     def has_followed(self, told):
         """Whether it told of these changes: a name with a word, or with one of some."""
-        what = [event['text'] for event in self.events() if event['event'] == 'accommodated']
+        return is_told(told, [event['text'] for event in self.events() if event['event'] == 'accommodated'])
 
-        def is_told(name, words):
-            words = (words,) if isinstance(words, str) else words
-            return any(name in text and any(word in text for word in words) for text in what)
+    def close_now(self):
+        ordered = subprocess.run(
+            [self.binary, 'close-now', '--state', self.state], capture_output=True, text=True, timeout=60)
+        assert ordered.returncode == 0, f'close-now: {ordered.returncode} {ordered.stdout}{ordered.stderr}'
 
-        return all(is_told(name, words) for name, words in told)
+    def kept(self):
+        """What it says that it moved: each name, and the name under which the source is kept."""
+        with open(self.scratch.path('receipt.json')) as file:
+            result = json.load(file)['result']
+        return dict(zip((data_set['name'] for data_set in result['data_sets']), result['kept_as']))
 
-    def order(self, verb):
-        ordered = subprocess.run([self.binary, verb, '--state', self.state], capture_output=True, text=True, timeout=60)
-        assert ordered.returncode == 0, f'{verb}: {ordered.returncode} {ordered.stdout}{ordered.stderr}'
+
+class Example:
+    """The same by the example in C, which asks the guest's operator by a program, and tells on its output."""
+
+    def __init__(self, program, scratch, spool):
+        self.scratch = scratch
+        self.told = scratch.path('told')
+        arguments = [
+            program, changes.SELECTION, scratch.image('CLNA01'), scratch.image('CLNA02'), scratch.image('DLIBA1'),
+            scratch.path('state'), '--image', 'VS1', '--operator', os.path.join(HERE, 'ask_operator.py'),
+            '--goal', '5', '--pace', '50', '--limit', '120', '--wait', '--keep']
+        self.process = subprocess.Popen(
+            arguments, stdout=open(self.told, 'w'), stderr=subprocess.STDOUT, env={**os.environ, 'LIVE_SPOOL': spool})
+        # What the command leaves.
+        open(scratch.path('receipt.json'), 'w').close()
+
+    def lines(self):
+        with open(self.told) as file:
+            return file.read().splitlines()
+
+    def is_mirrored(self):
+        return any('converge' in line or 'the target is resynchronized' in line for line in self.lines())
+
+    def has_followed(self, told):
+        begin = 'the target follows its source: '
+        return is_told(told, [line.removeprefix(begin) for line in self.lines() if line.startswith(begin)])
+
+    def close_now(self):
+        self.process.send_signal(signal.SIGUSR1)
+
+    def kept(self):
+        found = (re.fullmatch(r'(\S+) on CLNA01 is kept as (\S+)', line) for line in self.lines())
+        return {one[1]: one[2] for one in found if one}
+
+
+def is_told(told, what):
+    """Whether these texts tell of each of these: a name with a word, or with one of some."""
+
+    def has(name, words):
+        words = (words,) if isinstance(words, str) else words
+        return any(name in text and any(word in text for word in words) for text in what)
+
+    return all(has(name, words) for name, words in told)
 
 
 def records(path, name):
@@ -177,7 +225,7 @@ def counters(found):
     return runs
 
 
-def main(binary, folder, shared, passes):
+def main(binary, folder, shared, passes, example=None):
     scratch = Scratch(folder)
     spool = scratch.path('spool')
     os.makedirs(spool, exist_ok=True)
@@ -196,7 +244,7 @@ def main(binary, folder, shared, passes):
     operator = Operator(guest, spool, passes)
     operator.turn()
     time.sleep(1)
-    migration = Migration(binary, scratch, spool)
+    migration = Example(example, scratch, spool) if example else Migration(binary, scratch, spool)
     operator.migration = migration.process
     try:
         operator.until('it is mirrored as far as it can be', migration.is_mirrored, 60)
@@ -212,7 +260,7 @@ def main(binary, folder, shared, passes):
         operator.goes_on = True
         operator.until('the other changes are followed', lambda: migration.has_followed(changes.TOLD_THEN), 60)
         say('the other changes are followed')
-        migration.order('close-now')
+        migration.close_now()
         operator.until('it asks to close', lambda: 'ask-to-close' in operator.asked, 60)
         operator.run('LATE', changes.at_the_close('LATE'))
         operator.pause()
@@ -232,11 +280,8 @@ def main(binary, folder, shared, passes):
                 print(file.read())
     assert migration.process.returncode == 0, migration.process.returncode
     assert migration.has_followed(changes.TOLD_AT_THE_CLOSE), 'what came at the close is followed'
-    with open(scratch.path('receipt.json')) as file:
-        result = json.load(file)['result']
-    names = [data_set['name'] for data_set in result['data_sets']]
-    assert sorted(names) == sorted(changes.MOVED), names
-    kept = dict(zip(names, result['kept_as']))
+    kept = migration.kept()
+    assert sorted(kept) == sorted(changes.MOVED), kept
 
     judge(guest, scratch, kept)
     say('the guest is content')
@@ -289,4 +334,4 @@ def judge(guest, scratch, kept):
 
 
 if __name__ == '__main__':
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), *sys.argv[5:])

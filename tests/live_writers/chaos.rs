@@ -1,6 +1,6 @@
 //! One seed: a world, writers, a migration, and what happens to them on the way.
 
-use super::judge;
+use super::judge::judge;
 use super::migrator::Orders;
 use super::world::{Random, World};
 use super::writer::{Habits, LONG, Process};
@@ -214,10 +214,20 @@ enum Due {
     ContinueAllocator,
 }
 
+/// Who leads the migration.
+pub trait Lead {
+    /// Starts the migrating process; again, if it died.
+    fn start(&self, world: &World, orders: &Orders) -> Process;
+
+    /// Orders the close, where it does not come by itself. Whoever does so may take his time.
+    fn close_now(&self, world: &World) -> Option<Process>;
+}
+
 /// The play of a story.
 struct Play<'a> {
     world: &'a World,
     story: &'a Story,
+    lead: &'a dyn Lead,
     actors: Vec<Actor<'a>>,
     allocator: Option<Process>,
     migrator: Option<Process>,
@@ -232,21 +242,21 @@ const BEGINNINGS_MAX: u64 = 5;
 const CLOSE_AGAIN: Duration = Duration::from_millis(300);
 
 /// Runs a seed, and panics if anything is lost.
-pub fn run(seed: u64) -> Seen {
+pub fn run(seed: u64, lead: &dyn Lead) -> Seen {
     let mut random = Random(seed);
     let world = World::new(&mut random);
     let story = Story::new(&mut random);
     if std::env::var_os("TRACKMIRROR_SEED").is_some() {
         println!("seed {seed}: {story:#?}");
     }
-    let mut play = Play::begin(&world, &story);
+    let mut play = Play::begin(&world, &story, lead);
     play.migrate();
     play.end();
     play.assert_all_there()
 }
 
 impl<'a> Play<'a> {
-    fn begin(world: &'a World, story: &'a Story) -> Play<'a> {
+    fn begin(world: &'a World, story: &'a Story, lead: &'a dyn Lead) -> Play<'a> {
         let start = |habits| Actor {
             habits,
             process: world.writer(habits),
@@ -259,9 +269,9 @@ impl<'a> Play<'a> {
         let start = |(seed, pause)| world.allocator(ALLOCATOR, seed, pause);
         let mut allocator = story.allocator.map(start);
         allocator.iter_mut().for_each(|allocator| allocator.hear("ready"));
-        let migrator = Some(world.migrator(&story.orders));
+        let migrator = Some(lead.start(world, &story.orders));
         let (migrator_said, due, seen) = (Vec::new(), Vec::new(), Seen::default());
-        Play { world, story, actors, allocator, migrator, migrator_said, due, seen }
+        Play { world, story, lead, actors, allocator, migrator, migrator_said, due, seen }
     }
 
     /// Until the migration has ended.
@@ -289,8 +299,7 @@ impl<'a> Play<'a> {
             {
                 closes = Instant::now();
                 // Its answer is not waited for: who gives it may be stopped until this loop lets him go on.
-                let mut order = self.world.command("close-now");
-                closing = Some(Process::start(order.arg("--state").arg(self.world.state())));
+                closing = self.lead.close_now(self.world);
             }
             let world = self.world;
             deeds.retain_mut(|(when, deed, at)| {
@@ -321,7 +330,7 @@ impl<'a> Play<'a> {
         if may {
             self.seen.begun_again += 1;
             self.migrator_said.extend(self.migrator.iter().flat_map(Process::said));
-            self.migrator = Some(self.world.migrator(&self.story.orders));
+            self.migrator = Some(self.lead.start(self.world, &self.story.orders));
         }
         may
     }
@@ -417,7 +426,9 @@ impl<'a> Play<'a> {
                 Due::ContinueAllocator => {
                     self.allocator.iter().for_each(|allocator| allocator.signal("CONT"));
                 }
-                Due::Resume => self.migrator = Some(self.world.migrator(&self.story.orders)),
+                Due::Resume => {
+                    self.migrator = Some(self.lead.start(self.world, &self.story.orders));
+                }
                 Due::ContinueMigrator => {
                     if let Some(migrator) = &mut self.migrator
                         && migrator.ended().is_none()

@@ -107,6 +107,11 @@ impl Receiver {
         })
     }
 
+    /// The subscription to which it is applied.
+    pub fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
     /// The incarnation whose reports are applied.
     pub fn known(&self) -> Option<Incarnation> {
         self.known

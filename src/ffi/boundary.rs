@@ -1,0 +1,625 @@
+//! The boundary: what every function of the C ABI does first and last.
+//!
+//! *The problem.* Whoever calls from C or assembler can pass anything: NULL, a handle of another kind, a structure of
+//! another release. And what comes from Rust must not reach him: a panic above all.
+//!
+//! *The rule.* Every exported function is one call of [`guarded`] (or [`guarded_as`]), and touches pointers only through
+//! what is here: [`shared`] and [`alone`] for handles, [`input`] for structures, [`text`] for texts, [`Out`] and
+//! [`Filled`] for outputs. Each of them sees to NULL, alignment, size, kind. Outputs are cleared when they are
+//! taken, which is before anything else is done, and are written at the end only. A pointer that is neither NULL nor
+//! right cannot be told from a right one; that is the caller's part, as in every C library.
+//!
+//! *Handles.* What a handle points to begins with a tag, so that one of another kind is refused. What only one call may
+//! use at a time is in a mutex that nobody waits for: a second call, from another thread or from a function of the host,
+//! is refused with [`Reason::HandleInUse`], and nobody is locked up. A panic inside breaks that handle: it can only be
+//! closed from then on. What is durable stays so, and a migration is resumed with a new handle.
+
+use super::TMR_REFUSED;
+use super::error::tmr_error;
+use crate::error::{Error, Reason, Result};
+use crate::name::{DsName, Volser};
+use parking_lot::{Mutex, MutexGuard};
+use std::ffi::{CStr, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Longer texts are none that a caller can mean.
+const TEXT_LENGTH_MAX: usize = 1 << 20;
+
+/// Does what a function does, and gives back its code; whatever happens, the error block tells of it.
+///
+/// # Safety
+/// `error` is NULL or can be read and written.
+pub(super) unsafe fn guarded(error: *mut tmr_error, body: impl FnOnce() -> Result<i32>) -> i32 {
+    // SAFETY: as the caller promised.
+    unsafe { guarded_as(error, |_| body()) }
+}
+
+/// The same for what has a state: the body says which.
+///
+/// # Safety
+/// `error` is NULL or can be read and written.
+pub(super) unsafe fn guarded_as(
+    error: *mut tmr_error,
+    body: impl FnOnce(&mut u32) -> Result<i32>,
+) -> i32 {
+    // SAFETY: as the caller promised.
+    if unsafe { tmr_error::clear(error) }.is_err() {
+        return TMR_REFUSED;
+    }
+    let mut state = 0;
+    let result = catch_unwind(AssertUnwindSafe(|| body(&mut state)));
+    let failure = match result {
+        Ok(Ok(code)) => return code,
+        Ok(Err(failure)) => failure,
+        Err(payload) => {
+            let said = panic_text(&*payload);
+            let why = format!("the library failed: {said}; close the handle, and report this");
+            // What a panic carries may panic when it is dropped.
+            std::mem::forget(payload);
+            Error::new(Reason::Panicked, why)
+        }
+    };
+    // SAFETY: as the caller promised; it was seen to be right above.
+    unsafe { tmr_error::fill(error, &failure, state) };
+    failure.code() as i32
+}
+
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no word why")
+}
+
+/// That a pointer can be one to a value of this type.
+fn check_pointer<T>(pointer: *const T, what: &str) -> Result<()> {
+    if pointer.is_null() {
+        return Err(Error::new(Reason::NullPointer, format!("{what} is NULL")));
+    }
+    if !pointer.is_aligned() {
+        let why = format!("{what} is not aligned to {} bytes", align_of::<T>());
+        return Err(Error::new(Reason::NullPointer, why));
+    }
+    Ok(())
+}
+
+/// A type of which C knows the name alone.
+pub(super) trait Handle {
+    /// What is behind it.
+    type Value: 'static;
+    /// Its name in C.
+    const NAME: &'static str;
+    /// What each of them begins with, and no other kind.
+    const TAG: u64 = tag(Self::NAME);
+}
+
+/// A digest of a name (FNV-1a, 64 bits).
+const fn tag(name: &str) -> u64 {
+    let (name, mut hash, mut place) = (name.as_bytes(), 0xCBF2_9CE4_8422_2325_u64, 0);
+    while place < name.len() {
+        hash = (hash ^ name[place] as u64).wrapping_mul(0x0100_0000_01B3);
+        place += 1;
+    }
+    hash
+}
+
+/// What a handle points to.
+#[repr(C)]
+struct Body<V> {
+    /// Zero once it is closed.
+    tag: u64,
+    is_broken: AtomicBool,
+    value: V,
+}
+
+/// What is behind a handle.
+///
+/// # Safety
+/// `handle` is NULL, or one that was given back and not closed.
+#[inline]
+unsafe fn body<'a, H: Handle>(handle: *const H) -> Result<&'a Body<H::Value>> {
+    let inner = handle.cast::<Body<H::Value>>();
+    if inner.is_null() || !inner.is_aligned() {
+        check_pointer(inner, H::NAME)?;
+    }
+    // SAFETY: whatever handle it is, it begins with a tag.
+    if unsafe { inner.cast::<u64>().read() } != H::TAG {
+        return Err(not_one::<H>());
+    }
+    // SAFETY: by its tag it is what was given back as such.
+    let body = unsafe { &*inner };
+    if body.is_broken.load(Ordering::Acquire) {
+        return Err(broken::<H>());
+    }
+    Ok(body)
+}
+
+/// What is behind a handle that several threads may use at a time, for calls that must not ask for memory, also when they
+/// refuse.
+///
+/// # Safety
+/// `handle` is NULL, or one that was given back and not closed.
+#[inline]
+pub(super) unsafe fn found<'a, H: Handle>(
+    handle: *const H,
+) -> std::result::Result<&'a H::Value, Reason> {
+    let inner = handle.cast::<Body<H::Value>>();
+    if inner.is_null() || !inner.is_aligned() {
+        return Err(Reason::NullPointer);
+    }
+    // SAFETY: whatever handle it is, it begins with a tag.
+    if unsafe { inner.cast::<u64>().read() } != H::TAG {
+        return Err(Reason::BadHandle);
+    }
+    // SAFETY: by its tag it is what was given back as such.
+    Ok(unsafe { &(*inner).value })
+}
+
+#[cold]
+fn not_one<H: Handle>() -> Error {
+    Error::new(Reason::BadHandle, format!("this is no {}, or it was closed", H::NAME))
+}
+
+#[cold]
+fn broken<H: Handle>() -> Error {
+    let why = format!("the library failed inside an earlier call with this {}; close it", H::NAME);
+    Error::new(Reason::Panicked, why)
+}
+
+/// What is behind a handle that several threads may use at a time.
+///
+/// # Safety
+/// `handle` is NULL, or one that was given back and not closed.
+pub(super) unsafe fn shared<'a, H: Handle>(handle: *const H) -> Result<&'a H::Value> {
+    // SAFETY: as the caller promised.
+    unsafe { body(handle) }.map(|body| &body.value)
+}
+
+/// What is behind a handle that one call uses at a time.
+pub(super) struct Alone<'a, V> {
+    guard: MutexGuard<'a, V>,
+    is_broken: &'a AtomicBool,
+}
+
+/// What is behind a handle that one call uses at a time: a mutex, and perhaps something beside it that all may use.
+pub(super) trait OneAtATime {
+    /// What one call has for itself.
+    type Inner;
+    fn mutex(&self) -> &Mutex<Self::Inner>;
+}
+
+impl<V> OneAtATime for Mutex<V> {
+    type Inner = V;
+    fn mutex(&self) -> &Mutex<V> {
+        self
+    }
+}
+
+/// Takes a handle for this call alone.
+///
+/// # Safety
+/// `handle` is NULL, or one that was given back and not closed.
+pub(super) unsafe fn alone<'a, H, V: 'a>(handle: *const H) -> Result<Alone<'a, V>>
+where
+    H: Handle,
+    H::Value: OneAtATime<Inner = V> + 'a,
+{
+    // SAFETY: as the caller promised.
+    let body = unsafe { body(handle) }?;
+    match body.value.mutex().try_lock() {
+        Some(guard) => Ok(Alone { guard, is_broken: &body.is_broken }),
+        None => Err(in_use::<H>()),
+    }
+}
+
+fn in_use<H: Handle>() -> Error {
+    Error::new(
+        Reason::HandleInUse,
+        format!("this {} is in use by another call, which must end first", H::NAME),
+    )
+}
+
+impl<V> std::ops::Deref for Alone<'_, V> {
+    type Target = V;
+    fn deref(&self) -> &V {
+        &self.guard
+    }
+}
+
+impl<V> std::ops::DerefMut for Alone<'_, V> {
+    fn deref_mut(&mut self) -> &mut V {
+        &mut self.guard
+    }
+}
+
+impl<V> Drop for Alone<'_, V> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.is_broken.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Ends a handle, and clears the caller's pointer. NULL, and a pointer to NULL, are nothing to do.
+///
+/// # Safety
+/// `handle` is NULL, or points to NULL or to one that was given back and not closed, and is used by no other call.
+pub(super) unsafe fn close<H: Handle>(handle: *mut *mut H) -> i32 {
+    let close = || {
+        if handle.is_null() {
+            return Ok(super::TMR_DONE);
+        }
+        check_pointer(handle, &format!("the pointer to the handle {}", H::NAME))?;
+        // SAFETY: as the caller promised.
+        let inner = unsafe { *handle };
+        if inner.is_null() {
+            return Ok(super::TMR_DONE);
+        }
+        // SAFETY: as the caller promised.
+        match unsafe { body(inner) } {
+            Err(error) if error.reason() != Reason::Panicked => return Err(error),
+            _ => {}
+        }
+        // SAFETY: it was made by `Out::give_handle`, and the tag, which goes now, says that it was not closed.
+        let mut boxed = unsafe { Box::from_raw(inner.cast::<Body<H::Value>>()) };
+        boxed.tag = 0;
+        // SAFETY: as the caller promised.
+        unsafe { *handle = std::ptr::null_mut() };
+        drop(boxed);
+        Ok(super::TMR_DONE)
+    };
+    // SAFETY: there is no error block.
+    unsafe { guarded(std::ptr::null_mut(), close) }
+}
+
+/// [`close`] for a handle that one call uses at a time: while one does, it is refused.
+///
+/// # Safety
+/// As of [`close`].
+pub(super) unsafe fn close_alone<H>(handle: *mut *mut H) -> i32
+where
+    H: Handle,
+    H::Value: OneAtATime,
+{
+    if !handle.is_null() && handle.is_aligned() {
+        // SAFETY: as the caller promised.
+        let inner = unsafe { *handle };
+        // SAFETY: as the caller promised.
+        if let Ok(body) = unsafe { body(inner) }
+            && body.value.mutex().try_lock().is_none()
+        {
+            return in_use::<H>().code() as i32;
+        }
+    }
+    // SAFETY: as the caller promised.
+    unsafe { close(handle) }
+}
+
+/// A place for an output, cleared.
+pub(super) struct Out<T>(*mut T);
+
+impl<T: Copy + Default> Out<T> {
+    /// Takes and clears it.
+    ///
+    /// # Safety
+    /// `pointer` is NULL, or can be written.
+    pub(super) unsafe fn take(pointer: *mut T, what: &str) -> Result<Out<T>> {
+        check_pointer(pointer, what)?;
+        // SAFETY: as the caller promised.
+        unsafe { pointer.write(T::default()) };
+        Ok(Out(pointer))
+    }
+
+    /// The same where NULL says that the output is not wanted.
+    ///
+    /// # Safety
+    /// `pointer` is NULL, or can be written.
+    pub(super) unsafe fn take_if_any(pointer: *mut T, what: &str) -> Result<Option<Out<T>>> {
+        // SAFETY: as the caller promised.
+        if pointer.is_null() { Ok(None) } else { unsafe { Out::take(pointer, what) }.map(Some) }
+    }
+
+    pub(super) fn give(self, value: T) {
+        // SAFETY: as was promised when it was taken.
+        unsafe { self.0.write(value) };
+    }
+}
+
+impl<H: Handle> Out<*mut H> {
+    /// Takes and clears the place for a handle.
+    ///
+    /// # Safety
+    /// `pointer` is NULL, or can be written.
+    pub(super) unsafe fn handle(pointer: *mut *mut H) -> Result<Out<*mut H>> {
+        check_pointer(pointer, &format!("the place for the {}", H::NAME))?;
+        // SAFETY: as the caller promised.
+        unsafe { pointer.write(std::ptr::null_mut()) };
+        Ok(Out(pointer))
+    }
+
+    /// Gives a new handle.
+    pub(super) fn give_handle(self, value: H::Value) {
+        let body = Body { tag: H::TAG, is_broken: AtomicBool::new(false), value };
+        // SAFETY: as was promised when it was taken.
+        unsafe { self.0.write(Box::into_raw(Box::new(body)).cast()) };
+    }
+}
+
+/// A structure of the ABI: `repr(C)`, it begins with its size (32 bits), and any bytes are a value of it.
+///
+/// # Safety
+/// All of that is so, and there are no bytes between its fields.
+pub(super) unsafe trait Structure: Copy {
+    /// Its name in C.
+    const NAME: &'static str;
+    /// Its size in the first release that had it: a caller of that one passes so much.
+    const SIZE_MIN: usize;
+
+    /// That its reserved bytes are zero, and that the library knows what it asks for.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The size that a structure says it has.
+///
+/// # Safety
+/// `pointer` is NULL, or points to a structure that begins with its size.
+unsafe fn size_of_structure<T: Structure>(pointer: *const T) -> Result<usize> {
+    check_pointer(pointer, T::NAME)?;
+    // SAFETY: as the caller promised.
+    let size = unsafe { pointer.cast::<u32>().read() } as usize;
+    if size < T::SIZE_MIN {
+        let (name, least) = (T::NAME, T::SIZE_MIN);
+        let why =
+            format!("{name}.size is {size}; set it to sizeof ({name}), which is at least {least}");
+        return Err(Error::new(Reason::BadStructure, why));
+    }
+    Ok(size)
+}
+
+/// Reads a structure of the caller. What an earlier release did not have is zero.
+///
+/// # Safety
+/// `pointer` is NULL, or points to as many bytes as the structure there says.
+pub(super) unsafe fn input<T: Structure>(pointer: *const T) -> Result<T> {
+    // SAFETY: as the caller promised.
+    let size = unsafe { size_of_structure(pointer) }?;
+    if size > size_of::<T>() {
+        let (name, most) = (T::NAME, size_of::<T>());
+        let why = format!(
+            "{name}.size is {size}, and this release knows {most} bytes; it is of a newer release, or not set"
+        );
+        return Err(Error::new(Reason::BadStructure, why));
+    }
+    let mut value = std::mem::MaybeUninit::<T>::zeroed();
+    // SAFETY: so many bytes can be read, as the caller promised, and the value has at least as many; any bytes are a value.
+    let value = unsafe {
+        let to = value.as_mut_ptr().cast::<u8>();
+        std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), to, size);
+        value.assume_init()
+    };
+    value.check()?;
+    Ok(value)
+}
+
+/// The same where NULL stands for all zero.
+///
+/// # Safety
+/// As of [`input`].
+pub(super) unsafe fn input_if_any<T: Structure>(pointer: *const T) -> Result<Option<T>> {
+    // SAFETY: as the caller promised.
+    if pointer.is_null() { Ok(None) } else { unsafe { input(pointer) }.map(Some) }
+}
+
+/// Several values one behind the other.
+///
+/// # Safety
+/// `pointer` is NULL, or points to so many values.
+pub(super) unsafe fn list<'a, T: Copy>(
+    pointer: *const T,
+    count: impl Into<u64>,
+    what: &str,
+) -> Result<&'a [T]> {
+    let count = count.into();
+    if count == 0 {
+        return Ok(&[]);
+    }
+    check_pointer(pointer, what)?;
+    let is_too_long =
+        |count: &usize| count.checked_mul(size_of::<T>()).is_none_or(|n| n > isize::MAX as usize);
+    let count =
+        usize::try_from(count).ok().filter(|count| !is_too_long(count)).ok_or_else(|| {
+            Error::new(Reason::BadValue, format!("{count} is more than {what} can have"))
+        })?;
+    // SAFETY: as the caller promised; aligned, not NULL, and not longer than memory.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+}
+
+/// The same, to be written.
+///
+/// # Safety
+/// `pointer` is NULL, or points to so many values, which nobody else uses meanwhile.
+pub(super) unsafe fn list_to_fill<'a, T: Copy>(
+    pointer: *mut T,
+    count: impl Into<u64>,
+    what: &str,
+) -> Result<&'a mut [T]> {
+    // SAFETY: as the caller promised.
+    let found = unsafe { list(pointer.cast_const(), count, what) }?;
+    let count = found.len();
+    if count == 0 {
+        return Ok(&mut []);
+    }
+    // SAFETY: as the caller promised; `list` has seen that it can be.
+    Ok(unsafe { std::slice::from_raw_parts_mut(pointer, count) })
+}
+
+/// A structure that the library fills in, cleared.
+pub(super) struct Filled<T> {
+    pointer: *mut T,
+    size: usize,
+}
+
+impl<T: Structure> Filled<T> {
+    /// Takes and clears it, all but its size.
+    ///
+    /// # Safety
+    /// `pointer` is NULL, or points to as many bytes as the structure there says.
+    pub(super) unsafe fn take(pointer: *mut T) -> Result<Filled<T>> {
+        // SAFETY: as the caller promised.
+        let size = unsafe { size_of_structure(pointer.cast_const()) }?.min(size_of::<T>());
+        // SAFETY: as the caller promised.
+        unsafe { pointer.cast::<u8>().add(4).write_bytes(0, size - 4) };
+        Ok(Filled { pointer, size })
+    }
+
+    /// Fills it in, as far as the caller's release knows it. The size stays the caller's.
+    pub(super) fn give(self, value: &T) {
+        let from = std::ptr::from_ref(value).cast::<u8>();
+        // SAFETY: as was promised when it was taken; any bytes of a structure are initialised, as it has none between
+        // its fields.
+        unsafe {
+            let to = self.pointer.cast::<u8>();
+            std::ptr::copy_nonoverlapping(from.add(4), to.add(4), self.size - 4);
+        }
+    }
+}
+
+/// A text of the caller.
+///
+/// # Safety
+/// `pointer` is NULL, or points to bytes that end with a zero.
+pub(super) unsafe fn bytes_of_text<'a>(pointer: *const c_char, what: &str) -> Result<&'a [u8]> {
+    check_pointer(pointer, what)?;
+    // SAFETY: as the caller promised.
+    let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
+    if bytes.len() > TEXT_LENGTH_MAX {
+        let why = format!("{what} has {} bytes; at most {TEXT_LENGTH_MAX} are one", bytes.len());
+        return Err(Error::new(Reason::BadText, why));
+    }
+    Ok(bytes)
+}
+
+/// The same, as characters.
+///
+/// # Safety
+/// As of [`bytes_of_text`].
+pub(super) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a str> {
+    // SAFETY: as the caller promised.
+    let bytes = unsafe { bytes_of_text(pointer, what) }?;
+    std::str::from_utf8(bytes)
+        .map_err(|_| Error::new(Reason::BadText, format!("{what} is not ASCII or UTF-8")))
+}
+
+/// The same where NULL stands for none.
+///
+/// # Safety
+/// As of [`bytes_of_text`].
+pub(super) unsafe fn text_if_any<'a>(
+    pointer: *const c_char,
+    what: &str,
+) -> Result<Option<&'a str>> {
+    // SAFETY: as the caller promised.
+    if pointer.is_null() { Ok(None) } else { unsafe { text(pointer, what) }.map(Some) }
+}
+
+/// The words of a text, between blanks or commas.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', ',', '\n', '\t']).filter(|word| !word.is_empty())
+}
+
+/// The text in an array of a structure, up to its first zero.
+pub(super) fn text_in<'a>(array: &'a [c_char], what: &str) -> Result<&'a str> {
+    // SAFETY: `c_char` is a byte, whatever its sign.
+    let bytes = unsafe { std::slice::from_raw_parts(array.as_ptr().cast::<u8>(), array.len()) };
+    let end = bytes.iter().position(|&byte| byte == 0);
+    let text = end.and_then(|end| std::str::from_utf8(&bytes[..end]).ok());
+    text.ok_or_else(|| {
+        Error::new(Reason::BadText, format!("{what} is no text that ends with a zero"))
+    })
+}
+
+/// The text in an array that the library filled in, as far as it is one.
+pub(super) fn text_so_far(array: &[c_char]) -> &str {
+    // SAFETY: `c_char` is a byte, whatever its sign.
+    let bytes = unsafe { std::slice::from_raw_parts(array.as_ptr().cast::<u8>(), array.len()) };
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    std::str::from_utf8(&bytes[..end]).unwrap_or_default()
+}
+
+/// A text for an array of a structure: cut where it is too long, with a zero at its end.
+pub(super) fn to_array<const N: usize>(text: &str) -> [c_char; N] {
+    let mut end = text.len().min(N - 1);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut array = [0; N];
+    for (to, from) in array.iter_mut().zip(text[..end].bytes()) {
+        *to = from as c_char;
+    }
+    array
+}
+
+/// The bytes of a name in the form in which names are shown: characters, or `X'..'` if one does not print.
+fn shown<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0x40; N];
+    if let Some(digits) = text.strip_prefix("X'").and_then(|rest| rest.strip_suffix('\'')) {
+        if digits.len() % 2 != 0 || digits.len() > 2 * N || !digits.is_ascii() {
+            return None;
+        }
+        for (byte, place) in bytes.iter_mut().zip((0..digits.len()).step_by(2)) {
+            *byte = u8::from_str_radix(&digits[place..place + 2], 16).ok()?;
+        }
+    } else {
+        if text.is_empty() || text.chars().count() > N {
+            return None;
+        }
+        for (byte, character) in bytes.iter_mut().zip(text.chars()) {
+            *byte = crate::bytes::to_ebcdic(character)?;
+        }
+    }
+    Some(bytes)
+}
+
+/// A data set name in the form in which it is shown, whatever its bytes.
+pub(super) fn data_set(text: &str) -> Result<DsName> {
+    shown(text).map(DsName::from_bytes).ok_or_else(|| {
+        let why = format!("'{text}' is not a data set name: 1 to 44 characters, or X'..'");
+        Error::new(Reason::BadName, why)
+    })
+}
+
+/// A volume serial in the form in which it is shown, whatever its bytes.
+pub(super) fn volser(text: &str) -> Result<Volser> {
+    shown(text).map(Volser::from_bytes).ok_or_else(|| {
+        let why = format!("'{text}' is not a volume serial: 1 to 6 characters, or X'..'");
+        Error::new(Reason::BadVolser, why)
+    })
+}
+
+/// That bytes kept for later releases are zero.
+pub(super) fn check_reserved(structure: &str, words: &[u32]) -> Result<()> {
+    if words.iter().all(|&word| word == 0) {
+        return Ok(());
+    }
+    let why = format!(
+        "reserved bytes of {structure} are not zero; clear the structure before it is filled in"
+    );
+    Err(Error::new(Reason::BadStructure, why))
+}
+
+/// A value of a set: `what` it is, and which there are, for the message.
+pub(super) fn choice<T: Copy>(value: u32, of: &[(u32, T)], what: &str) -> Result<T> {
+    of.iter().find(|(number, _)| *number == value).map(|(_, found)| *found).ok_or_else(|| {
+        Error::new(Reason::BadValue, format!("{value} is no {what} that this release knows"))
+    })
+}
+
+/// That no bits are set but these.
+pub(super) fn check_options(options: u32, known: u32, what: &str) -> Result<()> {
+    if options & !known == 0 {
+        return Ok(());
+    }
+    let why = format!("{what} has bits that this release does not know: {:#X}", options & !known);
+    Err(Error::new(Reason::BadValue, why))
+}

@@ -1,0 +1,671 @@
+//! Images on other machines: what they write, carried over any channel of the program's.
+//!
+//! The messages are bytes, in buffers that belong to the caller. A reporter, on the machine that writes, makes reports and
+//! answers; a receiver, on the machine that owns the migration, makes questions and acknowledgements. A message that may be
+//! lost, doubled or late does no harm: see `monitor::remote`.
+
+use super::boundary::{
+    Filled, Handle, Out, Structure, alone, check_options, check_reserved, close_alone, guarded,
+    input, list, list_to_fill, shared, text, text_if_any, text_in, to_array,
+};
+use super::subscription::{extents_on, migration_of, not_quiet};
+use super::{TMR_DONE, TMR_MORE, tmr_area, tmr_error, tmr_extent, tmr_subscription, tmr_volume};
+use crate::error::{Error, Reason, Result};
+use crate::monitor::Area;
+use crate::monitor::remote::{Absorbed, MESSAGE_LENGTH_MAX, Receiver, Reporter};
+use crate::volume::Volume;
+use parking_lot::Mutex;
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+/// An acknowledgement has at most so many bytes, and so has a question beside its extents.
+pub const TMR_ACKNOWLEDGEMENT_LENGTH: u32 = 128;
+/// A question has at most so many bytes more for each extent.
+pub const TMR_QUESTION_EXTENT_LENGTH: u32 = 10;
+/// No message is longer.
+pub const TMR_MESSAGE_LENGTH: u32 = 1_048_576;
+
+const _: () = assert!(TMR_MESSAGE_LENGTH as usize == MESSAGE_LENGTH_MAX);
+
+/// About how long a report is at most, whatever fits into the buffer: while it is not acknowledged, what changes again waits.
+const REPORT_LENGTH: u64 = 32 << 10;
+
+/// A message. Whoever gives one sets `data` and `length`; whoever wants one sets `data` and `capacity`, and gets `length`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tmr_buffer {
+    /// sizeof (tmr_buffer).
+    pub size: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Its bytes.
+    pub data: *mut c_void,
+    /// How many bytes there is room for.
+    pub capacity: u64,
+    /// How many bytes it has; if there is no room for them, how many it would need.
+    pub length: u64,
+}
+
+// SAFETY: `repr(C)`, begins with its size, any bytes are a value, and its fields leave no bytes between them.
+unsafe impl Structure for tmr_buffer {
+    const NAME: &'static str = "tmr_buffer";
+    const SIZE_MIN: usize = size_of::<tmr_buffer>();
+
+    fn check(&self) -> Result<()> {
+        check_reserved("tmr_buffer", &[self.reserved])
+    }
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<tmr_buffer>() == 32);
+
+/// The caller's message.
+///
+/// # Safety
+/// `pointer` is NULL, or points to one, whose bytes nobody changes meanwhile.
+unsafe fn message<'a>(pointer: *const tmr_buffer) -> Result<&'a [u8]> {
+    // SAFETY: as the caller promised.
+    let buffer = unsafe { input(pointer) }?;
+    if buffer.length > MESSAGE_LENGTH_MAX as u64 {
+        let why = format!("{} bytes are no message; it is too long", buffer.length);
+        return Err(Error::new(Reason::BadMessage, why));
+    }
+    // SAFETY: as the caller promised.
+    unsafe { list(buffer.data.cast_const().cast::<u8>(), buffer.length, "tmr_buffer.data") }
+}
+
+/// Where a message goes.
+struct Room<'a> {
+    buffer: *mut tmr_buffer,
+    bytes: &'a mut [u8],
+}
+
+impl<'a> Room<'a> {
+    /// Takes the caller's buffer, which has no message then.
+    ///
+    /// # Safety
+    /// `pointer` is NULL, or points to one, whose bytes nobody uses meanwhile.
+    unsafe fn take(pointer: *mut tmr_buffer) -> Result<Room<'a>> {
+        // SAFETY: as the caller promised.
+        let buffer = unsafe { input(pointer.cast_const()) }?;
+        // SAFETY: as the caller promised; it was seen to be right.
+        unsafe { (*pointer).length = 0 };
+        let start = buffer.data.cast::<u8>();
+        // SAFETY: as the caller promised.
+        let bytes = unsafe { list_to_fill(start, buffer.capacity, "tmr_buffer.data") }?;
+        Ok(Room { buffer: pointer, bytes })
+    }
+
+    /// That there is room for so many bytes.
+    fn check(&mut self, length: u64) -> Result<()> {
+        if length <= self.bytes.len() as u64 {
+            return Ok(());
+        }
+        // SAFETY: as was promised when it was taken.
+        unsafe { (*self.buffer).length = length };
+        let why = format!(
+            "the buffer has room for {} bytes, and the message needs {length}",
+            self.bytes.len()
+        );
+        Err(Error::new(Reason::ShortBuffer, why))
+    }
+
+    /// Gives a message, if there is room for it.
+    fn give(mut self, message: &[u8]) -> Result<()> {
+        self.check(message.len() as u64)?;
+        self.bytes[..message.len()].copy_from_slice(message);
+        // SAFETY: as was promised when it was taken.
+        unsafe { (*self.buffer).length = message.len() as u64 };
+        Ok(())
+    }
+}
+
+/// Makes what was written here visible to other machines.
+///
+/// # Safety
+/// `volume` is NULL, or one that was given back and not closed.
+unsafe fn flush_of(volume: *const tmr_volume, area: &Area) -> Result<Option<Arc<dyn Volume>>> {
+    if volume.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: as the caller promised.
+    let volume = unsafe { shared(volume) }?;
+    let (own, other) = (area.identity().volser, volume.volser());
+    if own != [0; 6] && <[u8; 6]>::from(other) != own {
+        let why = format!("volume {other} was given to be flushed, and the area is of another one");
+        return Err(Error::new(Reason::NoSuchVolume, why).on_volume(own));
+    }
+    Ok(Some(volume.clone()))
+}
+
+fn flush(volume: Option<&Arc<dyn Volume>>) -> Result<()> {
+    volume.map_or(Ok(()), |volume| volume.flush())
+}
+
+/// Reports what is written to a volume on this machine to the one that owns a migration. One call uses it at a time.
+pub struct tmr_reporter {
+    _opaque: [u8; 0],
+}
+
+/// A reporter, and the report for which there was no room.
+pub(super) struct Desk {
+    reporter: Reporter,
+    kept: Option<Vec<u8>>,
+}
+
+impl Handle for tmr_reporter {
+    type Value = Mutex<Desk>;
+    const NAME: &'static str = "tmr_reporter";
+}
+
+/// Does: begins to report to the owner of a migration what is written in this area, or goes on after a restart, with what is sealed
+///   still sealed. `id` is the migration's; `image` is the name that the owner knows this machine by.
+/// Gives back: 0 and the reporter, to be closed with tmr_reporter_close; 8 if another process has it, or the name is none.
+/// Threads: any.
+/// When: while the area is open, which may be closed then.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_reporter_open(
+    area: *const tmr_area,
+    id: *const u64,
+    image: *const c_char,
+    reporter: *mut *mut tmr_reporter,
+    error: *mut tmr_error,
+) -> i32 {
+    let open = || {
+        // SAFETY: as the caller promised.
+        let (out, area) = unsafe { (Out::handle(reporter)?, shared(area)?) };
+        // SAFETY: as the caller promised.
+        let (id, image) = unsafe { (migration_of(id)?, text(image, "the image's name")?) };
+        let reporter = Reporter::open(area, id, image)?;
+        out.give_handle(Mutex::new(Desk { reporter, kept: None }));
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, open) }
+}
+
+/// Does: reports tracks that were written and not reported yet. `to_flush` is the volume whose cache on this machine is written out
+///   first, so that the owner reads what is reported; it may be NULL if there is none.
+/// Gives back: 4 and the report, to be sent to the owner: there may be more; 0 if there is nothing, or nothing was asked yet. 8 if the
+///   buffer is too short (TMR_R_SHORT_BUFFER): `length` says what it needs, and the next call gives this report. 12 if the volume
+///   cannot be flushed; then nothing was reported.
+/// Threads: one at a time.
+/// When: again and again, while not too many reports are on their way.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_reporter_report(
+    reporter: *mut tmr_reporter,
+    to_flush: *const tmr_volume,
+    report: *mut tmr_buffer,
+    error: *mut tmr_error,
+) -> i32 {
+    let report = || {
+        // SAFETY: as the caller promised.
+        let (room, mut desk) = unsafe { (Room::take(report)?, alone(reporter.cast_const())?) };
+        // SAFETY: as the caller promised.
+        let volume = unsafe { flush_of(to_flush, desk.reporter.area()) }?;
+        if desk.kept.is_none() {
+            // Its head and its last run come on top.
+            let length = (room.bytes.len() as u64).saturating_sub(512).clamp(64, REPORT_LENGTH);
+            desk.kept = desk.reporter.report(length as usize, || flush(volume.as_ref()))?;
+        }
+        let Some(kept) = desk.kept.as_deref() else { return Ok(TMR_DONE) };
+        room.give(kept)?;
+        desk.kept = None;
+        Ok(TMR_MORE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, report) }
+}
+
+/// Does: takes an acknowledgement of the owner: what it names needs not be reported again.
+/// Gives back: 0; 4 if it is none for this reporter, or comes too late to mean anything; 8 if it is no message.
+/// Threads: one at a time.
+/// When: whenever one has come.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_reporter_acknowledge(
+    reporter: *mut tmr_reporter,
+    acknowledgement: *const tmr_buffer,
+    error: *mut tmr_error,
+) -> i32 {
+    let acknowledge = || {
+        // SAFETY: as the caller promised.
+        let (message, mut desk) =
+            unsafe { (message(acknowledgement)?, alone(reporter.cast_const())?) };
+        Ok(if desk.reporter.acknowledge(message)? { TMR_DONE } else { TMR_MORE })
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, acknowledge) }
+}
+
+/// Does: answers a question of the owner, and seals what it wants sealed. `to_flush` as in tmr_reporter_report. `uncovered` is NULL, or
+///   says why it is not certain that every write on this machine is told to the area; then nothing is reported until it is, and the
+///   owner copies everything once more.
+/// Gives back: 0 and the answer, to be sent to the owner; 4 if the question is none for this reporter; 8 if it is no message, or the
+///   buffer is too short (TMR_R_SHORT_BUFFER): then the same question is to be answered once more, with as much room as `length` says.
+/// Threads: one at a time.
+/// When: whenever a question has come.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_reporter_answer(
+    reporter: *mut tmr_reporter,
+    question: *const tmr_buffer,
+    to_flush: *const tmr_volume,
+    uncovered: *const c_char,
+    answer: *mut tmr_buffer,
+    error: *mut tmr_error,
+) -> i32 {
+    let answer = || {
+        // SAFETY: as the caller promised.
+        let (room, question) = unsafe { (Room::take(answer)?, message(question)?) };
+        // SAFETY: as the caller promised.
+        let mut desk = unsafe { alone(reporter.cast_const()) }?;
+        // SAFETY: as the caller promised.
+        let (volume, uncovered) = unsafe {
+            (flush_of(to_flush, desk.reporter.area())?, text_if_any(uncovered, "uncovered")?)
+        };
+        if uncovered.is_some() {
+            // It is reported again, by another incarnation.
+            desk.kept = None;
+        }
+        let answer = desk.reporter.answer(question, uncovered, || flush(volume.as_ref()))?;
+        let Some(answer) = answer else { return Ok(TMR_MORE) };
+        room.give(&answer)?;
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, answer) }
+}
+
+/// Does: lets go of a reporter, and clears the pointer. What was written and not acknowledged is kept in the area, and what is
+///   sealed for the owner stays so: the next one to open it goes on.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no reporter, or in use.
+/// Threads: the last one that uses it.
+/// When: once.
+///
+/// # Safety
+/// As the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_reporter_close(reporter: *mut *mut tmr_reporter) -> i32 {
+    // SAFETY: as the caller promised.
+    unsafe { close_alone(reporter) }
+}
+
+/// Does: makes what was reported and is not acknowledged be reported once more, under new numbers.
+/// Gives back: 0 if everything was acknowledged; 4 if something will be reported again.
+/// Threads: one at a time.
+/// When: when an acknowledgement is overdue: a message was lost, perhaps.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_reporter_resend(
+    reporter: *mut tmr_reporter,
+    error: *mut tmr_error,
+) -> i32 {
+    let resend = || {
+        // SAFETY: as the caller promised.
+        let mut desk = unsafe { alone(reporter.cast_const()) }?;
+        if desk.reporter.unacknowledged() == 0 {
+            return Ok(TMR_DONE);
+        }
+        desk.kept = None;
+        desk.reporter.resend();
+        Ok(TMR_MORE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, resend) }
+}
+
+/// Does: takes leave of the migration: the program promises that nothing on this machine writes the volume until the migration has
+///   ended. Everything is sealed here, and the next answers say so.
+/// Gives back: 0 when the owner has heard it; 4 as long as it has not: go on reporting and answering; 8 (TMR_R_NOT_COVERED) as long as
+///   an image lives in the area.
+/// Threads: one at a time.
+/// When: again and again until it gives back 0, if this machine is to be spared the rest.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_reporter_farewell(
+    reporter: *mut tmr_reporter,
+    error: *mut tmr_error,
+) -> i32 {
+    let leave = || {
+        // SAFETY: as the caller promised.
+        let mut desk = unsafe { alone(reporter.cast_const()) }?;
+        if desk.reporter.has_left() {
+            return Ok(TMR_DONE);
+        }
+        desk.reporter.leave()?;
+        Ok(TMR_MORE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, leave) }
+}
+
+/// Does: ends a reporter for good: what it sealed is opened, and nothing is marked for the migration any more. Clears the pointer.
+/// Gives back: as tmr_reporter_close.
+/// Threads: the last one that uses it.
+/// When: once, in place of tmr_reporter_close, when the owner has said that the migration has ended, and never before: what is
+///   sealed here may not be written.
+///
+/// # Safety
+/// As the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_reporter_end(reporter: *mut *mut tmr_reporter) -> i32 {
+    if !reporter.is_null() && reporter.is_aligned() {
+        // SAFETY: as the caller promised.
+        if let Ok(desk) = unsafe { alone((*reporter).cast_const()) } {
+            desk.reporter.subscription().clone().close();
+        }
+    }
+    // SAFETY: as the caller promised.
+    unsafe { close_alone(reporter) }
+}
+
+/// What one image on another machine writes to one volume, as its owner hears it. One call uses it at a time.
+pub struct tmr_receiver {
+    _opaque: [u8; 0],
+}
+
+impl Handle for tmr_receiver {
+    type Value = Mutex<Receiver>;
+    const NAME: &'static str = "tmr_receiver";
+}
+
+/// Whose messages a receiver takes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tmr_receiver_options {
+    /// sizeof (tmr_receiver_options).
+    pub size: u32,
+    /// Higher than that of every receiver that this migration had for this image and volume before. 1 for the first.
+    pub life: u32,
+    /// What tmr_receiver_describe said last in `known`, if the area is still the same; else zero.
+    pub known: [u64; 2],
+    /// The name that the image reports under.
+    pub image: [c_char; 64],
+}
+
+// SAFETY: `repr(C)`, begins with its size, any bytes are a value, and its fields leave no bytes between them.
+unsafe impl Structure for tmr_receiver_options {
+    const NAME: &'static str = "tmr_receiver_options";
+    const SIZE_MIN: usize = 88;
+}
+
+const _: () = assert!(size_of::<tmr_receiver_options>() == 88);
+
+/// The question asked last was answered.
+pub const TMR_RECEIVER_ANSWERED: u32 = 1;
+/// What the question asked last wants sealed is sealed there, and nothing else.
+pub const TMR_RECEIVER_OBEYED: u32 = 2;
+/// The image took leave.
+pub const TMR_RECEIVER_LEFT: u32 = 4;
+/// The image was retired.
+pub const TMR_RECEIVER_RETIRED: u32 = 8;
+
+/// What a receiver knows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tmr_receiver_info {
+    /// sizeof (tmr_receiver_info).
+    pub size: u32,
+    /// TMR_RECEIVER_...
+    pub flags: u32,
+    /// The incarnation whose reports are applied, to be kept for the next receiver; zero if none is known.
+    pub known: [u64; 2],
+    /// Every report up to this number was applied.
+    pub applied: u64,
+}
+
+// SAFETY: `repr(C)`, begins with its size, any bytes are a value, and its fields leave no bytes between them.
+unsafe impl Structure for tmr_receiver_info {
+    const NAME: &'static str = "tmr_receiver_info";
+    const SIZE_MIN: usize = 32;
+}
+
+const _: () = assert!(size_of::<tmr_receiver_info>() == 32);
+
+/// The message was passed over; the error block says why.
+pub const TMR_ABSORBED_NOTHING: u32 = 0;
+/// A report was applied: the acknowledgement is to be sent back.
+pub const TMR_ABSORBED_REPORT: u32 = 1;
+/// The question asked last was answered.
+pub const TMR_ABSORBED_ANSWER: u32 = 2;
+/// The same, by an incarnation that was not known: every track counts as changed.
+pub const TMR_ABSORBED_NEW_INCARNATION: u32 = 3;
+/// The image took leave: the acknowledgement is to be sent back when it is durable that nothing more is expected of it.
+pub const TMR_ABSORBED_FAREWELL: u32 = 4;
+
+/// Does: begins to hear what an image on another machine writes to the subscription's volume.
+/// Gives back: 0 and the receiver, to be closed with tmr_receiver_close; 8 if the name is none.
+/// Threads: any.
+/// When: while the subscription is open, which cannot be closed before the receiver.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_receiver_open(
+    subscription: *const tmr_subscription,
+    options: *const tmr_receiver_options,
+    receiver: *mut *mut tmr_receiver,
+    error: *mut tmr_error,
+) -> i32 {
+    let open = || {
+        // SAFETY: as the caller promised.
+        let (out, subscription) = unsafe { (Out::handle(receiver)?, shared(subscription)?) };
+        // SAFETY: as the caller promised.
+        let options = unsafe { input(options) }?;
+        if options.life == 0 {
+            let why = "tmr_receiver_options.life is 0; it is 1 for the first, and higher for each that follows";
+            return Err(Error::new(Reason::BadValue, why));
+        }
+        let image = text_in(&options.image, "tmr_receiver_options.image")?;
+        let known = Some((options.known[0], options.known[1])).filter(|known| *known != (0, 0));
+        let migration = subscription.migration();
+        let receiver = Receiver::new(subscription, migration, image, known, options.life)?;
+        out.give_handle(Mutex::new(receiver));
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, open) }
+}
+
+/// Does: takes a message of the other machine. `absorbed` says what became of it (TMR_ABSORBED_...).
+/// Gives back: 0, and perhaps an acknowledgement, to be sent back; 4 if the message was passed over; the error block says why,
+///   without a reason. 8 if it is no message, or the buffer has room for less than TMR_ACKNOWLEDGEMENT_LENGTH bytes; nothing was
+///   changed then.
+/// Threads: one at a time.
+/// When: whenever one has come.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_receiver_absorb(
+    receiver: *mut tmr_receiver,
+    message: *const tmr_buffer,
+    absorbed: *mut u32,
+    acknowledgement: *mut tmr_buffer,
+    error: *mut tmr_error,
+) -> i32 {
+    let absorb = || {
+        // SAFETY: as the caller promised.
+        let out = unsafe { Out::take(absorbed, "the place for what became of it") }?;
+        // SAFETY: as the caller promised.
+        let (mut room, bytes) = unsafe { (Room::take(acknowledgement)?, self::message(message)?) };
+        room.check(TMR_ACKNOWLEDGEMENT_LENGTH.into())?;
+        // SAFETY: as the caller promised.
+        let mut receiver = unsafe { alone(receiver.cast_const()) }?;
+        let (what, reply) = match receiver.absorb(bytes)? {
+            Absorbed::Report { acknowledgement, .. } => {
+                (TMR_ABSORBED_REPORT, Some(acknowledgement))
+            }
+            Absorbed::Farewell { acknowledgement } => {
+                (TMR_ABSORBED_FAREWELL, Some(acknowledgement))
+            }
+            Absorbed::Answer => (TMR_ABSORBED_ANSWER, None),
+            Absorbed::NewIncarnation => (TMR_ABSORBED_NEW_INCARNATION, None),
+            Absorbed::PassedOver(why) => {
+                // SAFETY: as the caller promised.
+                unsafe {
+                    let sentence = to_array(&format!("the message was passed over: {why}"));
+                    tmr_error::remark(error, tmr_error { sentence, ..tmr_error::empty() });
+                }
+                return Ok(TMR_MORE);
+            }
+        };
+        if let Some(reply) = reply {
+            room.give(&reply)?;
+        }
+        out.give(what);
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, absorb) }
+}
+
+/// Does: makes a question: whether anything of these tracks is in flight or unreported there. With `seal` 1 they are to be sealed there,
+///   and no others; with 0 nothing is. Only the answer to the question asked last counts. Without extents it asks only whether
+///   the image is there; the first answer makes it known.
+/// Gives back: 0 and the question, to be sent to the other machine, also more than once; 8 if a track is outside the volume, or the
+///   buffer has room for less than TMR_ACKNOWLEDGEMENT_LENGTH bytes and TMR_QUESTION_EXTENT_LENGTH for each extent.
+/// Threads: one at a time.
+/// When: first of all; now and then; in the window, until tmr_receiver_look gives back 0; and after it, to let them write again.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_receiver_barrier(
+    receiver: *mut tmr_receiver,
+    extents: *const tmr_extent,
+    extent_count: u32,
+    seal: u32,
+    question: *mut tmr_buffer,
+    error: *mut tmr_error,
+) -> i32 {
+    let ask = || {
+        // SAFETY: as the caller promised.
+        let (mut room, mut receiver) =
+            unsafe { (Room::take(question)?, alone(receiver.cast_const())?) };
+        check_options(seal, 1, "seal")?;
+        let subscription = receiver.subscription();
+        // SAFETY: as the caller promised.
+        let extents = unsafe { extents_on(subscription.area(), extents, extent_count) }?;
+        extents.iter().try_for_each(|extent| subscription.left_count(*extent).map(drop))?;
+        let needed = u64::from(TMR_QUESTION_EXTENT_LENGTH) * u64::from(extent_count);
+        room.check(u64::from(TMR_ACKNOWLEDGEMENT_LENGTH) + needed)?;
+        room.give(&receiver.question(&extents, seal == 1)?)?;
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, ask) }
+}
+
+/// Does: looks what the answer to the question asked last leaves open.
+/// Gives back: 0 if nothing of the tracks that were asked for was in flight or unreported when it was answered, or the image has
+///   left or was retired; then this machine's own area is to be looked at (tmr_subscription_look). 4 if not; the error block says why,
+///   without a reason.
+/// Threads: one at a time.
+/// When: in the window, after the question was asked that seals.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_receiver_look(
+    receiver: *const tmr_receiver,
+    error: *mut tmr_error,
+) -> i32 {
+    let look = || {
+        // SAFETY: as the caller promised.
+        let receiver = unsafe { alone(receiver) }?;
+        Ok(match receiver.not_quiet() {
+            None => TMR_DONE,
+            // SAFETY: as the caller promised.
+            Some(found) => unsafe { not_quiet(error, &found, receiver.subscription().area()) },
+        })
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, look) }
+}
+
+/// Does: takes the operator's word that the image cannot write any more. What it did not report nobody knows: every track counts as
+///   changed. Whatever comes from it is passed over from then on.
+/// Gives back: 0.
+/// Threads: one at a time.
+/// When: when it does not answer any more, and somebody has seen to it that it cannot write.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_receiver_retire(
+    receiver: *mut tmr_receiver,
+    error: *mut tmr_error,
+) -> i32 {
+    let retire = || {
+        // SAFETY: as the caller promised.
+        unsafe { alone(receiver.cast_const()) }?.retire();
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, retire) }
+}
+
+/// Does: ends a receiver, and clears the pointer. The subscription stays open.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no receiver, or in use.
+/// Threads: the last one that uses it.
+/// When: once.
+///
+/// # Safety
+/// As the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_receiver_close(receiver: *mut *mut tmr_receiver) -> i32 {
+    // SAFETY: as the caller promised.
+    unsafe { close_alone(receiver) }
+}
+
+/// Does: says what a receiver knows.
+/// Gives back: 0.
+/// Threads: one at a time.
+/// When: while the receiver is open; after TMR_ABSORBED_NEW_INCARNATION, to keep what is known.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_receiver_describe(
+    receiver: *const tmr_receiver,
+    info: *mut tmr_receiver_info,
+    error: *mut tmr_error,
+) -> i32 {
+    let describe = || {
+        // SAFETY: as the caller promised.
+        let (out, receiver) = unsafe { (Filled::take(info)?, alone(receiver)?) };
+        let flag = |is_so, flag| if is_so { flag } else { 0 };
+        let known = receiver.known().unwrap_or_default();
+        out.give(&tmr_receiver_info {
+            size: size_of::<tmr_receiver_info>() as u32,
+            flags: flag(receiver.is_answered(), TMR_RECEIVER_ANSWERED)
+                | flag(receiver.is_obeyed(), TMR_RECEIVER_OBEYED)
+                | flag(receiver.has_left(), TMR_RECEIVER_LEFT)
+                | flag(receiver.is_retired(), TMR_RECEIVER_RETIRED),
+            known: [known.0, known.1],
+            applied: receiver.applied().unwrap_or(0),
+        });
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, describe) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ fn sources(example: &str) -> Vec<PathBuf> {
     let is_part = |path: &PathBuf| {
         let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
         let rest = stem.strip_prefix(example);
-        path.extension() == Some(OsStr::new("c"))
+        ["c", "s"].map(OsStr::new).map(Some).contains(&path.extension())
             && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
     };
     let entries = std::fs::read_dir(root().join("examples")).unwrap();

@@ -85,6 +85,7 @@ pub mod state;
 pub mod switch;
 pub mod track;
 pub mod translate;
+pub mod untold;
 pub mod verify;
 pub mod volume;
 pub mod vtoc;

@@ -19,7 +19,7 @@ use crate::host::Host;
 use crate::migrate::{Goal, Limits, Migration, MoveOptions, OnUnreadable};
 use crate::pace::Pace;
 use crate::registry::openers::Opener;
-use crate::state::Verb;
+use crate::state::{State, Verb};
 use parking_lot::Mutex;
 use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
@@ -291,6 +291,7 @@ impl Driven {
 }
 
 /// The store of a checkpoint: a folder's, or the host's.
+#[allow(clippy::large_enum_variant)] // There is one.
 enum Store {
     Files(FileStore),
     Host(HostStore),
@@ -764,9 +765,10 @@ pub unsafe extern "C" fn tmr_migration_terminate(
     unsafe { drive(migration, error, |driven| driven.migration.terminate().map(|()| TMR_DONE)) }
 }
 
-/// Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks.
-/// Gives back: 0 at the end; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what the verb gives
-///   back.
+/// Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks. While
+///   somebody has a data set open still, it copies what changed, and asks again.
+/// Gives back: 0 at the end, and only there; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what
+///   the verb gives back.
 /// Threads: one at a time.
 /// When: in every state.
 ///
@@ -782,7 +784,16 @@ pub unsafe extern "C" fn tmr_migration_advance(
         driven.openers.clear();
         match driven.migration.next_verb() {
             None => {}
-            Some(Verb::Quiesce) => driven.openers = driven.migration.quiesce()?,
+            Some(Verb::Quiesce) => {
+                // So little is left for the window then.
+                if driven.migration.state() == State::Closing {
+                    driven.migration.step(track_count_max)?;
+                }
+                // The step may have found that nothing is left to be moved, or that the window must wait.
+                if driven.migration.next_verb() == Some(Verb::Quiesce) {
+                    driven.openers = driven.migration.quiesce()?;
+                }
+            }
             Some(verb) => driven.migration.perform(verb, track_count_max)?,
         }
         Ok(if driven.migration.next_verb().is_none() { TMR_DONE } else { TMR_MORE })

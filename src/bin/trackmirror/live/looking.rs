@@ -90,7 +90,7 @@ impl LiveOptions {
                 let path = |volser| Some(host.volumes.get(volser)?.path()?.to_path_buf());
                 let volumes =
                     silent.filter_map(|(on, area)| Some((path(on)?, area.clone()))).collect();
-                all.push(Arc::new(closing::UntoldPrograms(volumes)));
+                all.push(Arc::new(UntoldPrograms { volumes, advice: closing::ADVICE }));
             }
         }
         Ok(Arc::new(AllOf(all)))

@@ -217,7 +217,7 @@ impl Here {
         let mut all: Vec<Arc<dyn Enqueue>> = vec![Arc::new(RegistryEnqueue::new(openers, owner))];
         all.extend(self.commands.enqueue());
         if self.commands.is_closed.is_none() {
-            all.push(Arc::new(UntoldPrograms {
+            all.push(Arc::new(trackmirror::untold::UntoldPrograms {
                 volumes: self.sites.clone(),
                 advice: closing::ADVICE,
             }));

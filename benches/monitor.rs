@@ -47,6 +47,8 @@ fn main() -> Result<()> {
     });
     println!("with a second thread on the next track: {beside:.1} ns (limit: twice as much)");
 
+    from_c::compare();
+
     let whole = Extent::new(Track(0), TRACK_COUNT);
     subscription.clear_marks(whole)?;
     for track in (0..TRACK_COUNT).step_by(1000) {
@@ -193,6 +195,158 @@ impl Volumes {
             time
         };
         (alone, watched)
+    }
+}
+
+/// The same calls from Rust and from C, in turn: what the C ABI adds to a write.
+#[allow(unsafe_code)]
+mod from_c {
+    use std::hint::black_box;
+    use std::ptr::{null_mut, without_provenance};
+    use std::time::{Duration, Instant};
+    use trackmirror::ffi::*;
+    use trackmirror::geometry::{Extent, Track};
+    use trackmirror::monitor::{Area, Identity, Image, Kind, Subscription};
+
+    const CYLINDERS: u32 = 10_000;
+    const ROUNDS: usize = 60;
+
+    type Begin =
+        unsafe extern "C" fn(*const tmr_image, u32, u32, *mut tmr_write, *mut tmr_error) -> i32;
+    type End = unsafe extern "C" fn(*const tmr_image, *mut tmr_write, *mut tmr_error) -> i32;
+    type Note = unsafe extern "C" fn(*const tmr_image, u32, u32, *mut tmr_error) -> i32;
+
+    /// Functions at addresses that the compiler does not know, as they are for a program that is linked with the library.
+    struct Calls {
+        begin: Begin,
+        end: End,
+        note: Note,
+    }
+
+    pub fn compare() {
+        let calls =
+            black_box(Calls { begin: tmr_image_begin, end: tmr_image_end, note: tmr_image_note });
+        let mut world = World::new();
+        let (brackets, notes) = (world.brackets, world.notes);
+        let rust = world.rust_images();
+        // SAFETY: any bytes are an error block; it says how long it is.
+        let mut error = unsafe { std::mem::zeroed::<tmr_error>() };
+        error.size = size_of::<tmr_error>() as u32;
+        let error = &raw mut error;
+        let bracket_c = || {
+            let mut write = tmr_write::default();
+            let write = &raw mut write;
+            // SAFETY: the pointers are right.
+            let codes = unsafe {
+                let begun = (calls.begin)(brackets, black_box(1000), 1, write, error);
+                (begun, (calls.end)(brackets, write, error))
+            };
+            assert_eq!(codes, (0, 0));
+        };
+        let bracket_rust = || {
+            let extent = Extent::new(Track(black_box(1000)), 1);
+            rust.0.end(rust.0.begin(extent).expect("on the volume"));
+        };
+        let note_c = || {
+            // SAFETY: the pointers are right.
+            assert_eq!(unsafe { (calls.note)(notes, black_box(1000), 1, error) }, 0);
+        };
+        let note_rust =
+            || rust.1.note(Extent::new(Track(black_box(1000)), 1)).expect("on the volume");
+        print("begin + end", bracket_rust, bracket_c);
+        print("note", note_rust, note_c);
+        drop(rust);
+        world.close();
+    }
+
+    fn print(what: &str, mut rust: impl FnMut(), mut c: impl FnMut()) {
+        let mut best = (f64::INFINITY, f64::INFINITY);
+        for _ in 0..ROUNDS {
+            best = (best.0.min(nanoseconds(&mut rust)), best.1.min(nanoseconds(&mut c)));
+        }
+        let (rust, c) = best;
+        println!("{what} from C: {:+.1} ns ({c:.1}; from Rust {rust:.1}; limit: +5)", c - rust);
+    }
+
+    fn nanoseconds(call: &mut impl FnMut()) -> f64 {
+        let (begin, mut count) = (Instant::now(), 0u32);
+        while begin.elapsed() < Duration::from_millis(15) {
+            (0..1000).for_each(|_| call());
+            count += 1000;
+        }
+        begin.elapsed().as_nanos() as f64 / f64::from(count)
+    }
+
+    /// An area of C's, and one of Rust's, each with two images and a subscription.
+    struct World {
+        area: *mut tmr_area,
+        brackets: *mut tmr_image,
+        notes: *mut tmr_image,
+        subscription: *mut tmr_subscription,
+        _own: Subscription,
+        own: Area,
+        _memory: Vec<u64>,
+    }
+
+    impl World {
+        fn new() -> World {
+            let identity = Identity { track_count: CYLINDERS * 15, ..Identity::unknown() };
+            let own = Area::in_process(identity).expect("an area");
+            let subscribed = Subscription::open(&own, [1, 1]).expect("a subscription");
+            subscribed.fill(&[]).expect("nothing is in flight");
+            // SAFETY: any bytes are a description; it says how long it is.
+            let mut info = unsafe { std::mem::zeroed::<tmr_volume_info>() };
+            info.size = size_of::<tmr_volume_info>() as u32;
+            info.cylinders = CYLINDERS;
+            for (to, from) in info.volser.iter_mut().zip(b"OLD001") {
+                *to = *from as _;
+            }
+            for (to, from) in info.device.iter_mut().zip(b"3390") {
+                *to = *from as _;
+            }
+            let (mut length, mut area, mut subscription) = (0, null_mut(), null_mut());
+            let (mut brackets, mut notes) = (null_mut(), null_mut());
+            let none = null_mut();
+            // SAFETY: the pointers are right.
+            let memory = unsafe {
+                assert_eq!(tmr_area_size(CYLINDERS * 15, &raw mut length, none), 0);
+                let mut memory = vec![0u64; (length / 8) as usize];
+                let start = memory.as_mut_ptr().cast();
+                let code = tmr_area_in_memory(start, length, &raw const info, &raw mut area, none);
+                assert_eq!(code, 0);
+                for (image, name, kind) in [
+                    (&raw mut brackets, c"BENCH", TMR_IMAGE_BRACKETS),
+                    (&raw mut notes, c"NOTES", TMR_IMAGE_COMPLETIONS),
+                ] {
+                    assert_eq!(tmr_image_register(area, name.as_ptr(), kind, image, none), 0);
+                }
+                let id = [1u64, 1];
+                assert_eq!(
+                    tmr_subscription_open(area, id.as_ptr(), &raw mut subscription, none),
+                    0
+                );
+                let nothing = without_provenance(8);
+                assert_eq!(tmr_subscription_fill(subscription, nothing, 0, none), 0);
+                memory
+            };
+            World { area, brackets, notes, subscription, _own: subscribed, own, _memory: memory }
+        }
+
+        fn rust_images(&self) -> (Image, Image) {
+            let register =
+                |name, kind| Image::register(&self.own, name, kind).expect("a free name");
+            (register("BENCH", Kind::Brackets), register("NOTES", Kind::Completions))
+        }
+
+        fn close(&mut self) {
+            // SAFETY: the pointers are right.
+            unsafe {
+                assert_eq!(tmr_image_close(&raw mut self.brackets), 0);
+                assert_eq!(tmr_image_close(&raw mut self.notes), 0);
+                assert_eq!(tmr_subscription_close(&raw mut self.subscription), 0);
+                assert_eq!(tmr_area_close(&raw mut self.area), 0);
+            }
+        }
     }
 }
 

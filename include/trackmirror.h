@@ -588,6 +588,8 @@
 #define TMR_R_TRACK_IN_BATCH 533u
 /** Return code 8: not a message of a monitor on another machine. */
 #define TMR_R_BAD_MESSAGE 534u
+/** Return code 8: the monitor area is of a machine of the other byte order. */
+#define TMR_R_AREA_BYTE_ORDER 535u
 /** Return code 8: the data set is held while it is moved. */
 #define TMR_R_DATA_SET_HELD 540u
 /** Return code 8: the operator's command refused. */

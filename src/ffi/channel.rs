@@ -93,8 +93,9 @@ impl Channel for HostChannel {
         let (mut messages, mut byte_count) = (Vec::new(), 0);
         let mut put = |message: &[u8]| {
             if message.is_empty() || message.len() > MESSAGE_LENGTH_MAX {
-                let why = format!("{} bytes are no message of the library", message.len());
-                return Err(Error::new(Reason::BadMessage, why));
+                // Whoever carries it cannot better it, and need not keep it.
+                log::warn!("{} bytes have come that are no message", message.len());
+                return Ok(());
             }
             if messages.len() == MESSAGES_MAX || message.len() > BYTES_MAX - byte_count {
                 let why = "these are enough messages for one call; put this one again in the next";

@@ -8,7 +8,7 @@ use std::ffi::c_char;
 
 /// A run of tracks of one volume. It stands in lists, and so has no size of its own.
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct tmr_extent {
     /// The serial of the volume. It may be empty where only one volume can be meant.
     pub volser: [c_char; 16],
@@ -21,12 +21,6 @@ pub struct tmr_extent {
 }
 
 const _: () = assert!(size_of::<tmr_extent>() == 32);
-
-impl Default for tmr_extent {
-    fn default() -> tmr_extent {
-        tmr_extent { volser: [0; 16], first: 0, track_count: 0, reserved: [0; 2] }
-    }
-}
 
 impl tmr_extent {
     /// A run of tracks of this volume.

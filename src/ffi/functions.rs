@@ -198,7 +198,7 @@ functions! {
     184 tmr_subscription_seal TMRSSEA (subscription: *const tmr_subscription, extents: *const tmr_extent, extent_count: u32, error: *mut tmr_error);
     185 tmr_subscription_unseal TMRSUNS (subscription: *const tmr_subscription, error: *mut tmr_error);
     186 tmr_subscription_close TMRSCLS (subscription: *mut *mut tmr_subscription);
-    187 tmr_subscription_leave TMRSLEV (subscription: *mut *mut tmr_subscription);
+    187 tmr_subscription_leave TMRSLEV (subscription: *mut *mut tmr_subscription, error: *mut tmr_error);
 
     200 tmr_reporter_open TMRROPN (area: *const tmr_area, id: *const u64, image: *const c_char, reporter: *mut *mut tmr_reporter, error: *mut tmr_error);
     201 tmr_reporter_report TMRRREP (reporter: *mut tmr_reporter, to_flush: *const tmr_volume, report: *mut tmr_buffer, error: *mut tmr_error);
@@ -207,7 +207,7 @@ functions! {
     204 tmr_reporter_close TMRRCLS (reporter: *mut *mut tmr_reporter);
     205 tmr_reporter_resend TMRRRSN (reporter: *mut tmr_reporter, error: *mut tmr_error);
     206 tmr_reporter_farewell TMRRFAR (reporter: *mut tmr_reporter, error: *mut tmr_error);
-    207 tmr_reporter_end TMRREND (reporter: *mut *mut tmr_reporter);
+    207 tmr_reporter_end TMRREND (reporter: *mut *mut tmr_reporter, error: *mut tmr_error);
 
     210 tmr_receiver_open TMRQOPN (subscription: *const tmr_subscription, options: *const tmr_receiver_options, receiver: *mut *mut tmr_receiver, error: *mut tmr_error);
     211 tmr_receiver_absorb TMRQABS (receiver: *mut tmr_receiver, message: *const tmr_buffer, absorbed: *mut u32, acknowledgement: *mut tmr_buffer, error: *mut tmr_error);
@@ -216,6 +216,12 @@ functions! {
     214 tmr_receiver_retire TMRQRET (receiver: *mut tmr_receiver, error: *mut tmr_error);
     215 tmr_receiver_close TMRQCLS (receiver: *mut *mut tmr_receiver);
     216 tmr_receiver_describe TMRQDSC (receiver: *const tmr_receiver, info: *mut tmr_receiver_info, error: *mut tmr_error);
+
+    220 tmr_agent_new TMRNNEW (image: *const c_char, channel: *const tmr_channel_functions, enqueue: *const tmr_enqueue_functions, agent: *mut *mut tmr_agent, error: *mut tmr_error);
+    221 tmr_agent_add_volume TMRNVOL (agent: *mut tmr_agent, volume: *const tmr_volume, area: *const tmr_area, images: *const c_char, error: *mut tmr_error);
+    222 tmr_agent_serve TMRNSRV (agent: *mut tmr_agent, error: *mut tmr_error);
+    223 tmr_agent_close TMRNCLS (agent: *mut *mut tmr_agent);
+    224 tmr_agent_farewell TMRNFAR (agent: *mut tmr_agent, error: *mut tmr_error);
 }
 
 /// Does: says which release of the library this is.

@@ -20,6 +20,7 @@
 #![allow(unsafe_code)]
 #![allow(non_camel_case_types)]
 
+mod agent;
 mod assess;
 mod boundary;
 mod catalog;
@@ -47,6 +48,7 @@ mod translate;
 mod verify;
 mod volume;
 
+pub use agent::*;
 pub use assess::*;
 pub use catalog::*;
 pub use changed::*;

@@ -134,7 +134,9 @@ unsafe extern "C" fn add(
     _: *mut tmr_error,
 ) -> i32 {
     let entry = unsafe { *entry };
-    change(unsafe { book(user) }, |entries| drop(entries.insert(name_of(&entry), entry)))
+    change(unsafe { book(user) }, |entries| {
+        entries.insert(name_of(&entry), entry);
+    })
 }
 
 unsafe extern "C" fn recatalog(
@@ -145,7 +147,9 @@ unsafe extern "C" fn recatalog(
 ) -> i32 {
     let to = unsafe { *to };
     assert_eq!(from.is_null(), !unsafe { book(user) }.entries.contains_key(&name_of(&to)));
-    change(unsafe { book(user) }, |entries| drop(entries.insert(name_of(&to), to)))
+    change(unsafe { book(user) }, |entries| {
+        entries.insert(name_of(&to), to);
+    })
 }
 
 unsafe extern "C" fn rename(
@@ -164,7 +168,9 @@ unsafe extern "C" fn rename(
 
 unsafe extern "C" fn remove(user: *mut c_void, name: *const c_char, _: *mut tmr_error) -> i32 {
     let name = unsafe { said(name) };
-    change(unsafe { book(user) }, |entries| drop(entries.remove(&name)))
+    change(unsafe { book(user) }, |entries| {
+        entries.remove(&name);
+    })
 }
 
 unsafe extern "C" fn release(user: *mut c_void) {
@@ -233,8 +239,10 @@ fn entries_are_found_and_changed() {
         // Again changes nothing.
         catalog.recatalog(&a, &moved, &NoJournal).unwrap();
         assert_eq!(catalog.locate(&a.name).unwrap(), Some(moved.clone()));
-        let error = catalog.recatalog(&a, &b, &NoJournal).unwrap_err();
+        let elsewhere = entry("TEST.A", &["VOL004"]);
+        let error = catalog.recatalog(&a, &elsewhere, &NoJournal).unwrap_err();
         assert_eq!(error.reason(), Reason::EntryChanged);
+        assert!(error.sentence().contains("VOL003"), "{error}");
         let new = "TEST.C".parse().unwrap();
         catalog.rename(&a.name, &new, &NoJournal).unwrap();
         assert_eq!(catalog.locate(&a.name).unwrap(), None);

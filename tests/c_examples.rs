@@ -276,3 +276,11 @@ fn migrate_goes_on_after_it_was_killed_while_others_write() {
         assert_moved_live(&mut scene);
     }
 }
+
+#[test]
+fn monitor_loses_nothing_that_is_written_beside_the_copy() {
+    for compiler in compilers() {
+        let said = expect(0, &run(&compiled(&compiler, "monitor")).output().unwrap());
+        assert!(said.contains("nothing was lost"), "{said}");
+    }
+}

@@ -18,14 +18,12 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include <ctype.h>
-#include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +33,8 @@
 enum { STEP_TRACKS = 1500, LIVE_STEP_TRACKS = 360 };
 /* How often in sequence something may fail that can pass, while others write. */
 enum { TROUBLES_MAX = 10 };
+/* How often a close, or a window, is given up before this program gives up, too. */
+enum { ATTEMPTS_MAX = 3 };
 enum { VOLUMES_MAX = 64, VOLSERS_LENGTH = VOLUMES_MAX * 32, STATUS_SECONDS = 5 };
 
 int32_t tell(tmr_error *error, int32_t code, const char *format, ...)
@@ -252,22 +252,18 @@ static int32_t make_plan(const struct order *order, const tmr_host *host, const 
     return code == TMR_DONE ? tell(error, TMR_REFUSED, "not everything can be moved; nothing was changed") : code;
 }
 
-/* Begins, or goes on where an interrupted run stopped: then there is a state, and it knows the plan. */
+/* Goes on where an interrupted run stopped, or begins: if there is no state, or one in which nothing was begun yet. */
 static int32_t begin(const struct order *order, const tmr_host *host, const char *sources, const char *targets,
                      tmr_migration **migration, tmr_error *error)
 {
-    tmr_migration_options options = { .size = sizeof options, .options = order->options };
+    tmr_migration_options options = { .size = sizeof options, .state_folder = order->state };
     tmr_tuning tuning = { .size = sizeof tuning };
     tmr_plan *plan = NULL;
-    struct stat folder;
-    int32_t code;
-    options.state_folder = order->state;
-    if (stat(order->state, &folder) == 0) {
-        options.options = 0;
-        code = tmr_migration_resume(host, &options, NULL, migration, error);
-        if (code == TMR_DONE)
-            printf("going on with the migration in %s\n", order->state);
-    } else {
+    int32_t code = tmr_migration_resume(host, &options, NULL, migration, error);
+    if (code == TMR_DONE)
+        printf("going on with the migration in %s\n", order->state);
+    if (code == TMR_REFUSED && error->reason == TMR_R_NO_CHECKPOINT) {
+        options.options = order->options;
         code = make_plan(order, host, sources, targets, &plan, error);
         if (code == TMR_DONE)
             code = tmr_migration_new(host, plan, &options, NULL, migration, error);
@@ -306,10 +302,10 @@ static int32_t advance(tmr_migration *migration, const tmr_status *status, const
     if (order->verifies && can_compare && !*is_verified) {
         code = tmr_migration_verify(migration, NULL, error);
         *is_verified = code == TMR_DONE;
-        return code == TMR_DONE ? TMR_MORE : code;
+        return code;
     }
     if (order->images && status->state == TMR_STATE_MIRRORED && order->waits && !close_asked)
-        return tmr_migration_step(migration, tracks, NULL, error) == TMR_DONE ? TMR_MORE : error->code;
+        return tmr_migration_step(migration, tracks, NULL, error);
     if (order->images && status->state == TMR_STATE_CLOSING) /* somebody has something open still: go on copying */
         code = tmr_migration_step(migration, tracks, NULL, error);
     return code > TMR_MORE ? code : tmr_migration_advance(migration, tracks, error);
@@ -325,7 +321,7 @@ static int can_pass(const tmr_error *error)
 
 static int32_t drive(tmr_migration *migration, const struct order *order, tmr_error *error)
 {
-    int troubles = 0, is_verified = 0;
+    int troubles = 0, given_up = 0, is_verified = 0;
     for (;;) {
         tmr_status status = { .size = sizeof status };
         int32_t code = tmr_migration_status(migration, &status, error);
@@ -337,14 +333,17 @@ static int32_t drive(tmr_migration *migration, const struct order *order, tmr_er
             return stop(migration, &status, order, error);
         show(migration, &status);
         code = advance(migration, &status, order, &is_verified, error);
-        if (code == TMR_DONE)
-            return code;
+        if (code > TMR_MORE && status.state != TMR_STATE_MIRRORED && error->state == TMR_STATE_MIRRORED) {
+            is_verified = 0; /* everybody was let in again, and mirroring goes on */
+            if (++given_up == ATTEMPTS_MAX)
+                return code;
+        }
         if (code > TMR_MORE && order->images && can_pass(error) && ++troubles < TROUBLES_MAX) {
             fprintf(stderr, "%s; it is tried again\n", error->sentence);
             nap(500000 * (uint64_t)troubles);
             continue;
         }
-        if (code != TMR_MORE) {
+        if (code > TMR_MORE) {
             tmr_error also = { .size = sizeof also };
             if (error->state == TMR_STATE_CLOSING || error->state == TMR_STATE_QUIESCED)
                 tmr_migration_postpone(migration, &also);
@@ -357,22 +356,6 @@ static int32_t drive(tmr_migration *migration, const struct order *order, tmr_er
             nap(status.opener_count ? 100000 : status.pause_us);
         }
     }
-}
-
-/* The state of a migration that has ended is needed no more. */
-static int32_t remove_folder(const char *path, tmr_error *error)
-{
-    DIR *folder = opendir(path);
-    struct dirent *entry;
-    char file[4096];
-    while (folder && (entry = readdir(folder))) {
-        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlink(file);
-    }
-    if (folder)
-        closedir(folder);
-    return rmdir(path) == 0 ? TMR_DONE : tell(error, TMR_MORE, "%s could not be removed", path);
 }
 
 static int usage(void)
@@ -391,7 +374,7 @@ static int usage(void)
           "  --verify            compare the copies before the switch\n"
           "  --keep              keep the sources under other names (default: scratch them)\n"
           "  --erase             overwrite the sources before they are scratched\n"
-          "The same command again goes on with a migration that was interrupted.\n",
+          "The same command again goes on with a migration that was interrupted; another one needs another folder.\n",
           stderr);
     return TMR_REFUSED;
 }
@@ -468,8 +451,8 @@ int main(int argc, char **argv)
     for (i = 0; i < volumes.count; i++)
         tmr_volume_close(&volumes.handles[i]);
     if (code == TMR_DONE)
-        code = remove_folder(order.state, &error);
-    if (code != TMR_DONE)
+        printf("done; the folder %s is needed no more\n", order.state);
+    else
         fprintf(stderr, "migrate %s: %s\n", order.masks, error.sentence);
     return code;
 }

@@ -58,22 +58,32 @@ fn run(arguments: &[String]) -> Result<()> {
     let is_live = host.live.is_some();
     let host = host.told_to(|_time, event: &Event| println!("{event}"));
 
-    // A state that is there already is that of a migration that was interrupted.
-    let mut migration = if FileStore::exists(&folder) {
-        let store = FileStore::open(&folder)?;
-        Migration::resume(host, store, Some(folder.clone()), CopyOptions::default())?
-    } else {
-        let masks = masks.split(',').map(str::parse).collect::<Result<Vec<_>>>()?;
-        let (mode, uncataloged, slack) = (Mode::OnePrimary, false, 0);
-        let selection =
-            Selection { masks: &masks, sources: &from, targets: &to, mode, uncataloged, slack };
-        let (plan, refusals) = propose(&host, &selection)?;
-        if let Some(refusal) = refusals.first() {
-            return Err(refusal.reasons[0].clone());
+    // A state that is there already is that of a migration that was interrupted, if it came so far as to begin.
+    let resumed = match FileStore::exists(&folder) {
+        false => None,
+        true => {
+            let (store, options) = (FileStore::open(&folder)?, CopyOptions::default());
+            match Migration::resume(host.clone(), store, Some(folder.clone()), options) {
+                Err(error) if error.reason() == Reason::NoCheckpoint => None,
+                resumed => Some(resumed?),
+            }
         }
-        Migration::check_volumes(&host, &plan, Some(&folder))?;
-        let store = FileStore::open(&folder)?;
-        Migration::new(host, plan, MoveOptions::default(), store, Some(folder.clone()))?
+    };
+    let mut migration = match resumed {
+        Some(migration) => migration,
+        None => {
+            let masks = masks.split(',').map(str::parse).collect::<Result<Vec<_>>>()?;
+            let (mode, uncataloged, slack) = (Mode::OnePrimary, false, 0);
+            let selection =
+                Selection { masks: &masks, sources: &from, targets: &to, mode, uncataloged, slack };
+            let (plan, refusals) = propose(&host, &selection)?;
+            if let Some(refusal) = refusals.first() {
+                return Err(refusal.reasons[0].clone());
+            }
+            Migration::check_volumes(&host, &plan, Some(&folder))?;
+            let store = FileStore::open(&folder)?;
+            Migration::new(host, plan, MoveOptions::default(), store, Some(folder.clone()))?
+        }
     };
 
     let mut troubles = 0;
@@ -98,8 +108,8 @@ fn run(arguments: &[String]) -> Result<()> {
         }
         std::thread::sleep(migration.pause());
     }
-    drop(migration);
-    std::fs::remove_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))
+    println!("done; the folder {} is needed no more", folder.display());
+    Ok(())
 }
 
 /// The ports, and the serials of sources and targets.

@@ -3,7 +3,201 @@
 #define TRACKMIRROR_H
 
 /*
- * The C interface of trackmirror.
+ * trackmirror moves mainframe data sets between DASD volumes, track by track, while programs go on using them,
+ * and takes them away from their users only for a last moment (the window). This is its interface for programs
+ * in C, and in assembler.
+ *
+ * WHAT A PROGRAM DOES
+ *
+ * It opens volumes, or gives its own, and adds them to a *host*. It lets the library *plan*: which data sets
+ * go where, and which cannot be moved, and why. It makes a *migration* of the plan and calls it again and
+ * again, each time for as much work as it likes, until it says that it is done. Whenever the program or the
+ * machine stops, the migration is *resumed*.
+ *
+ * Everything that the library wants of the outside is a *port*, and a program may replace each of them by a
+ * table of functions: volumes, space on volumes, catalogs, who has data sets open, where the state of a
+ * migration lies, the clock, who is told of events, channels to other machines. What is not replaced is the
+ * library's own.
+ *
+ * A COMPLETE PROGRAM
+ *
+ *     #include "trackmirror.h"
+ *     #include <stdio.h>
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         tmr_error error;
+ *         tmr_selection selection;
+ *         tmr_migration_options options;
+ *         tmr_host *host = NULL;
+ *         tmr_plan *plan = NULL;
+ *         tmr_migration *migration = NULL;
+ *         int32_t code;
+ *         int i;
+ *
+ *         if (argc < 7) {
+ *             printf("%s NAMES SOURCE-SERIALS TARGET-SERIALS STATE-FOLDER IMAGE IMAGE...\n", argv[0]);
+ *             return TMR_REFUSED;
+ *         }
+ *         TMR_CLEAR(error);
+ *         TMR_CLEAR(selection);
+ *         TMR_CLEAR(options);
+ *         selection.masks = argv[1];
+ *         selection.sources = argv[2];
+ *         selection.targets = argv[3];
+ *         options.state_folder = argv[4];
+ *
+ *         code = tmr_host_new(&host, &error);
+ *         for (i = 5; code == TMR_DONE && i < argc; i++) {
+ *             tmr_volume *volume = NULL;
+ *             code = tmr_volume_open(argv[i], TMR_EXCLUSIVE, &volume, &error);
+ *             if (code == TMR_DONE)
+ *                 code = tmr_host_add_volume(host, volume, &error);
+ *             tmr_volume_close(&volume);
+ *         }
+ *         if (code == TMR_DONE)
+ *             code = tmr_migration_resume(host, &options, NULL, &migration, &error);
+ *         if (code == TMR_REFUSED && error.reason == TMR_R_NO_CHECKPOINT) {
+ *             code = tmr_plan_propose(host, &selection, &plan, &error);
+ *             if (code == TMR_MORE && tmr_plan_refusal(plan, 0, 0, &error, NULL) == TMR_DONE)
+ *                 code = TMR_REFUSED;
+ *             if (code == TMR_DONE)
+ *                 code = tmr_migration_new(host, plan, &options, NULL, &migration, &error);
+ *         }
+ *         if (code == TMR_DONE) {
+ *             do {
+ *                 code = tmr_migration_advance(migration, 1500, &error);
+ *             } while (code == TMR_MORE);
+ *         }
+ *         if (code != TMR_DONE)
+ *             printf("%s\n", error.sentence);
+ *         tmr_migration_close(&migration);
+ *         tmr_plan_close(&plan);
+ *         tmr_host_close(&host);
+ *         return code;
+ *     }
+ *
+ * Called a second time it goes on where it was stopped. With TMR_EXCLUSIVE nobody else uses the volumes
+ * meanwhile; for volumes that others write see tmr_area_open, tmr_host_add_area, tmr_host_add_image and
+ * tmr_host_set_enqueue.
+ *
+ * RETURN CODES
+ *
+ * Every function gives back an int32_t, as programs on the mainframe do:
+ *
+ *      0  TMR_DONE         done
+ *      4  TMR_MORE         done with remarks, or there is more to do; the function's comment says which
+ *      8  TMR_REFUSED      refused, and nothing was changed: what was asked for cannot be, or must not be
+ *     12  TMR_ENVIRONMENT  the environment failed (input or output, space, a function of the host); the same call may be
+ *                          made again, and a migration can be resumed
+ *     16  TMR_INTERNAL     the library failed; the handle can only be closed
+ *
+ * Later releases add no others. A number that is higher is worse, so that code > TMR_MORE is what went
+ * wrong.
+ *
+ * ERRORS
+ *
+ * The last parameter of almost every function is an error block, tmr_error, or NULL. It belongs to the caller,
+ * who sets its size once (TMR_CLEAR). Each call clears it, and fills it in if the code is 8, 12 or 16: the
+ * reason (one of TMR_R_..., whose numbers are never used for anything else), where it was (volume, track, data
+ * set, state), and a sentence of what was seen and what to do. A program decides by code and reason; the words
+ * of sentences change. Later releases have more reasons, so that one that is not known must be taken for what
+ * its return code says.
+ *
+ * HANDLES, AND WHO OWNS WHAT
+ *
+ * What tmr_..._new, _open and the like give back is a handle. It is the caller's until he gives it to
+ * tmr_..._close, which takes the address of his pointer and sets that to NULL; NULL there, and a pointer to
+ * NULL, are nothing to do. A handle that was made with others keeps what it needs of them: they may be closed
+ * in any order. After fork() only one of the two processes may use a handle.
+ *
+ * Memory is never handed over. What the caller passes (texts, structures, lists, buffers) is read or filled
+ * before the call returns, and may be gone then, but for what a comment names otherwise. What the library
+ * gives is copied into memory of the caller. Nothing that a program did not allocate must be freed by it.
+ *
+ * Outputs come after inputs. They are cleared before anything else is done and written at the very end, so
+ * that after 8, 12 or 16 they are zero or NULL, unless a comment says otherwise.
+ *
+ * A pointer that must not be NULL, and is, is refused, and so is a handle of another kind. Other wrong
+ * pointers, copies of handles that were closed among them, cannot be told from right ones.
+ *
+ * STRUCTURES
+ *
+ * Each begins with its size, which the caller sets, also for those that the library fills in: TMR_CLEAR(s)
+ * clears s and sets s.size. Fields and bytes that are called reserved are zero. (A few structures that stand
+ * in lists have no size.) Later releases add fields at the end, and never change those that are there. So a
+ * program that was compiled with an older header passes less, and what is missing is taken for zero; of what
+ * the library fills in it gets as much as it knows. A structure that the library reads and that is longer than
+ * it knows is refused: it could ask for what is not done.
+ *
+ * TABLES OF FUNCTIONS
+ *
+ * A table (tmr_..._functions) is copied when it is given, and may be gone then. Its user is handed to each
+ * function. release is called with it exactly once, when the library needs the table no more, by whichever
+ * thread ends that need; it may be NULL. If the call that takes a table does not succeed, the table was not
+ * taken, and release is not called.
+ *
+ * A function of a table
+ *   - may be called by any thread, and by several at a time, unless its comment says otherwise;
+ *   - gives back a return code, and fills the error block that it gets in if that is 8 or 12: its sentence
+ *     goes into the library's own; 8 promises that nothing was changed;
+ *   - may call the library, but not with a handle that the call it is inside of uses: that is refused with
+ *     TMR_R_HANDLE_IN_USE. What a comment allows beside such a call, such as tmr_migration_status, it may
+ *     call;
+ *   - must return. It must not throw, must not be left by longjmp, and must not end its thread.
+ * Lists are handed over item by item with tmr_sink_put. What a function says is checked as far as it can be,
+ * and an answer that cannot be right is TMR_R_HOST_LIED.
+ *
+ * THREADS
+ *
+ * The library starts no thread that outlives a call, and a handle may be used by any thread. Some handles may
+ * be used by several threads at a time, others by one call at a time, in whichever thread: the line "Threads:"
+ * of each function says which. A second call with one of the latter is refused at once (TMR_R_HANDLE_IN_USE);
+ * nobody waits. A pointer to const says that a call does not change what the handle stands for. A handle must
+ * not be closed while another call uses it; of those for one call at a time this is refused.
+ *
+ * TEXTS AND NAMES
+ *
+ * Texts are ASCII or UTF-8 and end with a zero byte, also where the machine has EBCDIC. Data set names and
+ * volume serials are as they are shown: TEST.DATA, VOL001. One that has bytes which do not print is shown, and
+ * may be given, in hexadecimal EBCDIC: X'E5D6D3F0F001'. Lists of names are one text with blanks or commas
+ * between them. In a mask * stands for one qualifier, or for some characters of one, ** for any number of
+ * qualifiers, and % for one character. Tracks are numbered from 0 on through the whole volume.
+ *
+ * LOCKS
+ *
+ * A volume that is opened from an image file is locked for as long as anything uses it: shared for TMR_READ
+ * and TMR_MONITORED_WRITE, alone for TMR_EXCLUSIVE. Whoever comes second is refused (TMR_R_VOLUME_IN_USE). The
+ * locks are those of open files (fcntl), which end with the process. Emulators take no locks; an opening for
+ * writing is also refused if another process is seen that has the file open for writing. VTOCs and catalogs
+ * have locks of their own, which are waited for, and held during single changes only.
+ *
+ * WHAT STAYS AS IT IS
+ *
+ * The numbers of reasons, states, verbs, events, functions and options, their names, the names and aliases of
+ * functions, what they take, and the fields of structures. What can come: functions, numbers, fields at the
+ * end of structures. While the first part of the version is 0, another second part may break this promise;
+ * then the shared library has another name (libtrackmirror.so.0.1), so that nothing is run with what it was
+ * not made for. tmr_version tells which release is there.
+ *
+ * WHEN THE LIBRARY FAILS
+ *
+ * A mistake inside the library ends the call with 16, and not the program; some lines about it are printed to
+ * the standard error output. The handle in use can only be closed. What is durable is whole: a migration is
+ * resumed with a new handle. The library sets no signal handlers, prints nothing else, and keeps nothing in
+ * memory outside of its handles.
+ *
+ * z/OS AND ASSEMBLER
+ *
+ * Each function has an alias of at most eight characters, under which the library exports it too; for the z/OS
+ * compiler the pragmas at the end of this file say so. The interface is for 64 bits: LP64 in C, AMODE 64 in
+ * assembler. Each parameter is a pointer or a whole number of 32 or 64 bits, and there are at most six.
+ * Everything is tested on big-endian machines (Linux on s390x); on z/OS itself nothing was run.
+ *
+ * Assembler programs can call everything by tmr_call (TMRCALL): a function number (TMR_F_...) and a list of
+ * the addresses of the parameters. trackmirror.mac has the structures, the numbers and a macro that builds the
+ * list. Between a program with OS linkage, which has the number in register 0 and the list's address in
+ * register 1, and C, a few lines are needed; trackmirror.mac tells of them.
  */
 
 #include <stdint.h>
@@ -44,6 +238,12 @@
 #define TMR_DATA_SET_MOVABLE 1u
 /** A catalog has an entry that leads to it. */
 #define TMR_DATA_SET_CATALOGED 2u
+/** A change of an entry takes two steps, and between them the name leads nowhere. */
+#define TMR_CATALOG_TWO_STEPS 1u
+/** Another system makes the changes: nothing is written through the catalog's volume, which need not be open for writing. */
+#define TMR_CATALOG_DELEGATED 2u
+/** The entry holds the place of the format 1 DSCB. */
+#define TMR_ENTRY_HAS_DSCB 0x01000000u
 /** Catalog entries and DSCBs tell that something changed. */
 #define TMR_METADATA_BOTH 0u
 /** Catalog entries alone tell it: a data set whose entries are as they were counts as persistent. */
@@ -104,6 +304,70 @@
 #define TMR_COPY_DIGESTS 1u
 /** No track: the error is not about one. */
 #define TMR_NO_TRACK 0xFFFFFFFFu
+/** The program tells of each write when it begins, and when it has ended. */
+#define TMR_IMAGE_BRACKETS 1u
+/** The program tells only what was written (tmr_image_note). When it dies, every track counts as changed. */
+#define TMR_IMAGE_COMPLETIONS 2u
+/**
+ * The program tells what another machine writes. When it dies, that has fallen silent: nothing is switched before it is back,
+ * or was retired.
+ */
+#define TMR_IMAGE_REMOTE 3u
+/**
+ * Added to one of those: a write may be ended by another thread than the one that began it. If a thread is lost inside a
+ * write, its tracks stay in flight until the program ends; else the library finds out.
+ */
+#define TMR_IMAGE_ANY_THREAD 0x100u
+/** Copy each data set only up to its last used track; the rest of the target becomes empty tracks. */
+#define TMR_USED_ONLY 1u
+/** Overwrite every track of a source before it is scratched. */
+#define TMR_ERASE 2u
+/** Keep the sources under other names. */
+#define TMR_KEEP 4u
+/** Keep a digest of each data set's tracks. */
+#define TMR_DIGESTS 8u
+/** What is not known. */
+#define TMR_UNKNOWN 0xFFFFFFFFFFFFFFFFull
+/** The target is as near to the source as was asked for. */
+#define TMR_STATUS_AT_GOAL 1u
+/** It can go on only when it is closed and resumed: its switch was undone after the targets were given to their users. */
+#define TMR_STATUS_RESUME 2u
+/** Too little was measured yet. */
+#define TMR_VERDICT_UNKNOWN 0u
+/** What is left gets less. */
+#define TMR_VERDICT_CONVERGING 1u
+/** What is left is as little as it gets. */
+#define TMR_VERDICT_FOLLOWING 2u
+/** Changes come about as fast as copies, or faster: it does not converge. */
+#define TMR_VERDICT_AT_DISTANCE 3u
+/** tmr_tuning.goal_tracks is set. */
+#define TMR_TUNE_GOAL_TRACKS 1u
+/** tmr_tuning.goal_ms is set. */
+#define TMR_TUNE_GOAL_MS 2u
+/** tmr_tuning.wait_ms and window_ms are set. */
+#define TMR_TUNE_LIMITS 4u
+/** tmr_tuning.pace_tracks is set. */
+#define TMR_TUNE_PACE_TRACKS 8u
+/** tmr_tuning.pace_bytes is set. */
+#define TMR_TUNE_PACE_BYTES 16u
+/** tmr_tuning.attempts is set. */
+#define TMR_TUNE_ATTEMPTS 32u
+/** The image is just being registered. */
+#define TMR_STANDING_REGISTERING 1u
+/** The image is registered, and may write. */
+#define TMR_STANDING_ATTACHED 2u
+/** The image has ended, with nothing in flight. */
+#define TMR_STANDING_FAREWELL 3u
+/** The image died. What it had in flight counts as changed. */
+#define TMR_STANDING_DEAD 4u
+/** The image fell silent: nobody knows what it writes. */
+#define TMR_STANDING_SILENT 5u
+/** The operator has said that the image cannot write any more. */
+#define TMR_STANDING_RETIRED 6u
+/** The record of the image is damaged. */
+#define TMR_STANDING_DAMAGED 7u
+/** The process is one of the system that this program runs in, and not of a container. */
+#define TMR_IMAGE_PROCESS_KNOWN 1u
 /** One request of the total space on one volume: the fewest extents. */
 #define TMR_MODE_ONE_PRIMARY 1u
 /** Each part on a volume of its own, each extent as it was. */
@@ -112,6 +376,32 @@
 #define TMR_MODE_BEST_FIT 3u
 /** The extents are combined on the data set's own volume. */
 #define TMR_PLANNED_COMBINES 1u
+/** An acknowledgement has at most so many bytes, and so has a question beside its extents. */
+#define TMR_ACKNOWLEDGEMENT_LENGTH 128u
+/** A question has at most so many bytes more for each extent. */
+#define TMR_QUESTION_EXTENT_LENGTH 10u
+/** No message is longer. */
+#define TMR_MESSAGE_LENGTH 1048576u
+/** The question asked last was answered. */
+#define TMR_RECEIVER_ANSWERED 1u
+/** What the question asked last wants sealed is sealed there, and nothing else. */
+#define TMR_RECEIVER_OBEYED 2u
+/** The image took leave. */
+#define TMR_RECEIVER_LEFT 4u
+/** The image was retired. */
+#define TMR_RECEIVER_RETIRED 8u
+/** The message was passed over; the error block says why. */
+#define TMR_ABSORBED_NOTHING 0u
+/** A report was applied: the acknowledgement is to be sent back. */
+#define TMR_ABSORBED_REPORT 1u
+/** The question asked last was answered. */
+#define TMR_ABSORBED_ANSWER 2u
+/** The same, by an incarnation that was not known: every track counts as changed. */
+#define TMR_ABSORBED_NEW_INCARNATION 3u
+/** The image took leave: the acknowledgement is to be sent back when it is durable that nothing more is expected of it. */
+#define TMR_ABSORBED_FAREWELL 4u
+/** Another system makes the changes: nothing is written through the volume, which need not be open for writing. */
+#define TMR_SPACE_DELEGATED 1u
 /** The version that every table of functions carries. */
 #define TMR_TABLE_VERSION 1u
 /** Only tracks that hold something, as far as that is known. */
@@ -284,6 +574,8 @@
 #define TMR_R_TRACK_IN_BATCH 533u
 /** Return code 8: not a message of a monitor on another machine. */
 #define TMR_R_BAD_MESSAGE 534u
+/** Return code 8: the monitor area is of a machine of the other byte order. */
+#define TMR_R_AREA_BYTE_ORDER 535u
 /** Return code 8: the data set is held while it is moved. */
 #define TMR_R_DATA_SET_HELD 540u
 /** Return code 8: the operator's command refused. */
@@ -463,6 +755,73 @@
 /** Do at the target what became of the source's allocation. */
 #define TMR_VERB_ACCOMMODATE 10u
 
+/* What is told while a migration runs -------------------------------------------------------------------------- */
+
+/** A data set was found movable. */
+#define TMR_EVENT_ASSESSED 1u
+/** A data set must not be moved. */
+#define TMR_EVENT_REFUSED 2u
+/** Space was allocated at the target. */
+#define TMR_EVENT_ALLOCATED 3u
+/** A target gave back space, because its source has it no more. */
+#define TMR_EVENT_TARGET_RELEASED 4u
+/** A target got another name, because its source has it. */
+#define TMR_EVENT_TARGET_RENAMED 5u
+/** Copying began. */
+#define TMR_EVENT_COPY_BEGUN 6u
+/** Every image that can write to a source volume is monitored from now on. */
+#define TMR_EVENT_MONITORS_STARTED 7u
+/** Tracks were copied and are durable. */
+#define TMR_EVENT_COPIED 8u
+/** All work was gone through once. */
+#define TMR_EVENT_PASS 9u
+/** Tracks change about as fast as they are copied, or faster. */
+#define TMR_EVENT_NOT_CONVERGING 10u
+/** So little is left that the window would be short enough. */
+#define TMR_EVENT_RESYNCHRONIZED 11u
+/** A data set cannot be moved, and is left where it is; the others go on. */
+#define TMR_EVENT_TAKEN_OUT 12u
+/** Source and target were compared and are equal, addresses aside. */
+#define TMR_EVENT_COMPARED 13u
+/** Everybody is asked to close, and nobody may open. */
+#define TMR_EVENT_CLOSE_REQUESTED 14u
+/** Somebody has a data set open still. */
+#define TMR_EVENT_STILL_OPEN 15u
+/** Nobody has the data sets open, on any image. */
+#define TMR_EVENT_CLOSED 16u
+/** It is confirmed that nobody has the data sets open: the window began. */
+#define TMR_EVENT_WINDOW_OPENED 17u
+/** All that was written before the window began is durable at the target. */
+#define TMR_EVENT_FINALLY_RESYNCHRONIZED 18u
+/** What changed at the source meanwhile was done at the target too. */
+#define TMR_EVENT_ACCOMMODATED 19u
+/** After the final resynchronization catalogs and VTOCs were compared with what is stored of sources and targets, and nothing differs. */
+#define TMR_EVENT_NOTHING_DIFFERS 20u
+/** The window was given up. */
+#define TMR_EVENT_POSTPONED 21u
+/** The catalog points to the target. */
+#define TMR_EVENT_CATALOGED 22u
+/** After the catalog was switched nothing was found that forbids to go on: there is no way back. */
+#define TMR_EVENT_LOOKED 23u
+/** The data sets may be opened again: the window ended. */
+#define TMR_EVENT_RELEASED 24u
+/** A source was scratched. */
+#define TMR_EVENT_SCRATCHED 25u
+/** A source was kept. */
+#define TMR_EVENT_KEPT 26u
+/** The state changed. */
+#define TMR_EVENT_MOVED 27u
+/** Everything is done. */
+#define TMR_EVENT_COMPLETED 28u
+/** The migration was given up, and the target is released. */
+#define TMR_EVENT_TERMINATED 29u
+/** An interrupted migration goes on. */
+#define TMR_EVENT_RESUMED 30u
+/** The switch was undone. */
+#define TMR_EVENT_BACKED_OUT 31u
+/** Something worth knowing that changes nothing. */
+#define TMR_EVENT_REMARK 32u
+
 /* The numbers of the functions, for tmr_call ------------------------------------------------------------------- */
 
 /** tmr_version */
@@ -495,6 +854,30 @@
 #define TMR_F_HOST_NEW 30u
 /** tmr_host_add_volume */
 #define TMR_F_HOST_ADD_VOLUME 31u
+/** tmr_host_set_space_manager */
+#define TMR_F_HOST_SET_SPACE_MANAGER 32u
+/** tmr_host_add_catalog */
+#define TMR_F_HOST_ADD_CATALOG 33u
+/** tmr_host_find_catalogs */
+#define TMR_F_HOST_FIND_CATALOGS 34u
+/** tmr_host_set_clock */
+#define TMR_F_HOST_SET_CLOCK 35u
+/** tmr_host_set_events */
+#define TMR_F_HOST_SET_EVENTS 36u
+/** tmr_host_keep_events */
+#define TMR_F_HOST_KEEP_EVENTS 37u
+/** tmr_host_next_event */
+#define TMR_F_HOST_NEXT_EVENT 38u
+/** tmr_host_set_enqueue */
+#define TMR_F_HOST_SET_ENQUEUE 39u
+/** tmr_host_use_registry */
+#define TMR_F_HOST_USE_REGISTRY 40u
+/** tmr_host_add_area */
+#define TMR_F_HOST_ADD_AREA 41u
+/** tmr_host_add_image */
+#define TMR_F_HOST_ADD_IMAGE 42u
+/** tmr_host_add_machine */
+#define TMR_F_HOST_ADD_MACHINE 43u
 /** tmr_host_close */
 #define TMR_F_HOST_CLOSE 45u
 /** tmr_assess */
@@ -585,12 +968,129 @@
 #define TMR_F_VERIFICATION_DIGEST 109u
 /** tmr_verification_close */
 #define TMR_F_VERIFICATION_CLOSE 110u
+/** tmr_migration_new */
+#define TMR_F_MIGRATION_NEW 120u
+/** tmr_migration_resume */
+#define TMR_F_MIGRATION_RESUME 121u
+/** tmr_migration_open */
+#define TMR_F_MIGRATION_OPEN 122u
+/** tmr_migration_take_up */
+#define TMR_F_MIGRATION_TAKE_UP 123u
+/** tmr_migration_reserve */
+#define TMR_F_MIGRATION_RESERVE 124u
+/** tmr_migration_step */
+#define TMR_F_MIGRATION_STEP 125u
+/** tmr_migration_verify */
+#define TMR_F_MIGRATION_VERIFY 126u
+/** tmr_migration_quiesce */
+#define TMR_F_MIGRATION_QUIESCE 127u
+/** tmr_migration_postpone */
+#define TMR_F_MIGRATION_POSTPONE 128u
+/** tmr_migration_accommodate */
+#define TMR_F_MIGRATION_ACCOMMODATE 129u
+/** tmr_migration_switch */
+#define TMR_F_MIGRATION_SWITCH 130u
+/** tmr_migration_back_out */
+#define TMR_F_MIGRATION_BACK_OUT 131u
+/** tmr_migration_complete */
+#define TMR_F_MIGRATION_COMPLETE 132u
+/** tmr_migration_terminate */
+#define TMR_F_MIGRATION_TERMINATE 133u
+/** tmr_migration_advance */
+#define TMR_F_MIGRATION_ADVANCE 134u
+/** tmr_migration_status */
+#define TMR_F_MIGRATION_STATUS 135u
+/** tmr_migration_estimate */
+#define TMR_F_MIGRATION_ESTIMATE 136u
+/** tmr_migration_tune */
+#define TMR_F_MIGRATION_TUNE 137u
+/** tmr_migration_opener */
+#define TMR_F_MIGRATION_OPENER 138u
+/** tmr_migration_add_image */
+#define TMR_F_MIGRATION_ADD_IMAGE 139u
+/** tmr_migration_retire_image */
+#define TMR_F_MIGRATION_RETIRE_IMAGE 140u
+/** tmr_migration_close */
+#define TMR_F_MIGRATION_CLOSE 145u
+/** tmr_area_size */
+#define TMR_F_AREA_SIZE 160u
+/** tmr_area_open */
+#define TMR_F_AREA_OPEN 161u
+/** tmr_area_in_memory */
+#define TMR_F_AREA_IN_MEMORY 162u
+/** tmr_area_image */
+#define TMR_F_AREA_IMAGE 163u
+/** tmr_area_retire */
+#define TMR_F_AREA_RETIRE 164u
+/** tmr_area_close */
+#define TMR_F_AREA_CLOSE 165u
+/** tmr_image_register */
+#define TMR_F_IMAGE_REGISTER 170u
+/** tmr_image_begin */
+#define TMR_F_IMAGE_BEGIN 171u
+/** tmr_image_end */
+#define TMR_F_IMAGE_END 172u
+/** tmr_image_note */
+#define TMR_F_IMAGE_NOTE 173u
+/** tmr_image_sign_of_life */
+#define TMR_F_IMAGE_SIGN_OF_LIFE 174u
+/** tmr_image_close */
+#define TMR_F_IMAGE_CLOSE 175u
+/** tmr_subscription_open */
+#define TMR_F_SUBSCRIPTION_OPEN 180u
+/** tmr_subscription_fill */
+#define TMR_F_SUBSCRIPTION_FILL 181u
+/** tmr_subscription_left */
+#define TMR_F_SUBSCRIPTION_LEFT 182u
+/** tmr_subscription_look */
+#define TMR_F_SUBSCRIPTION_LOOK 183u
+/** tmr_subscription_seal */
+#define TMR_F_SUBSCRIPTION_SEAL 184u
+/** tmr_subscription_unseal */
+#define TMR_F_SUBSCRIPTION_UNSEAL 185u
+/** tmr_subscription_close */
+#define TMR_F_SUBSCRIPTION_CLOSE 186u
+/** tmr_subscription_leave */
+#define TMR_F_SUBSCRIPTION_LEAVE 187u
+/** tmr_reporter_open */
+#define TMR_F_REPORTER_OPEN 200u
+/** tmr_reporter_report */
+#define TMR_F_REPORTER_REPORT 201u
+/** tmr_reporter_acknowledge */
+#define TMR_F_REPORTER_ACKNOWLEDGE 202u
+/** tmr_reporter_answer */
+#define TMR_F_REPORTER_ANSWER 203u
+/** tmr_reporter_close */
+#define TMR_F_REPORTER_CLOSE 204u
+/** tmr_reporter_resend */
+#define TMR_F_REPORTER_RESEND 205u
+/** tmr_reporter_farewell */
+#define TMR_F_REPORTER_FAREWELL 206u
+/** tmr_reporter_end */
+#define TMR_F_REPORTER_END 207u
+/** tmr_receiver_open */
+#define TMR_F_RECEIVER_OPEN 210u
+/** tmr_receiver_absorb */
+#define TMR_F_RECEIVER_ABSORB 211u
+/** tmr_receiver_barrier */
+#define TMR_F_RECEIVER_BARRIER 212u
+/** tmr_receiver_look */
+#define TMR_F_RECEIVER_LOOK 213u
+/** tmr_receiver_retire */
+#define TMR_F_RECEIVER_RETIRE 214u
+/** tmr_receiver_close */
+#define TMR_F_RECEIVER_CLOSE 215u
+/** tmr_receiver_describe */
+#define TMR_F_RECEIVER_DESCRIBE 216u
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* Handles ------------------------------------------------------------------------------------------------------ */
+
+/** A volume's monitor area, open. Several threads may use it at a time. */
+typedef struct tmr_area tmr_area;
 
 /** What data sets are and occupy. Several threads may use it at a time. */
 typedef struct tmr_assessment tmr_assessment;
@@ -607,11 +1107,26 @@ typedef struct tmr_copier tmr_copier;
 /** What a migration works on: volumes, and whatever the program replaces of the other ports. One call uses it at a time. */
 typedef struct tmr_host tmr_host;
 
+/** A program that is registered as one that writes a volume. Several threads may use it at a time. */
+typedef struct tmr_image tmr_image;
+
+/** A migration. One call uses it at a time; tmr_migration_status and tmr_migration_estimate may be called beside it. */
+typedef struct tmr_migration tmr_migration;
+
 /** Which data sets go where. Several threads may use it at a time. */
 typedef struct tmr_plan tmr_plan;
 
+/** What one image on another machine writes to one volume, as its owner hears it. One call uses it at a time. */
+typedef struct tmr_receiver tmr_receiver;
+
+/** Reports what is written to a volume on this machine to the one that owns a migration. One call uses it at a time. */
+typedef struct tmr_reporter tmr_reporter;
+
 /** Where a function of the host puts what it found, one after the other, with tmr_sink_put. It is valid during that call only. */
 typedef struct tmr_sink tmr_sink;
+
+/** A migration's subscription to the changes of one volume. Several threads may use it at a time. */
+typedef struct tmr_subscription tmr_subscription;
 
 /** Where each track goes. It never changes, and several threads may use it at a time. */
 typedef struct tmr_table tmr_table;
@@ -729,7 +1244,8 @@ typedef struct tmr_data_set {
      */
     uint32_t entry_count;
     /**
-     * Its last used track, counted from its start, over all its volumes; TMR_NO_TRACK if the DSCBs do not say.
+     * Its last used track, counted from its start, over all its volumes; TMR_NO_TRACK if the DSCBs do not
+     * say.
      */
     uint32_t last_used;
     /**
@@ -773,6 +1289,138 @@ typedef struct tmr_extent {
      */
     uint32_t reserved[2];
 } tmr_extent;
+
+/** One volume of a catalog entry. */
+typedef struct tmr_catalog_volume {
+    /**
+     * The unit type.
+     */
+    uint8_t unit_type[4];
+    /**
+     * The file sequence number, at most 65,535; 0 on DASD.
+     */
+    uint32_t file_sequence;
+    /**
+     * The serial.
+     */
+    char volser[16];
+} tmr_catalog_volume;
+
+/** What a catalog says of a data set. */
+typedef struct tmr_catalog_entry {
+    /**
+     * sizeof (tmr_catalog_entry).
+     */
+    uint32_t size;
+    /**
+     * How many volumes it names, 1 to 59.
+     */
+    uint32_t volume_count;
+    /**
+     * TMR_ENTRY_HAS_DSCB with the track (16 bits) and the record (8 bits) of the format 1 DSCB on the first volume; or 0.
+     */
+    uint32_t dscb;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * The data set.
+     */
+    char name[96];
+    /**
+     * Its volumes, in order.
+     */
+    struct tmr_catalog_volume volumes[59];
+} tmr_catalog_entry;
+
+/**
+ * The functions of a host's own catalog. Each change is made whole or not at all, is durable when its function returns 0, and is
+ * seen by `locate` from then on. A change whose function is NULL cannot be made. Each gives back a return code, and fills the
+ * error block in if that is 8 or 12. They are called by any thread.
+ */
+typedef struct tmr_catalog_functions {
+    /**
+     * sizeof (tmr_catalog_functions).
+     */
+    uint32_t size;
+    /**
+     * TMR_TABLE_VERSION.
+     */
+    uint32_t version;
+    /**
+     * Handed to each function.
+     */
+    void *user;
+    /**
+     * Called once with `user`, when the library needs the table no more. May be NULL.
+     */
+    tmr_release release;
+    /**
+     * TMR_CATALOG_...
+     */
+    uint32_t flags;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * What it is called, in messages and in what a migration keeps: another one than any other catalog of the host has, and the same
+     * in every run.
+     */
+    char name[64];
+    /**
+     * The volume that it lies on; empty if it lies on none.
+     */
+    char volser[16];
+    /**
+     * Says whether its entries can be changed as far as its own form is concerned. May be NULL.
+     */
+    int32_t (*check_sound)(void *user,
+                           struct tmr_error *error);
+    /**
+     * Fills the entry of a data set in. 4: there is none. NULL, with `list`: the library reads the SYSCTLG on the volume `volser`,
+     * which was added before, and the host's functions are for its changes alone.
+     */
+    int32_t (*locate)(void *user,
+                      const char *name,
+                      struct tmr_catalog_entry *entry,
+                      struct tmr_error *error);
+    /**
+     * Puts a tmr_catalog_entry for each data set that the mask selects, in any order.
+     */
+    int32_t (*list)(void *user,
+                    const char *mask,
+                    struct tmr_sink *sink,
+                    struct tmr_error *error);
+    /**
+     * Makes an entry.
+     */
+    int32_t (*add)(void *user,
+                   const struct tmr_catalog_entry *entry,
+                   struct tmr_error *error);
+    /**
+     * Makes an entry lead to other volumes. `from` is what it says now; NULL if the first of two steps is done already, and there is
+     * no entry. It must not change an entry that says something else.
+     */
+    int32_t (*recatalog)(void *user,
+                         const struct tmr_catalog_entry *from,
+                         const struct tmr_catalog_entry *to,
+                         struct tmr_error *error);
+    /**
+     * Gives an entry another name.
+     */
+    int32_t (*rename)(void *user,
+                      const char *from,
+                      const char *to,
+                      struct tmr_error *error);
+    /**
+     * Removes an entry. (`delete` is a word of C++.)
+     */
+    int32_t (*remove)(void *user,
+                      const char *name,
+                      struct tmr_error *error);
+} tmr_catalog_functions;
 
 /** What became of data sets, in numbers. */
 typedef struct tmr_changes_info {
@@ -861,7 +1509,8 @@ typedef struct tmr_changed_run {
      */
     uint32_t how;
     /**
-     * The place of the first one, counted from the start of the data set as it is, or as it was if they left.
+     * The place of the first one, counted from the start of the data set as it is, or as it was if they
+     * left.
      */
     uint32_t place;
     /**
@@ -873,6 +1522,80 @@ typedef struct tmr_changed_run {
      */
     struct tmr_extent tracks;
 } tmr_changed_run;
+
+/**
+ * The functions of a host that carries messages to another machine and back. It may lose, delay, double and reorder them. Both
+ * are called between the steps of a migration and in its window, by any thread: what takes long belongs into a thread of the
+ * host's.
+ */
+typedef struct tmr_channel_functions {
+    /**
+     * sizeof (tmr_channel_functions).
+     */
+    uint32_t size;
+    /**
+     * TMR_TABLE_VERSION.
+     */
+    uint32_t version;
+    /**
+     * Handed to each function.
+     */
+    void *user;
+    /**
+     * Called once with `user`, when the library needs the table no more. May be NULL.
+     */
+    tmr_release release;
+    /**
+     * Hands one message over. It does not wait for its arrival; if it fails, what matters is sent again.
+     */
+    int32_t (*send)(void *user,
+                    const void *message,
+                    uint64_t length,
+                    struct tmr_error *error);
+    /**
+     * Puts each message that has come since the last call into the sink, as its bytes. It does not wait. If tmr_sink_put
+     * gives back 8, enough was put for now: that message can be put again in the next call.
+     */
+    int32_t (*receive)(void *user,
+                       struct tmr_sink *sink,
+                       struct tmr_error *error);
+} tmr_channel_functions;
+
+/**
+ * The functions of a host's own clock. They are called by any thread, also by several at a time. While one fails, the library
+ * goes on from its last answer with the machine's own clock.
+ */
+typedef struct tmr_clock_functions {
+    /**
+     * sizeof (tmr_clock_functions).
+     */
+    uint32_t size;
+    /**
+     * TMR_TABLE_VERSION.
+     */
+    uint32_t version;
+    /**
+     * Handed to each function.
+     */
+    void *user;
+    /**
+     * Called once with `user`, when the library needs the table no more. May be NULL.
+     */
+    tmr_release release;
+    /**
+     * The time since 1970-01-01 00:00 UTC in microseconds: for events and dates.
+     */
+    int32_t (*now)(void *user,
+                   uint64_t *time_us,
+                   struct tmr_error *error);
+    /**
+     * Microseconds from any start on, of a clock that nobody sets and that does not stand still: for rates and limits. NULL if `now`
+     * is such a clock.
+     */
+    int32_t (*monotonic)(void *user,
+                         uint64_t *time_us,
+                         struct tmr_error *error);
+} tmr_clock_functions;
 
 /** How a copier works. NULL stands for all zero. */
 typedef struct tmr_copier_options {
@@ -893,12 +1616,25 @@ typedef struct tmr_copier_options {
      */
     uint32_t options;
     /**
+     * How many subscriptions there are: none if nobody writes to the sources, else one for each volume of
+     * sources.
+     */
+    uint32_t subscription_count;
+    /**
      * Zero.
      */
-    uint32_t reserved[2];
+    uint32_t reserved;
+    /**
+     * The subscriptions. They say which tracks are to be copied: those that were filled in, and those that
+     * are changed while they are copied. They must stay open as long as the copier.
+     */
+    const struct tmr_subscription *const *subscriptions;
 } tmr_copier_options;
 
-/** What a step did, what is left, and what was done since the copier was made. A track that was copied twice counts twice. */
+/**
+ * What a step did, what is left, and what was done since the copier was made. A track that was copied
+ * twice counts twice.
+ */
 typedef struct tmr_progress {
     /**
      * sizeof (tmr_progress).
@@ -942,7 +1678,579 @@ typedef struct tmr_progress {
     uint64_t total_foreign_count;
 } tmr_progress;
 
-/** What is to be moved. The lists are words with blanks or commas between; they are needed until the call returns. */
+/** Data sets, and the volumes that they lie on. */
+typedef struct tmr_names {
+    /**
+     * sizeof (tmr_names).
+     */
+    uint32_t size;
+    /**
+     * How many data sets.
+     */
+    uint32_t data_set_count;
+    /**
+     * How many volumes.
+     */
+    uint32_t volume_count;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Their names.
+     */
+    const char (*data_sets)[96];
+    /**
+     * Their serials.
+     */
+    const char (*volsers)[16];
+} tmr_names;
+
+/**
+ * The functions of a host that knows who has data sets open, and can keep others from opening them. Each may be called again at
+ * any time, does nothing that is done already, gives back a return code, and fills the error block in if that is 8 or 12. They
+ * are called by any thread.
+ */
+typedef struct tmr_enqueue_functions {
+    /**
+     * sizeof (tmr_enqueue_functions).
+     */
+    uint32_t size;
+    /**
+     * TMR_TABLE_VERSION.
+     */
+    uint32_t version;
+    /**
+     * Handed to each function.
+     */
+    void *user;
+    /**
+     * Called once with `user`, when the library needs the table no more. May be NULL.
+     */
+    tmr_release release;
+    /**
+     * Asks application and operator to close and unallocate these data sets. It does not wait for them. The request stands until
+     * `let_open`.
+     */
+    int32_t (*ask_to_close)(void *user,
+                            const struct tmr_names *names,
+                            struct tmr_error *error);
+    /**
+     * Puts a tmr_opener into the sink for each who still has one of these data sets open or allocated, on whatever image. 0 and no
+     * opener: they are closed. 4: somebody has one open, also if nobody can be named. Who cannot be asked is an opener, never nobody.
+     * NULL if the host cannot tell; then the registry of openers must be used as well.
+     */
+    int32_t (*is_closed)(void *user,
+                         const struct tmr_names *names,
+                         struct tmr_sink *sink,
+                         struct tmr_error *error);
+    /**
+     * Lets nobody open these data sets any more. Durable when it returns 0.
+     */
+    int32_t (*hold)(void *user,
+                    const struct tmr_names *names,
+                    struct tmr_error *error);
+    /**
+     * Takes back requests and holds of these data sets. What is not held is passed over.
+     */
+    int32_t (*let_open)(void *user,
+                        const struct tmr_names *names,
+                        struct tmr_error *error);
+} tmr_enqueue_functions;
+
+/** Something that happened. Numbers that a kind of event does not have are 0, and texts empty. */
+typedef struct tmr_event {
+    /**
+     * sizeof (tmr_event).
+     */
+    uint32_t size;
+    /**
+     * What: one of TMR_EVENT_...
+     */
+    uint32_t kind;
+    /**
+     * When: microseconds since 1970-01-01 00:00 UTC.
+     */
+    uint64_t time_us;
+    /**
+     * The state that it was in before: one of TMR_STATE_...
+     */
+    uint32_t state_from;
+    /**
+     * The state that it is in now.
+     */
+    uint32_t state_to;
+    /**
+     * Why a data set is refused: one of TMR_R_...
+     */
+    uint32_t reason;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Tracks that were copied, allocated, given back or compared.
+     */
+    uint64_t track_count;
+    /**
+     * Tracks that the target does not hold yet in their present state.
+     */
+    uint64_t left;
+    /**
+     * Tracks of the plan.
+     */
+    uint64_t total;
+    /**
+     * How long the window was or would be, or closing took, in milliseconds.
+     */
+    uint64_t duration_ms;
+    /**
+     * How many events before this one are lost because there was no room to keep them. The function of a host gets all.
+     */
+    uint64_t lost_count;
+    /**
+     * The volume; the first of several.
+     */
+    char volser[16];
+    /**
+     * The data set.
+     */
+    char data_set[96];
+    /**
+     * What happened, as a sentence; no newline.
+     */
+    char sentence[512];
+} tmr_event;
+
+/** The function of a host that is told what happens. */
+typedef struct tmr_event_functions {
+    /**
+     * sizeof (tmr_event_functions).
+     */
+    uint32_t size;
+    /**
+     * TMR_TABLE_VERSION.
+     */
+    uint32_t version;
+    /**
+     * Handed to the function.
+     */
+    void *user;
+    /**
+     * Called once with `user`, when the library needs the table no more. May be NULL.
+     */
+    tmr_release release;
+    /**
+     * Something happened. The event is valid until this returns. It is called in the thread that does the work, and must not take
+     * long.
+     */
+    void (*event)(void *user,
+                  const struct tmr_event *event);
+} tmr_event_functions;
+
+/** A write that has begun and not ended. Its content is the library's; all zero, it is none. */
+typedef struct tmr_write {
+    /**
+     * Which tracks.
+     */
+    uint64_t range;
+    /**
+     * Where it is kept.
+     */
+    uint64_t place;
+} tmr_write;
+
+/** How a migration is done. */
+typedef struct tmr_migration_options {
+    /**
+     * sizeof (tmr_migration_options).
+     */
+    uint32_t size;
+    /**
+     * TMR_USED_ONLY, TMR_ERASE, TMR_KEEP, TMR_DIGESTS, added. To resume, only TMR_DIGESTS has a meaning.
+     */
+    uint32_t options;
+    /**
+     * How many threads copy inside a step, the caller's included; 0 is taken for 1.
+     */
+    uint32_t threads;
+    /**
+     * The most tracks of one read and one write; 0: what is fast.
+     */
+    uint32_t batch_tracks;
+    /**
+     * The folder of this migration's state, which is made; notes beside the volumes' images name it. NULL only together
+     * with a checkpoint store of the host; then there are no such notes.
+     */
+    const char *state_folder;
+} tmr_migration_options;
+
+/**
+ * The functions of a host that keeps a migration's state: two slots of bytes, numbered 0 and 1. What is written must outlive
+ * process and machine. Each function gives back a return code, and fills the error block in if that is 8 or 12. One is called at
+ * a time.
+ */
+typedef struct tmr_checkpoint_functions {
+    /**
+     * sizeof (tmr_checkpoint_functions).
+     */
+    uint32_t size;
+    /**
+     * TMR_TABLE_VERSION.
+     */
+    uint32_t version;
+    /**
+     * Handed to each function.
+     */
+    void *user;
+    /**
+     * Called once with `user`, when the library needs the table no more. May be NULL.
+     */
+    tmr_release release;
+    /**
+     * Puts the bytes of a slot into the sink, as one item or as several that follow each other; none if it was never written. Bytes
+     * may follow that were written earlier.
+     */
+    int32_t (*read)(void *user,
+                    uint32_t slot,
+                    struct tmr_sink *sink,
+                    struct tmr_error *error);
+    /**
+     * Replaces a slot. It is durable when this returns 0. If it fails, the other slot is as it was.
+     */
+    int32_t (*write)(void *user,
+                     uint32_t slot,
+                     const void *data,
+                     uint64_t length,
+                     struct tmr_error *error);
+    /**
+     * Replaces the first bytes of a slot that was written, leaves those behind them as they are, and is else as `write`. NULL: the
+     * library reads the slot and writes the whole.
+     */
+    int32_t (*write_head)(void *user,
+                          uint32_t slot,
+                          const void *data,
+                          uint64_t length,
+                          struct tmr_error *error);
+    /**
+     * Where it is, for messages. May be empty.
+     */
+    char location[256];
+} tmr_checkpoint_functions;
+
+/** How far copying is. */
+typedef struct tmr_migration_progress {
+    /**
+     * sizeof (tmr_migration_progress).
+     */
+    uint32_t size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Tracks written and durable at the target, those copied again included.
+     */
+    uint64_t copied_tracks;
+    /**
+     * Tracks that the target does not hold yet in their present state.
+     */
+    uint64_t left_tracks;
+    /**
+     * Tracks of the data sets.
+     */
+    uint64_t total_tracks;
+    /**
+     * Bytes of track images read.
+     */
+    uint64_t byte_count;
+} tmr_migration_progress;
+
+/** How far a migration is, as of the end of the last call that changed it. */
+typedef struct tmr_status {
+    /**
+     * sizeof (tmr_status).
+     */
+    uint32_t size;
+    /**
+     * TMR_STATE_...
+     */
+    uint32_t state;
+    /**
+     * The verb that leads towards the end, TMR_VERB_..., or 0 at the end.
+     */
+    uint32_t next_verb;
+    /**
+     * TMR_STATUS_..., added.
+     */
+    uint32_t flags;
+    /**
+     * How many data sets are moved.
+     */
+    uint32_t data_set_count;
+    /**
+     * How many openers tmr_migration_opener can tell of.
+     */
+    uint32_t opener_count;
+    /**
+     * How long the caller may wait before the next verb, in microseconds, because of the pace, or because nothing is to do.
+     */
+    uint64_t pause_us;
+    /**
+     * Tracks of the data sets.
+     */
+    uint64_t track_count;
+    /**
+     * Tracks that the target does not hold yet in their present state.
+     */
+    uint64_t left_tracks;
+    /**
+     * Tracks copied in this process, those copied again included.
+     */
+    uint64_t copied_tracks;
+    /**
+     * Tracks copied a second time or more.
+     */
+    uint64_t again_tracks;
+    /**
+     * Tracks copied in the window.
+     */
+    uint64_t window_tracks;
+    /**
+     * How often all work was gone through.
+     */
+    uint64_t pass_count;
+    /**
+     * What the window was predicted to take when it began, in milliseconds, or TMR_UNKNOWN.
+     */
+    uint64_t predicted_ms;
+    /**
+     * What it took, or TMR_UNKNOWN.
+     */
+    uint64_t window_ms;
+    /**
+     * How long it took until everybody had closed, in milliseconds, or TMR_UNKNOWN.
+     */
+    uint64_t waited_ms;
+} tmr_status;
+
+/** How copying goes, and how long a window would be, as of the end of the last call that changed the migration. */
+typedef struct tmr_estimate {
+    /**
+     * sizeof (tmr_estimate).
+     */
+    uint32_t size;
+    /**
+     * TMR_VERDICT_...
+     */
+    uint32_t verdict;
+    /**
+     * 1 if the pace is what limits the copying, else 0.
+     */
+    uint32_t is_paced;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Thousandths of a track that can be copied in a second, or TMR_UNKNOWN.
+     */
+    uint64_t copy_rate;
+    /**
+     * Thousandths of a track that become work again in a second, or TMR_UNKNOWN.
+     */
+    uint64_t change_rate;
+    /**
+     * Tracks left.
+     */
+    uint64_t left_tracks;
+    /**
+     * Nine of ten windows would take longer, in microseconds, or TMR_UNKNOWN.
+     */
+    uint64_t window_low_us;
+    /**
+     * As many would take longer as shorter, or TMR_UNKNOWN.
+     */
+    uint64_t window_likely_us;
+    /**
+     * Nine of ten would be shorter, or TMR_UNKNOWN.
+     */
+    uint64_t window_high_us;
+    /**
+     * How long it takes until closed is confirmed, in microseconds, or TMR_UNKNOWN.
+     */
+    uint64_t answer_us;
+} tmr_estimate;
+
+/** What may be changed while a migration runs. */
+typedef struct tmr_tuning {
+    /**
+     * sizeof (tmr_tuning).
+     */
+    uint32_t size;
+    /**
+     * Which of the following are set: TMR_TUNE_..., added. The others stay as they are.
+     */
+    uint32_t set;
+    /**
+     * The target is called mirrored when at most so many tracks are left.
+     */
+    uint64_t goal_tracks;
+    /**
+     * The target is called mirrored when a window would take at most so many milliseconds.
+     */
+    uint64_t goal_ms;
+    /**
+     * How long everybody may take to close, in milliseconds, before the window is given up.
+     */
+    uint64_t wait_ms;
+    /**
+     * How long the window may take up to the switch, in milliseconds, before it is given up.
+     */
+    uint64_t window_ms;
+    /**
+     * How many tracks may be copied in a second; 0: no limit.
+     */
+    uint64_t pace_tracks;
+    /**
+     * How many bytes of track images may be copied in a second; 0: no limit.
+     */
+    uint64_t pace_bytes;
+    /**
+     * How often a track that cannot be copied is tried before its data set is left where it is and the others go on; 0: a step
+     * with such a track fails, and can be called again.
+     */
+    uint32_t attempts;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} tmr_tuning;
+
+/** Somebody who has a data set open or allocated. */
+typedef struct tmr_opener {
+    /**
+     * sizeof (tmr_opener).
+     */
+    uint32_t size;
+    /**
+     * The number of his process, for messages; or 0.
+     */
+    uint32_t process;
+    /**
+     * The image that he runs on, or empty.
+     */
+    char image[64];
+    /**
+     * His program or job, or empty.
+     */
+    char program[64];
+    /**
+     * What he has open; empty if only he himself knows.
+     */
+    char data_set[96];
+} tmr_opener;
+
+/** What a volume is. */
+typedef struct tmr_volume_info {
+    /**
+     * sizeof (tmr_volume_info).
+     */
+    uint32_t size;
+    /**
+     * How many cylinders it has.
+     */
+    uint32_t cylinders;
+    /**
+     * How many tracks each of them has. The device tells; a host leaves it 0.
+     */
+    uint32_t heads;
+    /**
+     * How many tracks it has. The device and the cylinders tell; a host leaves it 0.
+     */
+    uint32_t track_count;
+    /**
+     * How many bytes each track has in a buffer; 0 from a host: as many as the device's tracks need.
+     */
+    uint32_t slot_size;
+    /**
+     * TMR_VOLUME_...
+     */
+    uint32_t flags;
+    /**
+     * Its serial.
+     */
+    char volser[16];
+    /**
+     * Its device: a model, such as 3390-3; or from a host only its type, 3390: then the cylinders tell the model.
+     */
+    char device[16];
+    /**
+     * Where it lies, for messages: a file's name, or what the host calls it. See TMR_VOLUME_FILE.
+     */
+    char location[256];
+} tmr_volume_info;
+
+/** What is known of an image. */
+typedef struct tmr_image_info {
+    /**
+     * sizeof (tmr_image_info).
+     */
+    uint32_t size;
+    /**
+     * TMR_IMAGE_BRACKETS, TMR_IMAGE_COMPLETIONS or TMR_IMAGE_REMOTE.
+     */
+    uint32_t kind;
+    /**
+     * TMR_STANDING_...
+     */
+    uint32_t standing;
+    /**
+     * TMR_IMAGE_PROCESS_KNOWN, or 0.
+     */
+    uint32_t flags;
+    /**
+     * How many writes are in flight in slots.
+     */
+    uint32_t slots_in_use;
+    /**
+     * The track whose write was refused last, or TMR_NO_TRACK.
+     */
+    uint32_t last_refused;
+    /**
+     * The number of its registration.
+     */
+    uint64_t incarnation;
+    /**
+     * Its process, for messages only.
+     */
+    uint64_t process;
+    /**
+     * When it last said that it lives: milliseconds since 1970.
+     */
+    uint64_t sign_of_life_ms;
+    /**
+     * How many writes are in flight that found no slot.
+     */
+    uint64_t writes_without_slot;
+    /**
+     * How many writes have ended, were refused or were noted, in all.
+     */
+    uint64_t write_count;
+    /**
+     * How many writes were refused because a track was sealed.
+     */
+    uint64_t refused_count;
+    /**
+     * Its name.
+     */
+    char name[64];
+} tmr_image_info;
+
+/**
+ * What is to be moved. The lists are words with blanks or commas between; they are needed until the call
+ * returns.
+ */
 typedef struct tmr_selection {
     /**
      * sizeof (tmr_selection).
@@ -1058,7 +2366,230 @@ typedef struct tmr_planned_data_set {
     char data_set[96];
 } tmr_planned_data_set;
 
-/** A run of tracks that goes to another one of the same length. It stands in lists, one behind the other, and so has no size. */
+/** A message. Whoever gives one sets `data` and `length`; whoever wants one sets `data` and `capacity`, and gets `length`. */
+typedef struct tmr_buffer {
+    /**
+     * sizeof (tmr_buffer).
+     */
+    uint32_t size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Its bytes.
+     */
+    void *data;
+    /**
+     * How many bytes there is room for.
+     */
+    uint64_t capacity;
+    /**
+     * How many bytes it has; if there is no room for them, how many it would need.
+     */
+    uint64_t length;
+} tmr_buffer;
+
+/** Whose messages a receiver takes. */
+typedef struct tmr_receiver_options {
+    /**
+     * sizeof (tmr_receiver_options).
+     */
+    uint32_t size;
+    /**
+     * Higher than that of every receiver that this migration had for this image and volume before. 1 for the first.
+     */
+    uint32_t life;
+    /**
+     * What tmr_receiver_describe said last in `known`, if the area is still the same; else zero.
+     */
+    uint64_t known[2];
+    /**
+     * The name that the image reports under.
+     */
+    char image[64];
+} tmr_receiver_options;
+
+/** What a receiver knows. */
+typedef struct tmr_receiver_info {
+    /**
+     * sizeof (tmr_receiver_info).
+     */
+    uint32_t size;
+    /**
+     * TMR_RECEIVER_...
+     */
+    uint32_t flags;
+    /**
+     * The incarnation whose reports are applied, to be kept for the next receiver; zero if none is known.
+     */
+    uint64_t known[2];
+    /**
+     * Every report up to this number was applied.
+     */
+    uint64_t applied;
+} tmr_receiver_info;
+
+/** A DSCB, and where it stands. */
+typedef struct tmr_dscb {
+    /**
+     * sizeof (tmr_dscb).
+     */
+    uint32_t size;
+    /**
+     * The absolute number of its track.
+     */
+    uint32_t track;
+    /**
+     * Its record number there, from 1 on. 0 for one that has no place yet.
+     */
+    uint32_t record;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Its key and its data, as on the volume; all zero for one that is free.
+     */
+    uint8_t bytes[140];
+} tmr_dscb;
+
+/** What tells a data set from every other one that ever had its name. */
+typedef struct tmr_identity {
+    /**
+     * sizeof (tmr_identity).
+     */
+    uint32_t size;
+    /**
+     * The absolute number of the track on which its format 1 DSCB stands.
+     */
+    uint32_t track;
+    /**
+     * That DSCB's record number.
+     */
+    uint32_t record;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * DS1CREDT, and a zero.
+     */
+    uint8_t creation_date[4];
+    /**
+     * Its name.
+     */
+    char name[96];
+    /**
+     * The first track of its first extent, if it has one.
+     */
+    uint32_t first_track;
+    /**
+     * How many tracks that extent has; 0 if it has none.
+     */
+    uint32_t first_track_count;
+} tmr_identity;
+
+/**
+ * The functions of a host that manages the space of a volume. Each change is made whole or not at all, is durable when its function
+ * returns 0, and is seen by `read` from then on. A function that is NULL is a change that cannot be made. Each gives back a
+ * return code, and fills the error block in if that is 8 or 12. They are called by any thread.
+ */
+typedef struct tmr_space_functions {
+    /**
+     * sizeof (tmr_space_functions).
+     */
+    uint32_t size;
+    /**
+     * TMR_TABLE_VERSION.
+     */
+    uint32_t version;
+    /**
+     * Handed to each function.
+     */
+    void *user;
+    /**
+     * Called once with `user`, when the library needs the table no more. May be NULL.
+     */
+    tmr_release release;
+    /**
+     * TMR_SPACE_DELEGATED, or 0.
+     */
+    uint32_t flags;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Puts a tmr_dscb for each DSCB of each track of the VTOC, free ones included. NULL: the VTOC is read through the volume.
+     */
+    int32_t (*read)(void *user,
+                    struct tmr_sink *sink,
+                    struct tmr_error *error);
+    /**
+     * Says whether data sets can be allocated and scratched. NULL: they can, as long as the VTOC can be read.
+     */
+    int32_t (*check_writable)(void *user,
+                              struct tmr_error *error);
+    /**
+     * Allocates a data set with the attributes of this F1, at exactly these extents, of which each is free. In the F1 the
+     * extents, their number and the pointer are the host's to set.
+     */
+    int32_t (*allocate)(void *user,
+                        const struct tmr_dscb *format1,
+                        const struct tmr_extent *extents,
+                        uint32_t extent_count,
+                        struct tmr_error *error);
+    /**
+     * Appends exactly these extents to a data set; one that begins where the last one ends is merged into it.
+     */
+    int32_t (*extend)(void *user,
+                      const struct tmr_identity *identity,
+                      const struct tmr_extent *extents,
+                      uint32_t extent_count,
+                      struct tmr_error *error);
+    /**
+     * Gives back the tracks behind the first `track_count` of a data set.
+     */
+    int32_t (*release_space)(void *user,
+                             const struct tmr_identity *identity,
+                             uint32_t track_count,
+                             struct tmr_error *error);
+    /**
+     * Removes a data set and frees its space. `today` is (year - 1900) * 1000 + day of the year, and refuses a data set whose expiration
+     * date has not passed; 0: the date does not matter.
+     */
+    int32_t (*scratch)(void *user,
+                       const struct tmr_identity *identity,
+                       uint32_t today,
+                       struct tmr_error *error);
+    /**
+     * Gives a data set another name, which no data set has.
+     */
+    int32_t (*rename)(void *user,
+                      const struct tmr_identity *identity,
+                      const char *name,
+                      struct tmr_error *error);
+    /**
+     * Gives a data set the attributes of this F1: bytes 45 to 58 and 60 to 104 of it. Its name, extents and pointer stay.
+     */
+    int32_t (*update)(void *user,
+                      const struct tmr_identity *identity,
+                      const struct tmr_dscb *format1,
+                      struct tmr_error *error);
+    /**
+     * Lets a data set have the space of another one, which disappears; its own old space becomes free, and its F1 stays where it is.
+     */
+    int32_t (*replace_space)(void *user,
+                             const struct tmr_identity *identity,
+                             const struct tmr_identity *placeholder,
+                             struct tmr_error *error);
+} tmr_space_functions;
+
+/**
+ * A run of tracks that goes to another one of the same length. It stands in lists, one behind the other,
+ * and so has no size.
+ */
 typedef struct tmr_entry {
     /**
      * The serial of the volume of the source.
@@ -1193,46 +2724,6 @@ typedef struct tmr_difference {
      */
     char sentence[512];
 } tmr_difference;
-
-/** What a volume is. */
-typedef struct tmr_volume_info {
-    /**
-     * sizeof (tmr_volume_info).
-     */
-    uint32_t size;
-    /**
-     * How many cylinders it has.
-     */
-    uint32_t cylinders;
-    /**
-     * How many tracks each of them has. The device tells; a host leaves it 0.
-     */
-    uint32_t heads;
-    /**
-     * How many tracks it has. The device and the cylinders tell; a host leaves it 0.
-     */
-    uint32_t track_count;
-    /**
-     * How many bytes each track has in a buffer; 0 from a host: as many as the device's tracks need.
-     */
-    uint32_t slot_size;
-    /**
-     * TMR_VOLUME_...
-     */
-    uint32_t flags;
-    /**
-     * Its serial.
-     */
-    char volser[16];
-    /**
-     * Its device: a model, such as 3390-3; or from a host only its type, 3390: then the cylinders tell the model.
-     */
-    char device[16];
-    /**
-     * Where it lies, for messages: a file's name, or what the host calls it. See TMR_VOLUME_FILE.
-     */
-    char location[256];
-} tmr_volume_info;
 
 /**
  * The functions of a host's own volume. Each gives back a return code, and fills the error block in if that is 8 or 12. They
@@ -1452,6 +2943,128 @@ int32_t tmr_host_new(struct tmr_host **host, struct tmr_error *error);
 int32_t tmr_host_add_volume(struct tmr_host *host, const struct tmr_volume *volume, struct tmr_error *error);
 
 /**
+ * Does: gives the host a space manager of its own for a volume, in the place of the library's, or of one that was given before.
+ * Gives back: 0; the table was taken, and its `release` will be called. 8: the volume was not added; the table was not taken.
+ * Threads: one at a time.
+ * When: after the volume was added, and before the host is used.
+ * Alias: TMRHSPC, TMR_F_HOST_SET_SPACE_MANAGER.
+ */
+int32_t tmr_host_set_space_manager(struct tmr_host *host, const char *volser,
+                                   const struct tmr_space_functions *functions, struct tmr_error *error);
+
+/**
+ * Does: adds a catalog of the host. Those that are added stand in the place of those that the library finds on volumes.
+ * Gives back: 0; the table was taken, and its `release` will be called. 8: it was not taken; a catalog of this name may be there, or
+ *   its volume was not added, or has no SYSCTLG.
+ * Threads: one at a time.
+ * When: before the host is used.
+ * Alias: TMRHCAT, TMR_F_HOST_ADD_CATALOG.
+ */
+int32_t tmr_host_add_catalog(struct tmr_host *host, const struct tmr_catalog_functions *functions,
+                             struct tmr_error *error);
+
+/**
+ * Does: adds the catalogs (SYSCTLG) that lie on the volumes that were added so far, beside those that were given. Without this call
+ *   and without catalogs that were given, the library does so by itself.
+ * Gives back: 0, also if there are none.
+ * Threads: one at a time.
+ * When: after the volumes were added, and before the host is used.
+ * Alias: TMRHFCT, TMR_F_HOST_FIND_CATALOGS.
+ */
+int32_t tmr_host_find_catalogs(struct tmr_host *host, struct tmr_error *error);
+
+/**
+ * Does: gives the host a clock of its own, in the place of the machine's, or of one that was given before.
+ * Gives back: 0; the table was taken, and its `release` will be called. 8: the table was not taken.
+ * Threads: one at a time.
+ * When: before the host is used.
+ * Alias: TMRHCLK, TMR_F_HOST_SET_CLOCK.
+ */
+int32_t tmr_host_set_clock(struct tmr_host *host, const struct tmr_clock_functions *functions,
+                           struct tmr_error *error);
+
+/**
+ * Does: gives the host a function that is told what happens, in the place of one that was given before.
+ * Gives back: 0; the table was taken, and its `release` will be called. 8: the table was not taken.
+ * Threads: one at a time.
+ * When: before the host is used.
+ * Alias: TMRHEVT, TMR_F_HOST_SET_EVENTS.
+ */
+int32_t tmr_host_set_events(struct tmr_host *host, const struct tmr_event_functions *functions,
+                            struct tmr_error *error);
+
+/**
+ * Does: keeps what happens for tmr_host_next_event, the newest `count_max` events. 0 keeps none any more, and forgets those that are
+ *   kept.
+ * Gives back: 0; 8 if `count_max` is over 1,000,000.
+ * Threads: any.
+ * When: at any time; events from then on are kept.
+ * Alias: TMRHKEV, TMR_F_HOST_KEEP_EVENTS.
+ */
+int32_t tmr_host_keep_events(const struct tmr_host *host, uint32_t count_max, struct tmr_error *error);
+
+/**
+ * Does: gives the oldest event that is kept, which is kept no more. It does not wait.
+ * Gives back: 4 and the event; 0 if there is none now.
+ * Threads: any, also while another call uses the host, or what was made with it, and inside the host's functions.
+ * When: while the host is open.
+ * Alias: TMRHNEV, TMR_F_HOST_NEXT_EVENT.
+ */
+int32_t tmr_host_next_event(const struct tmr_host *host, struct tmr_event *event, struct tmr_error *error);
+
+/**
+ * Does: adds somebody who knows who has data sets open. All who were added are asked, and all must agree that they are closed.
+ * Gives back: 0; the table was taken, and its `release` will be called. 8: the table was not taken.
+ * Threads: one at a time.
+ * When: before the host is used. A migration with areas, images or machines needs one, or the registry of openers.
+ * Alias: TMRHENQ, TMR_F_HOST_SET_ENQUEUE.
+ */
+int32_t tmr_host_set_enqueue(struct tmr_host *host, const struct tmr_enqueue_functions *functions,
+                             struct tmr_error *error);
+
+/**
+ * Does: adds the machine's registry of openers to those who know who has data sets open. Holds are made in the name of `owner`,
+ *   which must be the same in every run of a migration, and another one for every other migration.
+ * Gives back: 0; 8 if `owner` is empty; 12 if the registry cannot be used.
+ * Threads: one at a time.
+ * When: before the host is used.
+ * Alias: TMRHREG, TMR_F_HOST_USE_REGISTRY.
+ */
+int32_t tmr_host_use_registry(struct tmr_host *host, const char *owner, struct tmr_error *error);
+
+/**
+ * Does: adds the monitor area of a source volume that others write while it is copied. It may be closed then.
+ * Gives back: 0; 8 if it is not known of which volume it is, or that volume has one already.
+ * Threads: one at a time.
+ * When: before the host is used.
+ * Alias: TMRHARE, TMR_F_HOST_ADD_AREA.
+ */
+int32_t tmr_host_add_area(struct tmr_host *host, const struct tmr_area *area, struct tmr_error *error);
+
+/**
+ * Does: names an image on this machine that can write a volume. A migration starts copying only when it is attached to the volume's
+ *   monitor area.
+ * Gives back: 0; 8 if the volume was not added, or the image was named before.
+ * Threads: one at a time.
+ * When: after the volume was added, and before the host is used.
+ * Alias: TMRHIMG, TMR_F_HOST_ADD_IMAGE.
+ */
+int32_t tmr_host_add_image(struct tmr_host *host, const char *volser, const char *image,
+                           struct tmr_error *error);
+
+/**
+ * Does: adds an image on another machine, which can write every source volume. An answer is waited for as long as `patience_ms`
+ *   (0: 5 seconds) before a window is given up; who was not heard for `silence_ms` (0: 10 seconds) is called silent.
+ * Gives back: 0; the table was taken, and its `release` will be called. 8: it was not taken; the image may have been added before.
+ * Threads: one at a time.
+ * When: before the host is used.
+ * Alias: TMRHMAC, TMR_F_HOST_ADD_MACHINE.
+ */
+int32_t tmr_host_add_machine(struct tmr_host *host, const char *image,
+                             const struct tmr_channel_functions *functions, uint32_t patience_ms,
+                             uint32_t silence_ms, struct tmr_error *error);
+
+/**
  * Does: ends a host, and clears the pointer. What was made with it keeps what it needs.
  * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no host, or in use.
  * Threads: the last one that uses it.
@@ -1463,11 +3076,12 @@ int32_t tmr_host_close(struct tmr_host **host);
 /* What a data set is, what forbids moving it, and where it would go -------------------------------------------- */
 
 /**
- * Does: finds out what data sets are and occupy, and what forbids moving them. `masks` is a list of names and masks with blanks or
- *   commas between, such as "TEST.** PROD.A"; `volsers` a list of volumes of the host, or NULL for all. `options` is
- *   TMR_UNCATALOGED, or 0. Nothing is changed.
- * Gives back: 0 and the assessment, to be closed with tmr_assessment_close; 4 and the assessment if some data sets cannot be
- *   moved; 8 if a volume is not the host's, or a mask is none; 12 if a volume or a catalog cannot be read.
+ * Does: finds out what data sets are and occupy, and what forbids moving them. `masks` is a list of names
+ *   and masks with blanks or commas between, such as "TEST.** PROD.A"; `volsers` a list of volumes of the
+ *   host, or NULL for all. `options` is TMR_UNCATALOGED, or 0. Nothing is changed.
+ * Gives back: 0 and the assessment, to be closed with tmr_assessment_close; 4 and the assessment if some
+ *   data sets cannot be moved; 8 if a volume is not the host's, or a mask is none; 12 if a volume or a
+ *   catalog cannot be read.
  * Threads: one at a time with this host.
  * When: at any time.
  * Alias: TMRASES, TMR_F_ASSESS.
@@ -1496,7 +3110,8 @@ int32_t tmr_assessment_data_set(const struct tmr_assessment *assessment, uint32_
                                 struct tmr_data_set *data_set, struct tmr_error *error);
 
 /**
- * Does: says where a data set of an assessment lies: its extents, numbered from 0 on, in their order, over all its volumes.
+ * Does: says where a data set of an assessment lies: its extents, numbered from 0 on, in their order, over
+ *   all its volumes.
  * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
  * Threads: several may at a time.
  * When: while the assessment is open.
@@ -1507,8 +3122,8 @@ int32_t tmr_assessment_extent(const struct tmr_assessment *assessment, uint32_t 
 
 /**
  * Does: says why a data set of an assessment cannot be moved. Its reasons (`which`) are numbered from 0 on.
- * Gives back: 0, and the reason in `refusal`, with the data set; 8 with the reason TMR_R_NO_MORE if there is none of this
- *   number.
+ * Gives back: 0, and the reason in `refusal`, with the data set; 8 with the reason TMR_R_NO_MORE if there
+ *   is none of this number.
  * Threads: several may at a time.
  * When: while the assessment is open.
  * Alias: TMRAREF, TMR_F_ASSESSMENT_REFUSAL.
@@ -1517,10 +3132,11 @@ int32_t tmr_assessment_refusal(const struct tmr_assessment *assessment, uint32_t
                                struct tmr_error *refusal, struct tmr_error *error);
 
 /**
- * Does: compares two assessments: what became of each data set of the first, and which data sets are new. New is what has a name
- *   that the masks of the first select. The second should have been made with the mask **, or data sets that were renamed are
- *   called deleted. `metadata` is one of TMR_METADATA_...
- * Gives back: 0 and the changes, to be closed with tmr_changes_close, if nothing differs; 4 and the changes if something does.
+ * Does: compares two assessments: what became of each data set of the first, and which data sets are new.
+ *   New is what has a name that the masks of the first select. The second should have been made with the
+ *   mask **, or data sets that were renamed are called deleted. `metadata` is one of TMR_METADATA_...
+ * Gives back: 0 and the changes, to be closed with tmr_changes_close, if nothing differs; 4 and the
+ *   changes if something does.
  * Threads: several may at a time.
  * When: while both assessments are open; they may be closed then.
  * Alias: TMRACMP, TMR_F_ASSESSMENT_COMPARE.
@@ -1529,8 +3145,8 @@ int32_t tmr_assessment_compare(const struct tmr_assessment *stored, const struct
                                uint32_t metadata, struct tmr_changes **changes, struct tmr_error *error);
 
 /**
- * Does: says what became of a data set. They are numbered from 0 on: those of the first assessment in their order, and behind
- *   them what is new.
+ * Does: says what became of a data set. They are numbered from 0 on: those of the first assessment in
+ *   their order, and behind them what is new.
  * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
  * Threads: several may at a time.
  * When: while the changes are open.
@@ -1558,8 +3174,8 @@ int32_t tmr_changes_close(struct tmr_changes **changes);
 int32_t tmr_assessment_close(struct tmr_assessment **assessment);
 
 /**
- * Does: says which tracks came to a data set, in the order in which it has them, and behind those which left it, in the order in
- *   which it had them. The runs are numbered from 0 on.
+ * Does: says which tracks came to a data set, in the order in which it has them, and behind those which
+ *   left it, in the order in which it had them. The runs are numbered from 0 on.
  * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
  * Threads: several may at a time.
  * When: while the changes are open.
@@ -1570,8 +3186,9 @@ int32_t tmr_changes_run(const struct tmr_changes *changes, uint32_t index, uint3
 
 /**
  * Does: finds out which of the selected data sets can be moved, and where to. Nothing is changed.
- * Gives back: 0 and the plan, to be closed with tmr_plan_close; 4 and the plan if some data sets, or all, are refused
- *   (tmr_plan_refusal); 8 if nothing is selected, or a volume is not the host's; 12 if one cannot be read.
+ * Gives back: 0 and the plan, to be closed with tmr_plan_close; 4 and the plan if some data sets, or all,
+ *   are refused (tmr_plan_refusal); 8 if nothing is selected, or a volume is not the host's; 12 if one
+ *   cannot be read.
  * Threads: one at a time with this host.
  * When: at any time.
  * Alias: TMRPPRO, TMR_F_PLAN_PROPOSE.
@@ -1609,10 +3226,10 @@ int32_t tmr_plan_extent(const struct tmr_plan *plan, uint32_t index, uint32_t ex
                         struct tmr_extent *target, struct tmr_error *error);
 
 /**
- * Does: says why a data set that was selected is not in the plan. The refused data sets are numbered from 0 on, in the order
- *   of their names, and so are the reasons (`which`) of each; there is at least one.
- * Gives back: 0, and the reason in `refusal`, with the data set; 8 with the reason TMR_R_NO_MORE if there is none of this
- *   number.
+ * Does: says why a data set that was selected is not in the plan. The refused data sets are numbered from
+ *   0 on, in the order of their names, and so are the reasons (`which`) of each; there is at least one.
+ * Gives back: 0, and the reason in `refusal`, with the data set; 8 with the reason TMR_R_NO_MORE if there
+ *   is none of this number.
  * Threads: several may at a time.
  * When: while the plan is open.
  * Alias: TMRPREF, TMR_F_PLAN_REFUSAL.
@@ -1642,8 +3259,8 @@ int32_t tmr_changes_describe(const struct tmr_changes *changes, struct tmr_chang
 /* Translate tables: where a track goes; and sets of tracks ----------------------------------------------------- */
 
 /**
- * Does: makes a table of `count` entries, each of which says where a run of tracks goes. No track may be in two of them, nor be
- *   source and target.
+ * Does: makes a table of `count` entries, each of which says where a run of tracks goes. No track may be
+ *   in two of them, nor be source and target.
  * Gives back: 0 and the table, to be closed with tmr_table_close; 8 if that cannot be.
  * Threads: any.
  * When: at any time.
@@ -1653,10 +3270,11 @@ int32_t tmr_table_new(const struct tmr_entry *entries, uint32_t count, struct tm
                       struct tmr_error *error);
 
 /**
- * Does: makes a table by laying two lists of extents beside each other: the tracks of the sources go, in order, to the tracks of
- *   the targets. Targets that are left over stay unused. Each source extent is one entry.
- * Gives back: 0 and the table, to be closed with tmr_table_close; 8 if the targets have fewer tracks than the sources, or a track
- *   is in two extents.
+ * Does: makes a table by laying two lists of extents beside each other: the tracks of the sources go, in
+ *   order, to the tracks of the targets. Targets that are left over stay unused. Each source extent is one
+ *   entry.
+ * Gives back: 0 and the table, to be closed with tmr_table_close; 8 if the targets have fewer tracks than
+ *   the sources, or a track is in two extents.
  * Threads: any.
  * When: at any time.
  * Alias: TMRTMAP, TMR_F_TABLE_MAP.
@@ -1666,8 +3284,8 @@ int32_t tmr_table_map(const struct tmr_extent *sources, uint32_t source_count,
                       struct tmr_error *error);
 
 /**
- * Does: makes the table of a plan: one entry for each source extent of each data set, in their order. `options` is
- *   TMR_USED_TRACKS to leave out what holds nothing, or 0.
+ * Does: makes the table of a plan: one entry for each source extent of each data set, in their order.
+ *   `options` is TMR_USED_TRACKS to leave out what holds nothing, or 0.
  * Gives back: 0 and the table, to be closed with tmr_table_close.
  * Threads: several may at a time.
  * When: while the plan is open; it may be closed then.
@@ -1687,8 +3305,8 @@ int32_t tmr_table_describe(const struct tmr_table *table, struct tmr_table_info 
                            struct tmr_error *error);
 
 /**
- * Does: says where a run of tracks goes that is in one piece on source and target, and in one entry. The runs are numbered from 0
- *   on, in ascending order of the source.
+ * Does: says where a run of tracks goes that is in one piece on source and target, and in one entry. The
+ *   runs are numbered from 0 on, in ascending order of the source.
  * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
  * Threads: several may at a time.
  * When: while the table is open.
@@ -1727,7 +3345,8 @@ int32_t tmr_table_to_source(const struct tmr_table *table, const char *volser, u
 int32_t tmr_table_close(struct tmr_table **table);
 
 /**
- * Does: says which source extent an entry is. Entries are numbered from 0 on, in the order in which they were given.
+ * Does: says which source extent an entry is. Entries are numbered from 0 on, in the order in which they
+ *   were given.
  * Gives back: 0; 8 with the reason TMR_R_NO_MORE if there is none of this number.
  * Threads: several may at a time.
  * When: while the table is open.
@@ -1776,7 +3395,8 @@ int32_t tmr_changed_count(const struct tmr_changed *changed, uint32_t first, uin
                           uint32_t *count, struct tmr_error *error);
 
 /**
- * Does: finds the first run of tracks in the set that begins at track `from` or behind it, or its first `track_count_max` tracks.
+ * Does: finds the first run of tracks in the set that begins at track `from` or behind it, or its first
+ *   `track_count_max` tracks.
  * Gives back: 4 and the run; 0 if there is none; 8 if `from` lies behind the volume's end.
  * Threads: several may at a time, on one set.
  * When: while the set is open.
@@ -1786,8 +3406,8 @@ int32_t tmr_changed_next(const struct tmr_changed *changed, uint32_t from, uint3
                          uint32_t *first, uint32_t *track_count, struct tmr_error *error);
 
 /**
- * Does: moves what is in the set now into a set of its own. A track that is added meanwhile is in one of the two at least. Read the
- *   tracks behind this call, and add them again if that fails.
+ * Does: moves what is in the set now into a set of its own. A track that is added meanwhile is in one of
+ *   the two at least. Read the tracks behind this call, and add them again if that fails.
  * Gives back: 0 and the other set, to be closed with tmr_changed_close.
  * Threads: several may at a time, on one set.
  * When: while the set is open.
@@ -1808,10 +3428,12 @@ int32_t tmr_changed_close(struct tmr_changed **changed);
 /* Copying, and comparing --------------------------------------------------------------------------------------- */
 
 /**
- * Does: makes a copier for a table, whose volumes are the host's. `options` may be NULL. Nobody may write to the sources while it
- *   copies. Nothing is copied yet.
- * Gives back: 0 and the copier, to be closed with tmr_copier_close; 8 if a volume is not the host's, or too small, or of another
- *   device, or a target can only be read.
+ * Does: makes a copier for a table, whose volumes are the host's. `options` may be NULL. Without
+ *   subscriptions nobody may write to the sources while it copies, and all tracks are to be copied.
+ *   Nothing is copied yet.
+ * Gives back: 0 and the copier, to be closed with tmr_copier_close; 8 if a volume is not the host's, or
+ *   too small, or of another device, or a target can only be read, or a volume has no subscription that
+ *   was filled in.
  * Threads: one at a time with this host; several may at a time with this table.
  * When: at any time; host and table may be closed then.
  * Alias: TMRKNEW, TMR_F_COPIER_NEW.
@@ -1821,8 +3443,8 @@ int32_t tmr_copier_new(const struct tmr_table *table, const struct tmr_host *hos
                        struct tmr_error *error);
 
 /**
- * Does: copies at most `track_count_max` tracks, and makes them durable. What failed is still to be copied, what did not is not, and
- *   the step may be called again.
+ * Does: copies at most `track_count_max` tracks, and makes them durable. What failed is still to be
+ *   copied, what did not is not, and the step may be called again.
  * Gives back: 0 if nothing is left; 4 if there is more to do; 8 or 12 if a track could not be copied.
  * Threads: one at a time.
  * When: while the copier is open.
@@ -1833,7 +3455,8 @@ int32_t tmr_copier_step(struct tmr_copier *copier, uint32_t track_count_max, str
 
 /**
  * Does: puts source tracks back to what is still to be copied.
- * Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and then none is put back.
+ * Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and
+ *   then none is put back.
  * Threads: one at a time.
  * When: while the copier is open.
  * Alias: TMRKRTK, TMR_F_COPIER_RETAKE.
@@ -1842,8 +3465,10 @@ int32_t tmr_copier_retake(struct tmr_copier *copier, const char *volser, uint32_
                           uint32_t track_count, struct tmr_error *error);
 
 /**
- * Does: takes source tracks from what is still to be copied, without copying them: they were copied before, or hold nothing.
- * Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and then none is left out.
+ * Does: takes source tracks from what is still to be copied, without copying them: they were copied
+ *   before, or hold nothing.
+ * Gives back: 0; 8 with the reason TMR_R_NOT_IN_TABLE if one of them is in no source of the table, and
+ *   then none is left out.
  * Threads: one at a time.
  * When: while the copier is open.
  * Alias: TMRKLVO, TMR_F_COPIER_LEAVE_OUT.
@@ -1853,8 +3478,9 @@ int32_t tmr_copier_leave_out(struct tmr_copier *copier, const char *volser, uint
 
 /**
  * Does: says the digest of the tracks of an entry of the table, addresses aside.
- * Gives back: 0 and the digest; 4 and no digest if not all of its tracks were copied by this copier, or no digests are kept
- *   (TMR_COPY_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this number.
+ * Gives back: 0 and the digest; 4 and no digest if not all of its tracks were copied by this copier, or no
+ *   digests are kept (TMR_COPY_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this
+ *   number.
  * Threads: one at a time.
  * When: while the copier is open.
  * Alias: TMRKDIG, TMR_F_COPIER_DIGEST.
@@ -1872,9 +3498,11 @@ int32_t tmr_copier_digest(struct tmr_copier *copier, uint32_t entry, uint32_t *d
 int32_t tmr_copier_close(struct tmr_copier **copier);
 
 /**
- * Does: compares the sources of a table with its targets, record by record, by so many threads (0 is 1). Nothing is written.
- * Gives back: 0 and what was found if they are equal, 4 and what was found if they are not; to be closed with
- *   tmr_verification_close. A track that cannot be read is a difference. 8 if a volume is not the host's, or does not fit the table.
+ * Does: compares the sources of a table with its targets, record by record, by so many threads (0 is 1).
+ *   Nothing is written.
+ * Gives back: 0 and what was found if they are equal, 4 and what was found if they are not; to be closed
+ *   with tmr_verification_close. A track that cannot be read is a difference. 8 if a volume is not the
+ *   host's, or does not fit the table.
  * Threads: one at a time with this host; several may at a time with this table.
  * When: at any time. Tracks that are written meanwhile may differ.
  * Alias: TMRVRFY, TMR_F_VERIFY.
@@ -1903,9 +3531,10 @@ int32_t tmr_verification_difference(const struct tmr_verification *verification,
                                     struct tmr_difference *difference, struct tmr_error *error);
 
 /**
- * Does: says the digest of the source tracks of an entry of the table, addresses aside: the same as tmr_copier_digest.
- * Gives back: 0 and the digest; 4 and no digest if one of its tracks cannot be read or does not check; 8 with the reason
- *   TMR_R_NO_MORE if there is no entry of this number.
+ * Does: says the digest of the source tracks of an entry of the table, addresses aside: the same as
+ *   tmr_copier_digest.
+ * Gives back: 0 and the digest; 4 and no digest if one of its tracks cannot be read or does not check; 8
+ *   with the reason TMR_R_NO_MORE if there is no entry of this number.
  * Threads: several may at a time.
  * When: while the verification is open.
  * Alias: TMRVRDG, TMR_F_VERIFICATION_DIGEST.
@@ -1921,6 +3550,620 @@ int32_t tmr_verification_digest(const struct tmr_verification *verification, uin
  * Alias: TMRVRCL, TMR_F_VERIFICATION_CLOSE.
  */
 int32_t tmr_verification_close(struct tmr_verification **verification);
+
+/* Migrations --------------------------------------------------------------------------------------------------- */
+
+/**
+ * Does: makes a migration of a plan. Its state is made durable: in the state folder, or by the host's checkpoint store, which
+ *   may be NULL. Nothing is allocated yet.
+ * Gives back: 0 and the migration, to be closed with tmr_migration_close; the table of the store was taken. 8 if the plan is
+ *   empty, a volume can only be read or has another unfinished migration, or the state is one of another migration; 12. If it
+ *   is not 0, the table was not taken.
+ * Threads: one.
+ * When: the plan was made with the same host. Host and plan may be closed then.
+ * Alias: TMRMNEW, TMR_F_MIGRATION_NEW.
+ */
+int32_t tmr_migration_new(const struct tmr_host *host, const struct tmr_plan *plan,
+                          const struct tmr_migration_options *options,
+                          const struct tmr_checkpoint_functions *checkpoint,
+                          struct tmr_migration **migration, struct tmr_error *error);
+
+/**
+ * Does: goes on with a migration that was interrupted, wherever that was: the change inside which it was interrupted is done,
+ *   and it goes back to where it can go on from.
+ * Gives back: 0 and the migration, to be closed with tmr_migration_close; 8 if there is none, or its state is older than what was
+ *   done since; 12 if it could not be taken up now. The table of the store is as of tmr_migration_new.
+ * Threads: one.
+ * When: the host has the same volumes as before; no other process owns the migration.
+ * Alias: TMRMRSM, TMR_F_MIGRATION_RESUME.
+ */
+int32_t tmr_migration_resume(const struct tmr_host *host, const struct tmr_migration_options *options,
+                             const struct tmr_checkpoint_functions *checkpoint,
+                             struct tmr_migration **migration, struct tmr_error *error);
+
+/**
+ * Does: opens a migration that was interrupted without taking it up: only the change inside which it was interrupted is done. For
+ *   those who want to look at it, or to terminate it.
+ * Gives back: as tmr_migration_resume.
+ * Threads: one.
+ * When: as tmr_migration_resume. tmr_migration_take_up does the rest.
+ * Alias: TMRMOPN, TMR_F_MIGRATION_OPEN.
+ */
+int32_t tmr_migration_open(const struct tmr_host *host, const struct tmr_migration_options *options,
+                           const struct tmr_checkpoint_functions *checkpoint,
+                           struct tmr_migration **migration, struct tmr_error *error);
+
+/**
+ * Does: takes up a migration that was opened by tmr_migration_open.
+ * Gives back: 0; 8 if somebody else changed what it relies on; 12 if it could not be taken up now.
+ * Threads: one at a time.
+ * When: after tmr_migration_open. Doing it twice changes nothing.
+ * Alias: TMRMTKU, TMR_F_MIGRATION_TAKE_UP.
+ */
+int32_t tmr_migration_take_up(struct tmr_migration *migration, struct tmr_error *error);
+
+/**
+ * Does: allocates the targets, uncataloged, exactly as they are planned.
+ * Gives back: 0; 8 if one is refused: then what was allocated is released again; 12.
+ * Threads: one at a time.
+ * When: TMR_STATE_PLANNED.
+ * Alias: TMRMRSV, TMR_F_MIGRATION_RESERVE.
+ */
+int32_t tmr_migration_reserve(struct tmr_migration *migration, struct tmr_error *error);
+
+/**
+ * Does: copies at most `track_count_max` tracks of what is left. `progress` may be NULL.
+ * Gives back: 0 if nothing is left; 4 if something is: call again, after tmr_status.pause_us if you like; 12 if something failed,
+ *   and it may be called again.
+ * Threads: one at a time.
+ * When: TMR_STATE_COPYING, _MIRRORED, _CLOSING, _QUIESCED.
+ * Alias: TMRMSTP, TMR_F_MIGRATION_STEP.
+ */
+int32_t tmr_migration_step(struct tmr_migration *migration, uint32_t track_count_max,
+                           struct tmr_migration_progress *progress, struct tmr_error *error);
+
+/**
+ * Does: compares source and target, track by track, addresses aside. `track_count` gets how many, and may be NULL.
+ * Gives back: 0; 8 with the first track that differs (TMR_R_UNEQUAL): then terminate the migration.
+ * Threads: one at a time.
+ * When: TMR_STATE_MIRRORED of a migration to whose sources nobody else writes; TMR_STATE_QUIESCED.
+ * Alias: TMRMVFY, TMR_F_MIGRATION_VERIFY.
+ */
+int32_t tmr_migration_verify(struct tmr_migration *migration, uint64_t *track_count, struct tmr_error *error);
+
+/**
+ * Does: asks everybody to close the data sets, keeps new openers out, and opens the window when nobody has them open.
+ * Gives back: 0 when the window is open; 4 if somebody still has one open (tmr_migration_opener tells who): go on with steps, and
+ *   call again; 12 if it took too long, and the window was given up.
+ * Threads: one at a time.
+ * When: TMR_STATE_MIRRORED, _CLOSING.
+ * Alias: TMRMQSC, TMR_F_MIGRATION_QUIESCE.
+ */
+int32_t tmr_migration_quiesce(struct tmr_migration *migration, struct tmr_error *error);
+
+/**
+ * Does: gives the window up: the data sets are given back where they are, and mirroring goes on.
+ * Gives back: 0, or 12.
+ * Threads: one at a time.
+ * When: TMR_STATE_CLOSING, _QUIESCED.
+ * Alias: TMRMPPN, TMR_F_MIGRATION_POSTPONE.
+ */
+int32_t tmr_migration_postpone(struct tmr_migration *migration, struct tmr_error *error);
+
+/**
+ * Does: follows what became of the sources' allocation: extended, released, deleted, new, renamed. Steps and the switch do so by
+ *   themselves when a monitor noted something; this is for hosts that know of a change otherwise.
+ * Gives back: 0 if nothing differs now; 4 if something is still to be followed, which the next steps, or the window, try again;
+ *   in the window 8 for what cannot be followed: then postpone.
+ * Threads: one at a time.
+ * When: TMR_STATE_COPYING, _MIRRORED, _CLOSING, _QUIESCED.
+ * Alias: TMRMACC, TMR_F_MIGRATION_ACCOMMODATE.
+ */
+int32_t tmr_migration_accommodate(struct tmr_migration *migration, struct tmr_error *error);
+
+/**
+ * Does: makes the catalog point to the targets, looks once more, and lets the users in.
+ * Gives back: 0; 8 if something was found that forbids it: the catalog is as it was, and mirroring goes on; 12: call again.
+ * Threads: one at a time.
+ * When: TMR_STATE_QUIESCED, with everything copied; TMR_STATE_SWITCHING after 12.
+ * Alias: TMRMSWT, TMR_F_MIGRATION_SWITCH.
+ */
+int32_t tmr_migration_switch(struct tmr_migration *migration, struct tmr_error *error);
+
+/**
+ * Does: gives the window up, or undoes the switch as long as there is a way back.
+ * Gives back: 0; 8 if there is no way back; 12: call again. After users were let in at the targets, the migration is to be closed
+ *   and resumed before it goes on (TMR_STATUS_RESUME).
+ * Threads: one at a time.
+ * When: TMR_STATE_QUIESCED, _SWITCHING, _SWITCHED.
+ * Alias: TMRMBKO, TMR_F_MIGRATION_BACK_OUT.
+ */
+int32_t tmr_migration_back_out(struct tmr_migration *migration, struct tmr_error *error);
+
+/**
+ * Does: scratches the sources, erased if that was asked for, or keeps them under other names.
+ * Gives back: 0; 8 if a source was changed since; 12: call again.
+ * Threads: one at a time.
+ * When: TMR_STATE_SWITCHED.
+ * Alias: TMRMCPL, TMR_F_MIGRATION_COMPLETE.
+ */
+int32_t tmr_migration_complete(struct tmr_migration *migration, struct tmr_error *error);
+
+/**
+ * Does: gives the migration up: the targets are scratched, the sources stay as they are.
+ * Gives back: 0; 8 if somebody cataloged a target; 12: call again.
+ * Threads: one at a time.
+ * When: every state before TMR_STATE_SWITCHING.
+ * Alias: TMRMTRM, TMR_F_MIGRATION_TERMINATE.
+ */
+int32_t tmr_migration_terminate(struct tmr_migration *migration, struct tmr_error *error);
+
+/**
+ * Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks.
+ * Gives back: 0 at the end; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what the verb gives
+ *   back.
+ * Threads: one at a time.
+ * When: in every state.
+ * Alias: TMRMADV, TMR_F_MIGRATION_ADVANCE.
+ */
+int32_t tmr_migration_advance(struct tmr_migration *migration, uint32_t track_count_max,
+                              struct tmr_error *error);
+
+/**
+ * Does: says how far the migration is.
+ * Gives back: 0.
+ * Threads: several may at a time, also beside a call that changes it, and inside the host's functions.
+ * When: in every state.
+ * Alias: TMRMSTA, TMR_F_MIGRATION_STATUS.
+ */
+int32_t tmr_migration_status(const struct tmr_migration *migration, struct tmr_status *status,
+                             struct tmr_error *error);
+
+/**
+ * Does: says how copying goes, and how long a window would be.
+ * Gives back: 0.
+ * Threads: several may at a time, also beside a call that changes it, and inside the host's functions.
+ * When: in every state.
+ * Alias: TMRMEST, TMR_F_MIGRATION_ESTIMATE.
+ */
+int32_t tmr_migration_estimate(const struct tmr_migration *migration, struct tmr_estimate *estimate,
+                               struct tmr_error *error);
+
+/**
+ * Does: changes goal, limits, pace, and what becomes of tracks that cannot be copied. They last as long as the handle.
+ * Gives back: 0, or 8.
+ * Threads: one at a time.
+ * When: in every state.
+ * Alias: TMRMTUN, TMR_F_MIGRATION_TUNE.
+ */
+int32_t tmr_migration_tune(struct tmr_migration *migration, const struct tmr_tuning *tuning,
+                           struct tmr_error *error);
+
+/**
+ * Does: tells who had a data set open when tmr_migration_quiesce or tmr_migration_advance asked last.
+ * Gives back: 0; 8 if there are not more than `index` (tmr_status.opener_count).
+ * Threads: one at a time.
+ * When: after they gave back 4.
+ * Alias: TMRMOPR, TMR_F_MIGRATION_OPENER.
+ */
+int32_t tmr_migration_opener(const struct tmr_migration *migration, uint32_t index,
+                             struct tmr_opener *opener, struct tmr_error *error);
+
+/**
+ * Does: tells of one more image of this machine that can write to a source volume; it must be covered from now on.
+ * Gives back: 0; 8 if it is not registered in the volume's area, or the volume has none.
+ * Threads: one at a time.
+ * When: before TMR_STATE_SWITCHING.
+ * Alias: TMRMADI, TMR_F_MIGRATION_ADD_IMAGE.
+ */
+int32_t tmr_migration_add_image(struct tmr_migration *migration, const char *volser, const char *image,
+                                struct tmr_error *error);
+
+/**
+ * Does: retires an image, of this machine or another one: you confirm that it cannot write any more. What it may have written
+ *   without telling is copied again.
+ * Gives back: 0; 8 if there is no image of this name.
+ * Threads: one at a time.
+ * When: in every state.
+ * Alias: TMRMRTI, TMR_F_MIGRATION_RETIRE_IMAGE.
+ */
+int32_t tmr_migration_retire_image(struct tmr_migration *migration, const char *image,
+                                   struct tmr_error *error);
+
+/**
+ * Does: ends the use of a migration, and clears the pointer. Its state stays: it can be resumed, unless it has ended.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no migration, or in use.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRMCLS, TMR_F_MIGRATION_CLOSE.
+ */
+int32_t tmr_migration_close(struct tmr_migration **migration);
+
+/* Monitors: which tracks a program writes, and who asks for it ------------------------------------------------- */
+
+/**
+ * Does: says how much memory the area of a volume with so many tracks needs (tmr_area_in_memory).
+ * Gives back: 0 and the number of bytes; 8 if no volume has so many tracks.
+ * Threads: any.
+ * When: at any time.
+ * Alias: TMRASIZ, TMR_F_AREA_SIZE.
+ */
+int32_t tmr_area_size(uint32_t track_count, uint64_t *length, struct tmr_error *error);
+
+/**
+ * Does: opens the monitor area of a volume that lies in a file or on a device, or makes it; all programs of this machine that
+ *   name the same folder share it. `folder` is NULL for the one that the commands use.
+ * Gives back: 0 and the area, to be closed with tmr_area_close; 8 if the volume is in memory or the host's (tmr_area_in_memory
+ *   serves those), or the folder is not one that others cannot write.
+ * Threads: any.
+ * When: while the volume is open.
+ * Alias: TMRAOPN, TMR_F_AREA_OPEN.
+ */
+int32_t tmr_area_open(const char *folder, const struct tmr_volume *volume, struct tmr_area **area,
+                      struct tmr_error *error);
+
+/**
+ * Does: opens a monitor area in memory of the program's, or makes it there if the memory is all zero: for volumes that only this
+ *   process writes. `memory` is aligned to 8 bytes, and has as many as tmr_area_size says; nobody else touches it, and it stays
+ *   where it is until the area is closed and everything that was made with it. In `info` volser, device and cylinders are
+ *   needed. Of an area in this memory that was closed, subscriptions can be taken up again.
+ * Gives back: 0 and the area, to be closed with tmr_area_close; 8 if the memory has another length, or holds something else or
+ *   an area of another volume; 12 if the area is open: it can be only once at a time (TMR_R_AREA_BUSY).
+ * Threads: any.
+ * When: at any time.
+ * Alias: TMRAMEM, TMR_F_AREA_IN_MEMORY.
+ */
+int32_t tmr_area_in_memory(void *memory, uint64_t length, const struct tmr_volume_info *info,
+                           struct tmr_area **area, struct tmr_error *error);
+
+/**
+ * Does: tells of an image, by its place in the list of all that have registered in the area, also those that have ended. The list
+ *   begins with 0, and changes as they come and go.
+ * Gives back: 0; 8 if there is none at this place (TMR_R_NO_MORE).
+ * Threads: several may at a time.
+ * When: while the area is open.
+ * Alias: TMRAIMG, TMR_F_AREA_IMAGE.
+ */
+int32_t tmr_area_image(const struct tmr_area *area, uint32_t index, struct tmr_image_info *info,
+                       struct tmr_error *error);
+
+/**
+ * Does: takes the operator's word that an image cannot write any more. What it had in flight counts as changed, and every write
+ *   that it begins from now on is refused.
+ * Gives back: 0; 4 if nobody knows what it wrote, so that every track counts as changed; 8 if no such image is registered.
+ * Threads: several may at a time.
+ * When: when an image fell silent and will not come back, or hangs with a write in flight, and somebody has seen to it that it
+ *   cannot write.
+ * Alias: TMRARET, TMR_F_AREA_RETIRE.
+ */
+int32_t tmr_area_retire(const struct tmr_area *area, const char *image, struct tmr_error *error);
+
+/**
+ * Does: ends the use of an area, and clears the pointer. What was made with it (images, subscriptions, a host) keeps it open as
+ *   long as it needs it.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no area.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRARCL, TMR_F_AREA_CLOSE.
+ */
+int32_t tmr_area_close(struct tmr_area **area);
+
+/**
+ * Does: registers this program as one that writes a volume, under a name that no living one has in the area: 1 to 32
+ *   printable characters, no blanks. A program that comes again under its name takes over what was left of it. `kind` is
+ *   TMR_IMAGE_...
+ * Gives back: 0 and the image, to be closed with tmr_image_close; 8 if the name is in use, or there are as many as can be.
+ * Threads: any.
+ * When: while the area is open, before the first write. After a fork the child registers under a name of its own.
+ * Alias: TMRIREG, TMR_F_IMAGE_REGISTER.
+ */
+int32_t tmr_image_register(const struct tmr_area *area, const char *name, uint32_t kind,
+                           struct tmr_image **image, struct tmr_error *error);
+
+/**
+ * Does: says that these tracks are about to be written. It never waits, and asks for no memory.
+ * Gives back: 0 and the write, which must be ended with tmr_image_end, whatever becomes of it; 8 if it must not happen: a track
+ *   is sealed (TMR_R_VOLUME_SEALED), or outside the volume, or the image was retired.
+ * Threads: any, several at a time; also in a signal handler, if the thread has called it before.
+ * When: directly before each write.
+ * Alias: TMRIBEG, TMR_F_IMAGE_BEGIN.
+ */
+int32_t tmr_image_begin(const struct tmr_image *image, uint32_t first, uint32_t track_count,
+                        struct tmr_write *write, struct tmr_error *error);
+
+/**
+ * Does: says that a write has ended, whatever its result, and clears it. It never waits, and asks for no memory.
+ * Gives back: 0; 8 if it is no write that this image has begun and not ended; then it is not cleared.
+ * Threads: the one that began it; any, if the image was registered with TMR_IMAGE_ANY_THREAD. Several at a time, each its own.
+ * When: directly after each write that was begun, and before anybody is told that it is done.
+ * Alias: TMRIEND, TMR_F_IMAGE_END.
+ */
+int32_t tmr_image_end(const struct tmr_image *image, struct tmr_write *write, struct tmr_error *error);
+
+/**
+ * Does: says that these tracks were written, for an image of the kind TMR_IMAGE_COMPLETIONS or TMR_IMAGE_REMOTE. It never waits,
+ *   and asks for no memory.
+ * Gives back: 0; 8 if a track is outside the volume, or the image was registered as one that brackets its writes.
+ * Threads: any, several at a time; also in a signal handler.
+ * When: directly after each write, and before anybody is told that it is done.
+ * Alias: TMRINOT, TMR_F_IMAGE_NOTE.
+ */
+int32_t tmr_image_note(const struct tmr_image *image, uint32_t first, uint32_t track_count,
+                       struct tmr_error *error);
+
+/**
+ * Does: says that the image lives. It is shown with the image (tmr_area_image), and changes nothing else.
+ * Gives back: 0.
+ * Threads: any, several at a time; also in a signal handler.
+ * When: now and then, if somebody is to see it.
+ * Alias: TMRILIF, TMR_F_IMAGE_SIGN_OF_LIFE.
+ */
+int32_t tmr_image_sign_of_life(const struct tmr_image *image, struct tmr_error *error);
+
+/**
+ * Does: ends an image: this program writes the volume no more. Clears the pointer. Writes that were begun and not ended count as
+ *   changed.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no image.
+ * Threads: the last one that uses it.
+ * When: once, after the last write.
+ * Alias: TMRICLS, TMR_F_IMAGE_CLOSE.
+ */
+int32_t tmr_image_close(struct tmr_image **image);
+
+/**
+ * Does: subscribes a migration to the changes of a volume: every write that begins from now on is marked for it. Or takes up
+ *   again what the same migration subscribed before, also in a process that has died since. `id` are two numbers that no
+ *   other migration has; not both zero.
+ * Gives back: 0 and the subscription, to be closed with tmr_subscription_close; 8 if another process owns it, or the volume has as
+ *   many as it can.
+ * Threads: any.
+ * When: while the area is open.
+ * Alias: TMRSOPN, TMR_F_SUBSCRIPTION_OPEN.
+ */
+int32_t tmr_subscription_open(const struct tmr_area *area, const uint64_t *id,
+                              struct tmr_subscription **subscription, struct tmr_error *error);
+
+/**
+ * Does: makes all these tracks work, and everything that is written from now on. The volume in an extent may be empty.
+ * Gives back: 0; 8 if a track is outside the volume, or as long as a write that began before the subscription has not ended
+ *   (TMR_R_NOT_FILLED): then call it again after a while.
+ * Threads: several may at a time.
+ * When: before copying; later for tracks that are added.
+ * Alias: TMRSFIL, TMR_F_SUBSCRIPTION_FILL.
+ */
+int32_t tmr_subscription_fill(const struct tmr_subscription *subscription, const struct tmr_extent *extents,
+                              uint32_t extent_count, struct tmr_error *error);
+
+/**
+ * Does: counts the work that is left in these tracks: written, or not copied yet, or just being copied.
+ * Gives back: 0 and the number of tracks; 8 if a track is outside the volume.
+ * Threads: several may at a time.
+ * When: while the subscription is open.
+ * Alias: TMRSLFT, TMR_F_SUBSCRIPTION_LEFT.
+ */
+int32_t tmr_subscription_left(const struct tmr_subscription *subscription, const struct tmr_extent *extents,
+                              uint32_t extent_count, uint64_t *left, struct tmr_error *error);
+
+/**
+ * Does: looks whether anything of these tracks is in flight, written and not copied, or not known to be durable at the target.
+ *   Images that died are found out first.
+ * Gives back: 0 if there is nothing: with the tracks sealed, and no copier at work, the target holds everything, and nothing more
+ *   comes. 4 if there is something; the error block says what was found first, without a reason. 8 if a track is outside the
+ *   volume.
+ * Threads: several may at a time.
+ * When: while the subscription is open and filled.
+ * Alias: TMRSLOK, TMR_F_SUBSCRIPTION_LOOK.
+ */
+int32_t tmr_subscription_look(const struct tmr_subscription *subscription, const struct tmr_extent *extents,
+                              uint32_t extent_count, struct tmr_error *error);
+
+/**
+ * Does: seals tracks: every write of them that begins from now on is refused, by whatever program. Those that have begun go on;
+ *   tmr_subscription_look finds them.
+ * Gives back: 0; 8 if a track is outside the volume, and then nothing is sealed.
+ * Threads: several may at a time.
+ * When: when little is left, before the last of it is copied.
+ * Alias: TMRSSEA, TMR_F_SUBSCRIPTION_SEAL.
+ */
+int32_t tmr_subscription_seal(const struct tmr_subscription *subscription, const struct tmr_extent *extents,
+                              uint32_t extent_count, struct tmr_error *error);
+
+/**
+ * Does: opens everything that this migration sealed.
+ * Gives back: 0.
+ * Threads: several may at a time.
+ * When: when the tracks may be written again.
+ * Alias: TMRSUNS, TMR_F_SUBSCRIPTION_UNSEAL.
+ */
+int32_t tmr_subscription_unseal(const struct tmr_subscription *subscription, struct tmr_error *error);
+
+/**
+ * Does: ends a subscription: what it sealed is opened, nothing is marked for it any more, and it cannot be taken up again. Clears
+ *   the pointer.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no subscription, or a copier or a receiver still works with
+ *   it.
+ * Threads: the last one that uses it.
+ * When: once, when the migration has ended.
+ * Alias: TMRSCLS, TMR_F_SUBSCRIPTION_CLOSE.
+ */
+int32_t tmr_subscription_close(struct tmr_subscription **subscription);
+
+/**
+ * Does: lets go of a subscription without ending it: writes are marked on, what is sealed stays so, and the same migration may
+ *   open it again. It is the same when the process dies. Clears the pointer.
+ * Gives back: as tmr_subscription_close.
+ * Threads: the last one that uses it.
+ * When: once, in place of tmr_subscription_close.
+ * Alias: TMRSLEV, TMR_F_SUBSCRIPTION_LEAVE.
+ */
+int32_t tmr_subscription_leave(struct tmr_subscription **subscription);
+
+/* Between machines --------------------------------------------------------------------------------------------- */
+
+/**
+ * Does: begins to report to the owner of a migration what is written in this area, or goes on after a restart, with what is sealed
+ *   still sealed. `id` is the migration's; `image` is the name that the owner knows this machine by.
+ * Gives back: 0 and the reporter, to be closed with tmr_reporter_close; 8 if another process has it, or the name is none.
+ * Threads: any.
+ * When: while the area is open, which may be closed then.
+ * Alias: TMRROPN, TMR_F_REPORTER_OPEN.
+ */
+int32_t tmr_reporter_open(const struct tmr_area *area, const uint64_t *id, const char *image,
+                          struct tmr_reporter **reporter, struct tmr_error *error);
+
+/**
+ * Does: reports tracks that were written and not reported yet. `to_flush` is the volume whose cache on this machine is written out
+ *   first, so that the owner reads what is reported; it may be NULL if there is none.
+ * Gives back: 4 and the report, to be sent to the owner: there may be more; 0 if there is nothing, or nothing was asked yet. 8 if the
+ *   buffer is too short (TMR_R_SHORT_BUFFER): `length` says what it needs, and the next call gives this report. 12 if the volume
+ *   cannot be flushed; then nothing was reported.
+ * Threads: one at a time.
+ * When: again and again, while not too many reports are on their way.
+ * Alias: TMRRREP, TMR_F_REPORTER_REPORT.
+ */
+int32_t tmr_reporter_report(struct tmr_reporter *reporter, const struct tmr_volume *to_flush,
+                            struct tmr_buffer *report, struct tmr_error *error);
+
+/**
+ * Does: takes an acknowledgement of the owner: what it names needs not be reported again.
+ * Gives back: 0; 4 if it is none for this reporter, or comes too late to mean anything; 8 if it is no message.
+ * Threads: one at a time.
+ * When: whenever one has come.
+ * Alias: TMRRACK, TMR_F_REPORTER_ACKNOWLEDGE.
+ */
+int32_t tmr_reporter_acknowledge(struct tmr_reporter *reporter, const struct tmr_buffer *acknowledgement,
+                                 struct tmr_error *error);
+
+/**
+ * Does: answers a question of the owner, and seals what it wants sealed. `to_flush` as in tmr_reporter_report. `uncovered` is NULL, or
+ *   says why it is not certain that every write on this machine is told to the area; then nothing is reported until it is, and the
+ *   owner copies everything once more.
+ * Gives back: 0 and the answer, to be sent to the owner; 4 if the question is none for this reporter; 8 if it is no message, or the
+ *   buffer is too short (TMR_R_SHORT_BUFFER): then the same question is to be answered once more, with as much room as `length` says.
+ * Threads: one at a time.
+ * When: whenever a question has come.
+ * Alias: TMRRANS, TMR_F_REPORTER_ANSWER.
+ */
+int32_t tmr_reporter_answer(struct tmr_reporter *reporter, const struct tmr_buffer *question,
+                            const struct tmr_volume *to_flush, const char *uncovered,
+                            struct tmr_buffer *answer, struct tmr_error *error);
+
+/**
+ * Does: lets go of a reporter, and clears the pointer. What was written and not acknowledged is kept in the area, and what is
+ *   sealed for the owner stays so: the next one to open it goes on.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no reporter, or in use.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRRCLS, TMR_F_REPORTER_CLOSE.
+ */
+int32_t tmr_reporter_close(struct tmr_reporter **reporter);
+
+/**
+ * Does: makes what was reported and is not acknowledged be reported once more, under new numbers.
+ * Gives back: 0 if everything was acknowledged; 4 if something will be reported again.
+ * Threads: one at a time.
+ * When: when an acknowledgement is overdue: a message was lost, perhaps.
+ * Alias: TMRRRSN, TMR_F_REPORTER_RESEND.
+ */
+int32_t tmr_reporter_resend(struct tmr_reporter *reporter, struct tmr_error *error);
+
+/**
+ * Does: takes leave of the migration: the program promises that nothing on this machine writes the volume until the migration has
+ *   ended. Everything is sealed here, and the next answers say so.
+ * Gives back: 0 when the owner has heard it; 4 as long as it has not: go on reporting and answering; 8 (TMR_R_NOT_COVERED) as long as
+ *   an image lives in the area.
+ * Threads: one at a time.
+ * When: again and again until it gives back 0, if this machine is to be spared the rest.
+ * Alias: TMRRFAR, TMR_F_REPORTER_FAREWELL.
+ */
+int32_t tmr_reporter_farewell(struct tmr_reporter *reporter, struct tmr_error *error);
+
+/**
+ * Does: ends a reporter for good: what it sealed is opened, and nothing is marked for the migration any more. Clears the pointer.
+ * Gives back: as tmr_reporter_close.
+ * Threads: the last one that uses it.
+ * When: once, in place of tmr_reporter_close, when the owner has said that the migration has ended, and never before: what is
+ *   sealed here may not be written.
+ * Alias: TMRREND, TMR_F_REPORTER_END.
+ */
+int32_t tmr_reporter_end(struct tmr_reporter **reporter);
+
+/**
+ * Does: begins to hear what an image on another machine writes to the subscription's volume.
+ * Gives back: 0 and the receiver, to be closed with tmr_receiver_close; 8 if the name is none.
+ * Threads: any.
+ * When: while the subscription is open, which cannot be closed before the receiver.
+ * Alias: TMRQOPN, TMR_F_RECEIVER_OPEN.
+ */
+int32_t tmr_receiver_open(const struct tmr_subscription *subscription,
+                          const struct tmr_receiver_options *options, struct tmr_receiver **receiver,
+                          struct tmr_error *error);
+
+/**
+ * Does: takes a message of the other machine. `absorbed` says what became of it (TMR_ABSORBED_...).
+ * Gives back: 0, and perhaps an acknowledgement, to be sent back; 4 if the message was passed over; the error block says why,
+ *   without a reason. 8 if it is no message, or the buffer has room for less than TMR_ACKNOWLEDGEMENT_LENGTH bytes; nothing was
+ *   changed then.
+ * Threads: one at a time.
+ * When: whenever one has come.
+ * Alias: TMRQABS, TMR_F_RECEIVER_ABSORB.
+ */
+int32_t tmr_receiver_absorb(struct tmr_receiver *receiver, const struct tmr_buffer *message,
+                            uint32_t *absorbed, struct tmr_buffer *acknowledgement, struct tmr_error *error);
+
+/**
+ * Does: makes a question: whether anything of these tracks is in flight or unreported there. With `seal` 1 they are to be sealed there,
+ *   and no others; with 0 nothing is. Only the answer to the question asked last counts. Without extents it asks only whether
+ *   the image is there; the first answer makes it known.
+ * Gives back: 0 and the question, to be sent to the other machine, also more than once; 8 if a track is outside the volume, or the
+ *   buffer has room for less than TMR_ACKNOWLEDGEMENT_LENGTH bytes and TMR_QUESTION_EXTENT_LENGTH for each extent.
+ * Threads: one at a time.
+ * When: first of all; now and then; in the window, until tmr_receiver_look gives back 0; and after it, to let them write again.
+ * Alias: TMRQBAR, TMR_F_RECEIVER_BARRIER.
+ */
+int32_t tmr_receiver_barrier(struct tmr_receiver *receiver, const struct tmr_extent *extents,
+                             uint32_t extent_count, uint32_t seal, struct tmr_buffer *question,
+                             struct tmr_error *error);
+
+/**
+ * Does: looks what the answer to the question asked last leaves open.
+ * Gives back: 0 if nothing of the tracks that were asked for was in flight or unreported when it was answered, or the image has
+ *   left or was retired; then this machine's own area is to be looked at (tmr_subscription_look). 4 if not; the error block says why,
+ *   without a reason.
+ * Threads: one at a time.
+ * When: in the window, after the question was asked that seals.
+ * Alias: TMRQLOK, TMR_F_RECEIVER_LOOK.
+ */
+int32_t tmr_receiver_look(const struct tmr_receiver *receiver, struct tmr_error *error);
+
+/**
+ * Does: takes the operator's word that the image cannot write any more. What it did not report nobody knows: every track counts as
+ *   changed. Whatever comes from it is passed over from then on.
+ * Gives back: 0.
+ * Threads: one at a time.
+ * When: when it does not answer any more, and somebody has seen to it that it cannot write.
+ * Alias: TMRQRET, TMR_F_RECEIVER_RETIRE.
+ */
+int32_t tmr_receiver_retire(struct tmr_receiver *receiver, struct tmr_error *error);
+
+/**
+ * Does: ends a receiver, and clears the pointer. The subscription stays open.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no receiver, or in use.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRQCLS, TMR_F_RECEIVER_CLOSE.
+ */
+int32_t tmr_receiver_close(struct tmr_receiver **receiver);
+
+/**
+ * Does: says what a receiver knows.
+ * Gives back: 0.
+ * Threads: one at a time.
+ * When: while the receiver is open; after TMR_ABSORBED_NEW_INCARNATION, to keep what is known.
+ * Alias: TMRQDSC, TMR_F_RECEIVER_DESCRIBE.
+ */
+int32_t tmr_receiver_describe(const struct tmr_receiver *receiver, struct tmr_receiver_info *info,
+                              struct tmr_error *error);
 
 /* The aliases: each function has a second name that fits every binder ------------------------------------------ */
 
@@ -1940,6 +4183,18 @@ int32_t tmr_verification_close(struct tmr_verification **verification);
 #pragma map(tmr_volume_close, "TMRVCLS")
 #pragma map(tmr_host_new, "TMRHNEW")
 #pragma map(tmr_host_add_volume, "TMRHVOL")
+#pragma map(tmr_host_set_space_manager, "TMRHSPC")
+#pragma map(tmr_host_add_catalog, "TMRHCAT")
+#pragma map(tmr_host_find_catalogs, "TMRHFCT")
+#pragma map(tmr_host_set_clock, "TMRHCLK")
+#pragma map(tmr_host_set_events, "TMRHEVT")
+#pragma map(tmr_host_keep_events, "TMRHKEV")
+#pragma map(tmr_host_next_event, "TMRHNEV")
+#pragma map(tmr_host_set_enqueue, "TMRHENQ")
+#pragma map(tmr_host_use_registry, "TMRHREG")
+#pragma map(tmr_host_add_area, "TMRHARE")
+#pragma map(tmr_host_add_image, "TMRHIMG")
+#pragma map(tmr_host_add_machine, "TMRHMAC")
 #pragma map(tmr_host_close, "TMRHCLS")
 #pragma map(tmr_assess, "TMRASES")
 #pragma map(tmr_assessment_describe, "TMRADSC")
@@ -1985,6 +4240,63 @@ int32_t tmr_verification_close(struct tmr_verification **verification);
 #pragma map(tmr_verification_difference, "TMRVRDF")
 #pragma map(tmr_verification_digest, "TMRVRDG")
 #pragma map(tmr_verification_close, "TMRVRCL")
+#pragma map(tmr_migration_new, "TMRMNEW")
+#pragma map(tmr_migration_resume, "TMRMRSM")
+#pragma map(tmr_migration_open, "TMRMOPN")
+#pragma map(tmr_migration_take_up, "TMRMTKU")
+#pragma map(tmr_migration_reserve, "TMRMRSV")
+#pragma map(tmr_migration_step, "TMRMSTP")
+#pragma map(tmr_migration_verify, "TMRMVFY")
+#pragma map(tmr_migration_quiesce, "TMRMQSC")
+#pragma map(tmr_migration_postpone, "TMRMPPN")
+#pragma map(tmr_migration_accommodate, "TMRMACC")
+#pragma map(tmr_migration_switch, "TMRMSWT")
+#pragma map(tmr_migration_back_out, "TMRMBKO")
+#pragma map(tmr_migration_complete, "TMRMCPL")
+#pragma map(tmr_migration_terminate, "TMRMTRM")
+#pragma map(tmr_migration_advance, "TMRMADV")
+#pragma map(tmr_migration_status, "TMRMSTA")
+#pragma map(tmr_migration_estimate, "TMRMEST")
+#pragma map(tmr_migration_tune, "TMRMTUN")
+#pragma map(tmr_migration_opener, "TMRMOPR")
+#pragma map(tmr_migration_add_image, "TMRMADI")
+#pragma map(tmr_migration_retire_image, "TMRMRTI")
+#pragma map(tmr_migration_close, "TMRMCLS")
+#pragma map(tmr_area_size, "TMRASIZ")
+#pragma map(tmr_area_open, "TMRAOPN")
+#pragma map(tmr_area_in_memory, "TMRAMEM")
+#pragma map(tmr_area_image, "TMRAIMG")
+#pragma map(tmr_area_retire, "TMRARET")
+#pragma map(tmr_area_close, "TMRARCL")
+#pragma map(tmr_image_register, "TMRIREG")
+#pragma map(tmr_image_begin, "TMRIBEG")
+#pragma map(tmr_image_end, "TMRIEND")
+#pragma map(tmr_image_note, "TMRINOT")
+#pragma map(tmr_image_sign_of_life, "TMRILIF")
+#pragma map(tmr_image_close, "TMRICLS")
+#pragma map(tmr_subscription_open, "TMRSOPN")
+#pragma map(tmr_subscription_fill, "TMRSFIL")
+#pragma map(tmr_subscription_left, "TMRSLFT")
+#pragma map(tmr_subscription_look, "TMRSLOK")
+#pragma map(tmr_subscription_seal, "TMRSSEA")
+#pragma map(tmr_subscription_unseal, "TMRSUNS")
+#pragma map(tmr_subscription_close, "TMRSCLS")
+#pragma map(tmr_subscription_leave, "TMRSLEV")
+#pragma map(tmr_reporter_open, "TMRROPN")
+#pragma map(tmr_reporter_report, "TMRRREP")
+#pragma map(tmr_reporter_acknowledge, "TMRRACK")
+#pragma map(tmr_reporter_answer, "TMRRANS")
+#pragma map(tmr_reporter_close, "TMRRCLS")
+#pragma map(tmr_reporter_resend, "TMRRRSN")
+#pragma map(tmr_reporter_farewell, "TMRRFAR")
+#pragma map(tmr_reporter_end, "TMRREND")
+#pragma map(tmr_receiver_open, "TMRQOPN")
+#pragma map(tmr_receiver_absorb, "TMRQABS")
+#pragma map(tmr_receiver_barrier, "TMRQBAR")
+#pragma map(tmr_receiver_look, "TMRQLOK")
+#pragma map(tmr_receiver_retire, "TMRQRET")
+#pragma map(tmr_receiver_close, "TMRQCLS")
+#pragma map(tmr_receiver_describe, "TMRQDSC")
 #endif
 
 #ifdef __cplusplus

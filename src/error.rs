@@ -127,6 +127,7 @@ reasons! {
     NotFilled = 532, Refused, "writes that began before the subscription have not ended";
     TrackInBatch = 533, Refused, "a track is being copied already";
     BadMessage = 534, Refused, "not a message of a monitor on another machine";
+    AreaByteOrder = 535, Refused, "the monitor area is of a machine of the other byte order";
     // Layer 5: openers, and the operator's commands.
     DataSetHeld = 540, Refused, "the data set is held while it is moved";
     CommandRefused = 541, Refused, "the operator's command refused";

@@ -75,7 +75,7 @@ impl World {
     /// A Rust program that opens the image under a name, and does what it is told.
     fn program(&self, name: &str) -> Player {
         let role = format!("{name} {}", self.image.display());
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut command = support::itself();
         command.args(["--exact", "a_role_of_another_process", "--nocapture", "--test-threads=1"]);
         self.start(command.env(ROLE, role))
     }

@@ -1,6 +1,6 @@
 //! The promise of the examples in C: they compile as C99 without a warning, and do what they say; whatever is in their way
 //! they name, and wherever they were interrupted the same command goes on. Who judges what they moved are Hercules' tools, and
-//! the writers that wrote to it meanwhile.
+//! the writers that wrote to it meanwhile. On the machine of its processor the example in assembler, too.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
@@ -24,14 +24,18 @@ mod world;
 mod writer;
 
 use process::{How, call_count, kill};
-use program::{compiled, compilers, is_native, run};
+use program::{compiled, compilers, is_native};
 use scene::Scene;
 use std::process::{Command, Output};
 use std::time::Duration;
+use trackmirror::registry::openers::Openers;
 use trackmirror::volume::{self, Access};
 use trackmirror::vtoc::Vtoc;
 use volumes::{MOVED, World};
 use writer::Process;
+
+/// At how many of its calls a program is killed: each third one.
+const EVERY: usize = 3;
 
 /// `migrate` as the first of the compilers makes it, for this world.
 fn migrate(world: &World, options: &[&str]) -> Command {
@@ -39,7 +43,7 @@ fn migrate(world: &World, options: &[&str]) -> Command {
 }
 
 fn migrate_by(compiler: &str, world: &World, options: &[&str]) -> Command {
-    let mut command = run(&compiled(compiler, "migrate"));
+    let mut command = support::program(compiled(compiler, "migrate"));
     command.arg("TEST.**");
     command.args(["old.ckd", "new.ckd", "sys.ckd", "state"].map(|file| world.path(file)));
     command.args(options).env("TRACKMIRROR_REGISTRY", world.folder().join("registry"));
@@ -78,6 +82,15 @@ fn migrate_moves_data_sets_that_nobody_else_uses() {
     }
 }
 
+/// The one in assembler, on the machine that it is written for.
+#[cfg(target_arch = "s390x")]
+#[test]
+fn translate_says_where_a_track_goes() {
+    let program = compiled(&compilers()[0], "translate");
+    let said = expect(0, &run(&program).output().unwrap());
+    assert_eq!(said, "track 505 of the source is track 50 of VOL002\n");
+}
+
 #[test]
 fn migrate_keeps_sources_and_extents() {
     let world = World::new();
@@ -89,7 +102,7 @@ fn migrate_keeps_sources_and_extents() {
     let extents = |file: &str| {
         let volume = volume::open(&world.path(file), Access::Read).unwrap();
         let vtoc = Vtoc::read(&*volume).unwrap();
-        let found = vtoc.data_sets().map(|one| one.unwrap().extents.len());
+        let found = vtoc.data_sets().map(|one| one.1.unwrap().extents.len());
         let mut counts: Vec<usize> = found.collect();
         counts.sort_unstable();
         counts
@@ -103,14 +116,14 @@ fn migrate_refuses_what_it_is_not_to_do() {
     let world = World::new();
     let usage = ["usage: migrate MASKS"];
     let program = compiled(&compilers()[0], "migrate");
-    assert_refused(&world, &mut run(&program), &usage);
-    assert_refused(&world, run(&program).args(["TEST.**", "old.ckd"]), &usage);
+    assert_refused(&world, &mut support::program(&program), &usage);
+    assert_refused(&world, support::program(&program).args(["TEST.**", "old.ckd"]), &usage);
     for options in [&["--unknown"][..], &["--pace", "12x"], &["--pace"], &["--mode", "best"]] {
         assert_refused(&world, &mut migrate(&world, options), &usage);
     }
     assert_refused(&world, &mut migrate(&world, &["--operator", "true"]), &usage);
     let of = |mask: &str, files: [&str; 3]| {
-        let mut command = run(&program);
+        let mut command = support::program(&program);
         command.arg(mask).args(files.map(|file| world.path(file))).arg(world.path("state"));
         command
     };
@@ -122,7 +135,7 @@ fn migrate_refuses_what_it_is_not_to_do() {
     let other = support::folder();
     let text = other.path().join("text");
     std::fs::write(&text, "no image at all".repeat(100)).unwrap();
-    let mut command = run(&program);
+    let mut command = support::program(&program);
     command.arg("TEST.**").arg(&text).args(["new.ckd", "sys.ckd", "state"].map(|f| world.path(f)));
     assert_refused(&world, &mut command, &["text", "CKD_P370"]);
 }
@@ -167,10 +180,9 @@ fn migrate_goes_on_after_it_was_killed_at_any_call() {
     let count = call_count(&mut migrate(&world, &["--verify"]), world.folder());
     world.assert_moved();
     assert!(count > 40, "{count}");
-    let every = if cfg!(debug_assertions) { 3 } else { 1 };
     let ways = [How::Before, How::Torn, How::After, How::TornGarbage];
-    for at in (1..=count).step_by(every) {
-        let (world, how) = (original.copy(), ways[at as usize / every % ways.len()]);
+    for at in (1..=count).step_by(EVERY) {
+        let (world, how) = (original.copy(), ways[at as usize / EVERY % ways.len()]);
         let ended = kill(&mut migrate(&world, &["--verify"]), world.folder(), at, how);
         assert!(ended.is_none(), "call {at} of {count}: {ended:?}");
         if matches!(how, How::Before | How::After) {
@@ -217,7 +229,7 @@ fn migrate_live(scene: &Scene, options: &[&str]) -> Process {
         let names: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
         names.join(",")
     };
-    let mut command = run(&compiled(&compilers()[0], "migrate"));
+    let mut command = support::program(compiled(&compilers()[0], "migrate"));
     command.arg("LIVE.**").arg(list(&scene.world.sources)).arg(list(&scene.world.targets));
     command.arg(&scene.world.system).arg(scene.state());
     command.args(["--image", "W1,W2", "--mode", "best-fit"]).args(options);
@@ -237,7 +249,7 @@ fn assert_moved_live(scene: &mut Scene) {
             "the source was scratched"
         );
     }
-    assert!(!scene.state().exists(), "the state is removed");
+    scene.assert_nobody_is_held();
 }
 
 #[test]
@@ -263,6 +275,24 @@ fn migrate_waits_for_the_sign_to_close_and_for_who_has_data_sets_open() {
 }
 
 #[test]
+fn migrate_names_who_has_a_data_set_open_and_gives_up() {
+    let mut scene = Scene::lazy(5);
+    let name = scene.world.data_sets[0];
+    let openers = Openers::at(&scene.world.registry().join("openers")).unwrap();
+    let opened = openers.open(&name, "STUBBORN").unwrap();
+    let mut migration = migrate_live(&scene, &["--goal", "100000", "--limit", "1"]);
+    assert_eq!(migration.wait(), 12, "{:#?}", migration.said());
+    migration.hear(&format!("on image STUBBORN with {name}"));
+    let last = migration.said().pop().unwrap();
+    assert!(last.starts_with("migrate LIVE.**: ") && last.contains("STUBBORN"), "{last}");
+    drop(opened);
+    let mut migration = migrate_live(&scene, &["--goal", "100000"]);
+    assert_eq!(migration.wait(), 0, "{:#?}", migration.said());
+    scene.writers[0].hear("opened again");
+    assert_moved_live(&mut scene);
+}
+
+#[test]
 fn migrate_goes_on_after_it_was_killed_while_others_write() {
     for (seed, word) in [(11, "copying of"), (12, "mirrored"), (13, "asked to close")] {
         let mut scene = Scene::busy(seed);
@@ -275,4 +305,12 @@ fn migrate_goes_on_after_it_was_killed_while_others_write() {
         scene.writers[0].hear("opened again");
         assert_moved_live(&mut scene);
     }
+}
+
+#[test]
+#[cfg(target_arch = "s390x")]
+fn translate_calls_the_library_by_lists_of_addresses() {
+    let program = compiled(&compilers()[0], "translate");
+    let said = expect(0, &support::program(program).output().unwrap());
+    assert_eq!(said, "track 505 of the source is track 50 of VOL002\n");
 }

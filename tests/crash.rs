@@ -4,7 +4,7 @@
 //! A clean run of each scenario is counted first. Then, for every durable operation of it, a new run ends right there
 //! in several ways; what survived is looked at, then taken up by a new host, sometimes interrupted again, and led to
 //! its end. By default the ways are drawn anew for each operation from a fixed seed; `TRACKMIRROR_CRASH_SEEDS=n`
-//! repeats everything with n seeds. A failure names scenario and fault, which is all that is needed to see it again.
+//! repeats everything with n seeds, `TRACKMIRROR_CRASH_EVERY=n` takes every n-th operation alone. A failure names scenario and fault, which is all that is needed to see it again.
 //!
 //! When is the catalog to be right? After the end of a process whose last write was done or not done: at once. After a
 //! torn write of a VTOC or catalog track: when the intent is settled, which is the first thing that a resumed migration
@@ -50,6 +50,12 @@ fn seed_count() -> u64 {
     std::env::var("TRACKMIRROR_CRASH_SEEDS").map_or(1, |text| text.parse().expect("a number"))
 }
 
+/// Those of the operations at which something happens: all, unless `TRACKMIRROR_CRASH_EVERY` says less.
+fn share<I: Iterator>(operations: I) -> std::iter::StepBy<I> {
+    let every = std::env::var("TRACKMIRROR_CRASH_EVERY");
+    operations.step_by(every.map_or(1, |text| text.parse().expect("a number")))
+}
+
 /// Runs to the fault, looks, and finishes; with `again`, another fault happens to the process that finishes.
 fn crash(known: &Known, at: At, again: Option<At>) -> Checked {
     let world = known.scenario.world.after(Some(at));
@@ -79,7 +85,7 @@ fn crash_everywhere(scenario: Scenario) {
     let operations = clean_run(&known);
     let (mut run_count, mut failures) = (0, Vec::new());
     for seed in 0..seed_count() {
-        for (index, kind) in operations.iter().enumerate() {
+        for (index, kind) in share(operations.iter().enumerate()) {
             let operation = index + 1;
             let mut random = Random::new(seed << 20 | operation as u64);
             let faults = [

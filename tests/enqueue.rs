@@ -32,7 +32,7 @@ struct Other {
 
 impl Other {
     fn start(role: &str, folder: &Path) -> Other {
-        let mut child = Command::new(std::env::current_exe().expect("the test has a file"))
+        let mut child = support::itself()
             .args(["--exact", "as_another_process", "--nocapture"])
             .env(ROLE, role)
             .env(VARIABLE, folder)

@@ -114,7 +114,7 @@ impl World {
     }
 
     fn program(&self, name: &str) -> Player {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut command = support::itself();
         command.args(["--exact", "a_role_of_another_process", "--nocapture", "--test-threads=1"]);
         self.start(command.env(ROLE, format!("{name} {}", self.image.display())))
     }
@@ -372,9 +372,10 @@ fn at_a_terminal_the_operator_is_asked() {
     let world = World::new();
     let _shell = world.monitored("SYSA");
     let ask = |answer: &str| {
-        let trackmirror = support::trackmirror();
-        let program = trackmirror.get_program().to_str().unwrap();
-        let line = format!("{program} image retire volume.ckd SYSA");
+        let mut trackmirror = support::trackmirror();
+        trackmirror.args(["image", "retire", "volume.ckd", "SYSA"]);
+        let words = std::iter::once(trackmirror.get_program()).chain(trackmirror.get_args());
+        let line = words.map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
         let mut command = Command::new("script");
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         let command = world.prepare(&mut command).stdin(Stdio::piped()).stdout(Stdio::piped());

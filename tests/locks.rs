@@ -104,7 +104,7 @@ fn openers_in_other_processes_exclude_each_other_too() {
     }
     let folder = support::folder();
     let path = made(folder.path(), "image", "2311", 1);
-    let mut other = Command::new(std::env::current_exe().unwrap())
+    let mut other = support::itself()
         .args(["--exact", "openers_in_other_processes_exclude_each_other_too"])
         .env(IMAGE, &path)
         .stdin(Stdio::piped())

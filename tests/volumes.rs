@@ -235,9 +235,12 @@ fn a_full_disk_is_told_with_the_track_and_leaves_no_half_made_image() {
     }
     let folder = support::folder();
     made(folder.path(), "image", "2314", 3);
+    let itself = support::itself();
     let output = Command::new("bash")
-        .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" --exact \"$1\""])
-        .arg(std::env::current_exe().unwrap())
+        .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""])
+        .arg(itself.get_program())
+        .args(itself.get_args())
+        .arg("--exact")
         .arg("a_full_disk_is_told_with_the_track_and_leaves_no_half_made_image")
         .env(FOLDER, folder.path())
         .output()

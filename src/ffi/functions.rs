@@ -198,7 +198,7 @@ functions! {
     184 tmr_subscription_seal TMRSSEA (subscription: *const tmr_subscription, extents: *const tmr_extent, extent_count: u32, error: *mut tmr_error);
     185 tmr_subscription_unseal TMRSUNS (subscription: *const tmr_subscription, error: *mut tmr_error);
     186 tmr_subscription_close TMRSCLS (subscription: *mut *mut tmr_subscription);
-    187 tmr_subscription_leave TMRSLEV (subscription: *mut *mut tmr_subscription);
+    187 tmr_subscription_leave TMRSLEV (subscription: *mut *mut tmr_subscription, error: *mut tmr_error);
 
     200 tmr_reporter_open TMRROPN (area: *const tmr_area, id: *const u64, image: *const c_char, reporter: *mut *mut tmr_reporter, error: *mut tmr_error);
     201 tmr_reporter_report TMRRREP (reporter: *mut tmr_reporter, to_flush: *const tmr_volume, report: *mut tmr_buffer, error: *mut tmr_error);
@@ -207,7 +207,7 @@ functions! {
     204 tmr_reporter_close TMRRCLS (reporter: *mut *mut tmr_reporter);
     205 tmr_reporter_resend TMRRRSN (reporter: *mut tmr_reporter, error: *mut tmr_error);
     206 tmr_reporter_farewell TMRRFAR (reporter: *mut tmr_reporter, error: *mut tmr_error);
-    207 tmr_reporter_end TMRREND (reporter: *mut *mut tmr_reporter);
+    207 tmr_reporter_end TMRREND (reporter: *mut *mut tmr_reporter, error: *mut tmr_error);
 
     210 tmr_receiver_open TMRQOPN (subscription: *const tmr_subscription, options: *const tmr_receiver_options, receiver: *mut *mut tmr_receiver, error: *mut tmr_error);
     211 tmr_receiver_absorb TMRQABS (receiver: *mut tmr_receiver, message: *const tmr_buffer, absorbed: *mut u32, acknowledgement: *mut tmr_buffer, error: *mut tmr_error);

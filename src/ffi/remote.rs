@@ -363,15 +363,22 @@ pub unsafe extern "C" fn tmr_reporter_farewell(
 /// # Safety
 /// As the text says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tmr_reporter_end(reporter: *mut *mut tmr_reporter) -> i32 {
-    if !reporter.is_null() && reporter.is_aligned() {
+pub unsafe extern "C" fn tmr_reporter_end(
+    reporter: *mut *mut tmr_reporter,
+    error: *mut tmr_error,
+) -> i32 {
+    let end = || {
         // SAFETY: as the caller promised.
-        if let Ok(desk) = unsafe { alone((*reporter).cast_const()) } {
+        if !reporter.is_null() && reporter.is_aligned() && unsafe { !(*reporter).is_null() } {
+            // SAFETY: as the caller promised.
+            let desk = unsafe { alone((*reporter).cast_const()) }?;
             desk.reporter.subscription().clone().close();
         }
-    }
+        // SAFETY: as the caller promised.
+        Ok(unsafe { close(reporter) })
+    };
     // SAFETY: as the caller promised.
-    unsafe { close(reporter) }
+    unsafe { guarded(error, end) }
 }
 
 /// What one image on another machine writes to one volume, as its owner hears it. One call uses it at a time.

@@ -260,10 +260,10 @@ pub unsafe extern "C" fn tmr_subscription_unseal(
     }
 }
 
-/// Does: ends a subscription: what it sealed is opened, nothing is marked for it any more, and it cannot be taken up again. Clears
-///   the pointer.
-/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no subscription, or a copier or a receiver still works with
-///   it.
+/// Does: ends a subscription: what it sealed is opened, nothing is marked for it any more, and it cannot be taken up again.
+///   Clears the pointer.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no subscription, or a copier or a receiver still
+///   works with it.
 /// Threads: the last one that uses it.
 /// When: once, when the migration has ended.
 ///
@@ -271,8 +271,16 @@ pub unsafe extern "C" fn tmr_subscription_unseal(
 /// As the text says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_subscription_close(subscription: *mut *mut tmr_subscription) -> i32 {
-    // SAFETY: as the caller promised.
-    unsafe { let_go(subscription, true) }
+    let end = || {
+        // SAFETY: as the caller promised.
+        if let Some(open) = unsafe { last_of(subscription) }? {
+            open.close();
+        }
+        // SAFETY: as the caller promised.
+        Ok(unsafe { close(subscription) })
+    };
+    // SAFETY: there is no error block.
+    unsafe { guarded(std::ptr::null_mut(), end) }
 }
 
 /// Does: lets go of a subscription without ending it: writes are marked on, what is sealed stays so, and the same migration may
@@ -284,26 +292,39 @@ pub unsafe extern "C" fn tmr_subscription_close(subscription: *mut *mut tmr_subs
 /// # Safety
 /// As the text says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tmr_subscription_leave(subscription: *mut *mut tmr_subscription) -> i32 {
+pub unsafe extern "C" fn tmr_subscription_leave(
+    subscription: *mut *mut tmr_subscription,
+    error: *mut tmr_error,
+) -> i32 {
+    let leave = || {
+        // SAFETY: as the caller promised.
+        unsafe { last_of(subscription) }?;
+        // SAFETY: as the caller promised.
+        Ok(unsafe { close(subscription) })
+    };
     // SAFETY: as the caller promised.
-    unsafe { let_go(subscription, false) }
+    unsafe { guarded(error, leave) }
 }
 
+/// What is behind a subscription that is about to go, if there is one; nobody else may work with it.
+///
 /// # Safety
 /// As of [`close`].
-unsafe fn let_go(subscription: *mut *mut tmr_subscription, is_end: bool) -> i32 {
-    if !subscription.is_null() && subscription.is_aligned() {
-        // SAFETY: as the caller promised.
-        if let Ok(open) = unsafe { shared((*subscription).cast_const()) } {
-            // Whoever copies from it would go on, and hear of no change any more.
-            if open.is_shared() {
-                return Reason::HandleInUse.code() as i32;
-            }
-            if is_end {
-                Subscription::clone(&open).close();
-            }
-        }
+unsafe fn last_of(subscription: *mut *mut tmr_subscription) -> Result<Option<Subscription>> {
+    if subscription.is_null() || !subscription.is_aligned() {
+        return Ok(None);
     }
     // SAFETY: as the caller promised.
-    unsafe { close(subscription) }
+    let handle = unsafe { *subscription };
+    if handle.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: as the caller promised.
+    let open = unsafe { shared(handle.cast_const()) }?;
+    if open.is_shared() {
+        // It would go on, and hear of no change any more.
+        let why = "a copier or a receiver works with this subscription; close it first";
+        return Err(Error::new(Reason::HandleInUse, why).on_volume(open.area().identity().volser));
+    }
+    Ok(Some(open.clone()))
 }

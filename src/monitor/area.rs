@@ -96,7 +96,8 @@ impl Identity {
 impl Area {
     /// Opens (or makes) the area of a volume in the [registry's folder](areas).
     ///
-    /// Errors: [`Reason::AreaDamaged`], [`Reason::AreaForeign`], [`Reason::AreaBusy`], [`Reason::Io`].
+    /// Errors: [`Reason::AreaDamaged`], [`Reason::AreaByteOrder`], [`Reason::AreaForeign`], [`Reason::AreaBusy`],
+    /// [`Reason::Io`].
     pub fn open(volume: &dyn Volume) -> Result<Area> {
         let folder = areas::area_folder().map_err(|e| Error::io("the registry", &e))?;
         Area::open_in(&folder, Identity::of(volume)?)
@@ -484,6 +485,7 @@ fn error_of(trouble: Trouble, identity: &Identity) -> Error {
         }
         Trouble::Io(what, error) => Error::io(what, &error),
         Trouble::Damaged(why) => Error::new(Reason::AreaDamaged, why),
+        Trouble::ByteOrder(why) => Error::new(Reason::AreaByteOrder, why),
         Trouble::Foreign(why) => Error::new(Reason::AreaForeign, why),
         Trouble::Busy => Error::new(
             Reason::AreaBusy,

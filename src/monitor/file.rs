@@ -39,6 +39,8 @@ pub enum Trouble {
     Io(String, io::Error),
     /// The area cannot be one, or is damaged: which, and why.
     Damaged(String),
+    /// The area is of a machine of the other byte order: what to do.
+    ByteOrder(String),
     /// The area is of another volume, and in use.
     Foreign(String),
     /// Somebody is just changing it; try again.
@@ -145,6 +147,12 @@ impl Opened {
             || "the monitor area in memory".into(),
             |path| format!("the monitor area {}", path.display()),
         );
+        if layout::is_of_other_byte_order(words) {
+            return Err(Trouble::ByteOrder(format!(
+                "{named} is of a machine of the other byte order; if that one still writes the volume, let each have a \
+                 registry's folder of its own, and that one report to this one; if not, remove it"
+            )));
+        }
         let shape = Shape::read(words).map_err(|why| {
             Trouble::Damaged(format!("{named}: {why}; end the programs that use it, and remove it"))
         })?;

@@ -38,6 +38,9 @@
 //! A slot fills a cache line, so that threads do not disturb each other; of an image record and of the header, what every
 //! write reads and what some writes change lie in different lines. Words that are not named are zero.
 //!
+//! Areas are shared by the programs of one machine, which are of one byte order; the magic tells an area of the other one,
+//! and it is refused.
+//!
 //! # How later releases read it
 //! Programs of several releases may have monitors in one area at the same time, for as long as the machine runs: an area of
 //! another boot is made anew. So this layout is frozen (`tests/areas/layout-1.txt`), and
@@ -314,9 +317,6 @@ impl Shape {
         match head[header::READY].load(Ordering::Acquire) {
             MAGIC => {}
             0 => return Err("it was never completed"),
-            magic if magic.swap_bytes() == MAGIC => {
-                return Err("it was made by a machine of another byte order");
-            }
             _ => return Err("it does not begin as one"),
         }
         let get = |place: usize| head[place].load(Ordering::Relaxed);
@@ -340,6 +340,13 @@ impl Shape {
         }
         Ok(shape)
     }
+}
+
+/// Whether these words are an area of a machine of the other byte order. To mark tracks in it would mark others, and nobody
+/// there would see who is here.
+pub fn is_of_other_byte_order(words: &[AtomicU64]) -> bool {
+    let ready = words.get(header::READY).map_or(0, |word| word.load(Ordering::Acquire));
+    ready == MAGIC.swap_bytes()
 }
 
 /// The identity that a header tells, its track count apart, which the checked shape has.

@@ -381,7 +381,7 @@ fn seat(format: &Format) -> Result<Seated, String> {
 fn sentence(trouble: Trouble) -> String {
     match trouble {
         Trouble::Io(what, error) => format!("{what}: {error}"),
-        Trouble::Damaged(why) | Trouble::Foreign(why) => why,
+        Trouble::Damaged(why) | Trouble::ByteOrder(why) | Trouble::Foreign(why) => why,
         Trouble::Busy => "its monitor area is always being changed".into(),
         Trouble::NameInUse(process) => {
             format!("an image of this name is alive, process {process}")

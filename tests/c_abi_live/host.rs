@@ -118,7 +118,7 @@ impl<'a> Host<'a> {
             call(|error| unsafe { tmr_volume_of_host(info, functions, &raw mut volume, error) });
         self.desk.hand_over(functions.user, taken)?;
         let mut area = null_mut();
-        let add = || -> Done<()> {
+        let mut add = || -> Done<()> {
             // SAFETY: both are open.
             call(|error| unsafe { tmr_host_add_volume(host, volume, error) })?;
             if !is_source {

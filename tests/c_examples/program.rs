@@ -1,7 +1,7 @@
 //! The examples as programs: compiled against the header and the shared library that cargo has just built.
 //!
-//! `CC` names one compiler in the place of gcc and clang; `TRACKMIRROR_RUNNER` what must stand before a program, where the
-//! library is built for another machine.
+//! `CC` names one compiler in the place of gcc and clang. Where the library is built for another machine, programs run as
+//! `support::program` has them.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -82,12 +82,12 @@ pub fn compiled(compiler: &str, example: &str) -> PathBuf {
     program
 }
 
-/// `migrate` is migrate.c and the files whose names begin with `migrate_`.
+/// `migrate` is migrate.c and the files whose names begin with `migrate_`; `translate` is translate.s.
 fn sources(example: &str) -> Vec<PathBuf> {
     let is_part = |path: &PathBuf| {
         let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
         let rest = stem.strip_prefix(example);
-        path.extension() == Some(OsStr::new("c"))
+        ["c", "s"].map(|kind| Some(OsStr::new(kind))).contains(&path.extension())
             && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
     };
     let entries = std::fs::read_dir(root().join("examples")).unwrap();
@@ -96,19 +96,4 @@ fn sources(example: &str) -> Vec<PathBuf> {
     paths.sort();
     assert!(!paths.is_empty(), "there is an example {example}");
     paths
-}
-
-/// A program, ready to be run.
-pub fn run(program: &Path) -> Command {
-    let mut words = env::var("TRACKMIRROR_RUNNER").unwrap_or_default();
-    words.push(' ');
-    let mut words = words.split_whitespace();
-    match words.next() {
-        None => Command::new(program),
-        Some(runner) => {
-            let mut command = Command::new(runner);
-            command.args(words).arg(program);
-            command
-        }
-    }
 }

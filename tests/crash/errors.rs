@@ -83,7 +83,7 @@ fn fail_everywhere(scenario: Scenario) {
         }
         failures.extend(result.err().map(|why| format!("{what}: {why}")));
     };
-    for (index, kind) in operations.iter().enumerate() {
+    for (index, kind) in crate::share(operations.iter().enumerate()) {
         let mut random = Random::new(index as u64);
         for fate in [Fate::Done, [Fate::Dropped, Fate::TornOld, Fate::TornGarbage][random.below(3)]]
         {
@@ -94,7 +94,7 @@ fn fail_everywhere(scenario: Scenario) {
     }
     // Reads are many, and most of them alike.
     let step = read_count.div_ceil(120);
-    for number in (1..=read_count).step_by(step) {
+    for number in crate::share((1..=read_count).step_by(step)) {
         run(known.scenario.world.with_failing_read(number), format!("read {number}"), None);
     }
     let name = known.scenario.name;

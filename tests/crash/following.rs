@@ -404,7 +404,7 @@ fn everywhere(first: usize, options: MoveOptions) {
     let (mut run_count, mut failures) = (0, Vec::new());
     for seed in 0..crate::seed_count() {
         let places = operations.iter().enumerate().skip((first + seed as usize) % 3).step_by(3);
-        for (index, kind) in places {
+        for (index, kind) in crate::share(places) {
             let operation = index + 1;
             let mut random = Random::new(seed << 20 | operation as u64);
             let faults = [

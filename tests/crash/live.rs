@@ -262,7 +262,7 @@ fn fail_everywhere(scenario: Scenario) {
     run.check_end(&mut known).unwrap();
     let (mut run_count, mut failures) = (0, Vec::new());
     for seed in 0..crate::seed_count() {
-        for (index, kind) in operations.iter().enumerate() {
+        for (index, kind) in crate::share(operations.iter().enumerate()) {
             let mut random = Random::new(seed << 20 | index as u64);
             {
                 // Twice of three times what is done about the first failure fails too.
@@ -299,7 +299,7 @@ pub fn crash_at(
         // Of long runs every other operation, and the others with the next seed.
         let stride = if operations.len() > 100 { 2 } else { 1 };
         let places = operations.iter().enumerate().skip(seed as usize % stride).step_by(stride);
-        for (index, kind) in places {
+        for (index, kind) in crate::share(places) {
             let operation = index + 1;
             let mut random = Random::new(seed << 20 | operation as u64);
             let faults = [
@@ -424,7 +424,7 @@ fn any_order_of_verbs() {
     let (mut failures, mut run_count) = (Vec::new(), 0);
     for scenario in scenarios {
         let mut known = Known::of(scenario("any order"));
-        for seed in 0..60 * crate::seed_count() {
+        for seed in crate::share(0..60 * crate::seed_count()) {
             run_count += 1;
             let failed = any_order(&mut known, seed).err();
             let name = known.scenario.name;
@@ -505,7 +505,7 @@ fn one_of_two_areas_is_lost_with_the_process() {
     let mut known = Known::of(scenario::two_volumes());
     let (operations, _) = clean_run(&mut known);
     let mut failures = Vec::new();
-    for operation in 1..=operations.len() {
+    for operation in crate::share(1..=operations.len()) {
         let at = At { operation, fault: Fault::Kill(Fate::Done), seed: operation as u64 };
         let mut run = Run::new(&known, Some(at));
         let ended = run.process(&known);

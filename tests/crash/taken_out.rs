@@ -124,7 +124,7 @@ fn everywhere(is_live: bool) {
     check_end(&known, &world, here.as_ref()).unwrap();
     let operations: Vec<Kind> = world.operations();
     let mut failures = Vec::new();
-    for (index, kind) in operations.iter().enumerate() {
+    for (index, kind) in crate::share(operations.iter().enumerate()) {
         let mut random = Random::new(index as u64);
         let kill = [Fault::Kill(Fate::Done), Fault::Kill(Fate::TornOld)][index % 2];
         for fault in [kill, Fault::Power(Fate::Done)] {

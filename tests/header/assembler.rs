@@ -60,9 +60,13 @@ pub fn macros(declarations: &Declarations) -> String {
     text
 }
 
-/// A value as the assembler writes it. It computes in 32 bits.
+/// A value as the assembler writes it. It computes in 32 bits; one of 64 bits must be one of those with the sign extended,
+/// as instructions with immediate operands do.
 fn operand(value: &str) -> String {
     let digits = value.trim_end_matches(['u', 'l']);
+    if value.ends_with("ull") && digits == "0xFFFFFFFFFFFFFFFF" {
+        return "-1".into();
+    }
     match digits.strip_prefix("0x") {
         Some(hexadecimal) => {
             assert!(hexadecimal.len() <= 8, "{value} is no value of 32 bits");

@@ -75,7 +75,7 @@ fn library() -> PathBuf {
 }
 
 /// Compiles a program; what is given back makes the command that runs it.
-pub fn build(name: &str, text: &str, with_library: bool) -> impl Fn() -> Command {
+pub fn build(name: &str, text: &str, with_library: bool) -> impl Fn() -> Command + use<> {
     let (source, program) = (workshop(&format!("{name}.c")), workshop(name));
     std::fs::write(&source, text).unwrap();
     let mut command = Command::new("gcc");

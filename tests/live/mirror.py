@@ -160,16 +160,27 @@ class Example:
     """The same by the example in C, which asks the guest's operator by a program, and tells on its output."""
 
     def __init__(self, program, scratch, spool):
-        self.scratch = scratch
-        self.told = scratch.path('told')
-        arguments = [
+        self.scratch, self.told = scratch, scratch.path('told')
+        self.environment = {**os.environ, 'LIVE_SPOOL': spool}
+        self.arguments = [
             program, changes.SELECTION, scratch.image('CLNA01'), scratch.image('CLNA02'), scratch.image('DLIBA1'),
             scratch.path('state'), '--image', 'VS1', '--operator', os.path.join(HERE, 'ask_operator.py'),
             '--goal', '5', '--pace', '50', '--limit', '120', '--wait', '--keep']
-        self.process = subprocess.Popen(
-            arguments, stdout=open(self.told, 'w'), stderr=subprocess.STDOUT, env={**os.environ, 'LIVE_SPOOL': spool})
+        self.process = self.start()
         # What the command leaves.
         open(scratch.path('receipt.json'), 'w').close()
+
+    def start(self):
+        return subprocess.Popen(
+            self.arguments, stdout=open(self.told, 'a'), stderr=subprocess.STDOUT, env=self.environment)
+
+    def kill_and_start_again(self):
+        self.process.kill()
+        self.process.wait()
+        self.process = self.start()
+
+    def has_gone_on(self):
+        return any(line.startswith('going on with the migration') for line in self.lines())
 
     def lines(self):
         with open(self.told) as file:
@@ -260,6 +271,11 @@ def main(binary, folder, shared, passes, example=None):
         operator.goes_on = True
         operator.until('the other changes are followed', lambda: migration.has_followed(changes.TOLD_THEN), 60)
         say('the other changes are followed')
+        if example:
+            migration.kill_and_start_again()
+            operator.migration = migration.process
+            operator.until('it goes on where it was killed', migration.has_gone_on, 60)
+            say('it was killed, and goes on')
         migration.close_now()
         operator.until('it asks to close', lambda: 'ask-to-close' in operator.asked, 60)
         operator.run('LATE', changes.at_the_close('LATE'))

@@ -183,7 +183,21 @@ pub fn tool<S: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = S>)
 /// The built command.
 pub fn trackmirror() -> Command {
     let built = option_env!("CARGO_BIN_EXE_trackmirror");
-    Command::new(built.expect("the command is built with the feature \"cli\""))
+    program(built.expect("the command is built with the feature \"cli\""))
+}
+
+/// This test's own program once more, as another process.
+pub fn itself() -> Command {
+    program(std::env::current_exe().expect("the test has a file"))
+}
+
+/// A program that was built for the machine of the tests: run by the emulator that `TRACKMIRROR_RUNNER` names, if this is
+/// another machine (see `tests/big_endian`).
+pub fn program(path: impl AsRef<OsStr>) -> Command {
+    let Some(runner) = std::env::var_os("TRACKMIRROR_RUNNER") else { return Command::new(path) };
+    let mut command = Command::new(runner);
+    command.arg(path);
+    command
 }
 
 fn run(command: &mut Command) -> String {

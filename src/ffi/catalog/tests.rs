@@ -1,5 +1,6 @@
 use super::super::tables::{TMR_TABLE_VERSION, tmr_sink_put};
 use super::*;
+use crate::volume::Volume;
 use crate::volume::intent::NoJournal;
 
 /// What a host does instead of what it is told.

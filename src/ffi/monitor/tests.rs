@@ -150,7 +150,7 @@ fn memory_is_an_area_once_at_a_time_and_again_when_it_was_closed() {
         assert_eq!(tmr_image_begin(image, 7, 1, &raw mut write, null_mut()), 0);
         assert_eq!(open(&mut memory, &mut error).0, TMR_ENVIRONMENT, "the image keeps it open");
         assert_eq!(tmr_image_close(&raw mut image), 0);
-        assert_eq!(tmr_subscription_leave(&raw mut subscription), 0);
+        assert_eq!(tmr_subscription_leave(&raw mut subscription, null_mut()), 0);
         assert_eq!(open(&mut memory, &mut error).0, TMR_ENVIRONMENT, "so does the other");
         assert_eq!(tmr_image_close(&raw mut first), 0);
     }
@@ -186,7 +186,7 @@ fn a_subscription_that_was_left_is_taken_up_again_with_what_was_in_flight() {
             let mut write = tmr_write::default();
             assert_eq!(tmr_image_begin(image, 7, 3, &raw mut write, null_mut()), 0);
             assert_eq!(tmr_image_close(&raw mut image), 0);
-            assert_eq!(tmr_subscription_leave(&raw mut subscription), 0);
+            assert_eq!(tmr_subscription_leave(&raw mut subscription, null_mut()), 0);
             assert_eq!(tmr_area_close(&raw mut area), 0);
         }
     }
@@ -486,7 +486,7 @@ fn a_subscription_sees_what_flows_and_seals() {
         assert_eq!(tmr_subscription_seal(subscription, plan, 1, error), 0);
         assert_eq!(tmr_subscription_close(&raw mut subscription), TMR_DONE);
         assert_eq!(tmr_subscription_close(&raw mut subscription), TMR_DONE);
-        assert_eq!(tmr_subscription_leave(null_mut()), TMR_DONE);
+        assert_eq!(tmr_subscription_leave(null_mut(), null_mut()), TMR_DONE);
     }
     assert!(world.area().subscriptions().is_empty());
     let (code, mut write) = world.begin(39, 1);

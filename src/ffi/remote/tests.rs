@@ -337,7 +337,7 @@ fn a_whole_exchange_between_two_machines() {
     assert_eq!(machines.look_there(), TMR_MORE);
     assert!(sentence(&machines.error).contains("image SYSB on another machine has not answered"));
     assert_eq!(machines.ask(&[], 0), TMR_ABSORBED_NEW_INCARNATION);
-    assert_eq!(machines.left(0, TRACKS), TRACKS.into());
+    assert_eq!(machines.left(0, TRACKS), u64::from(TRACKS));
     assert_ne!(machines.described().known, [0; 2]);
     machines.carry();
 
@@ -523,7 +523,7 @@ fn leave_is_taken_and_the_end_opens_what_was_sealed() {
     }
     assert_eq!(machines.write(0, 1), TMR_REFUSED);
     // SAFETY: the pointers are right.
-    assert_eq!(unsafe { tmr_reporter_end(&raw mut machines.reporter) }, TMR_DONE);
+    assert_eq!(unsafe { tmr_reporter_end(&raw mut machines.reporter, null_mut()) }, TMR_DONE);
     assert_eq!(machines.write(0, 1), TMR_DONE);
     // SAFETY: it is open.
     let there = unsafe { shared(machines.there.cast_const()) }.unwrap();
@@ -567,7 +567,7 @@ fn what_is_no_message_for_it_changes_nothing() {
         // Nobody knows what a retired one wrote.
         assert_eq!(tmr_receiver_retire(machines.receiver, error), TMR_DONE);
     }
-    assert_eq!(machines.left(0, TRACKS), TRACKS.into());
+    assert_eq!(machines.left(0, TRACKS), u64::from(TRACKS));
     assert_eq!(machines.look_there(), TMR_DONE);
     let outside = [extent(TRACKS, 1)];
     let mut question = Message::new();

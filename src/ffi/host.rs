@@ -1,6 +1,6 @@
 //! The host: the ports bundled, as a program in C puts them together.
 
-use super::boundary::{Handle, OneAtATime, Out, alone, close_alone, guarded, shared};
+use super::boundary::{Handle, OneAtATime, Out, alone, close, guarded, shared};
 use super::events::{EventQueue, Told};
 use super::{TMR_DONE, tmr_area, tmr_error, tmr_volume};
 use crate::catalog::Catalog;
@@ -230,5 +230,5 @@ pub unsafe extern "C" fn tmr_host_add_area(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_host_close(host: *mut *mut tmr_host) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(host) }
+    unsafe { close(host) }
 }

@@ -2,7 +2,7 @@
 
 use super::boundary::{
     Alone, Filled, Handle, OneAtATime, Out, Structure, alone, bytes_of_text, check_options,
-    check_reserved, close_alone, guarded, guarded_as, input, input_if_any, shared, text,
+    check_reserved, close, guarded, guarded_as, input, input_if_any, shared, text,
 };
 use super::checkpoint::{HostStore, store, tmr_checkpoint_functions};
 use super::enqueue::tmr_opener;
@@ -501,12 +501,27 @@ unsafe fn drive(
     error: *mut tmr_error,
     verb: impl FnOnce(&mut Driven) -> Result<i32>,
 ) -> i32 {
+    // SAFETY: as the caller promised.
+    unsafe { drive_to(migration, error, || Ok(()), |driven, ()| verb(driven)) }
+}
+
+/// The same for a verb that has an output, which is taken first.
+///
+/// # Safety
+/// As of the functions that call it.
+unsafe fn drive_to<T>(
+    migration: *const tmr_migration,
+    error: *mut tmr_error,
+    take: impl FnOnce() -> Result<T>,
+    verb: impl FnOnce(&mut Driven, T) -> Result<i32>,
+) -> i32 {
     let drive = |state: &mut u32| {
+        let out = take()?;
         // SAFETY: as the caller promised.
         let run = unsafe { shared(migration) }?;
         // SAFETY: as the caller promised.
         let mut driven: Alone<'_, Driven> = unsafe { alone(migration) }?;
-        let result = verb(&mut driven);
+        let result = verb(&mut driven, out);
         *state = driven.migration.state() as u32;
         *run.told.lock() = driven.told();
         result
@@ -601,9 +616,11 @@ pub unsafe extern "C" fn tmr_migration_step(
     progress: *mut tmr_migration_progress,
     error: *mut tmr_error,
 ) -> i32 {
-    let step = |driven: &mut Driven| {
+    let take = || {
         // SAFETY: as the caller promised.
-        let out = if progress.is_null() { None } else { Some(unsafe { Filled::take(progress) }?) };
+        if progress.is_null() { Ok(None) } else { unsafe { Filled::take(progress) }.map(Some) }
+    };
+    let step = |driven: &mut Driven, out: Option<Filled<_>>| {
         let found = driven.migration.step(track_count_max)?;
         if let Some(out) = out {
             out.give(&tmr_migration_progress::of(&found));
@@ -611,7 +628,7 @@ pub unsafe extern "C" fn tmr_migration_step(
         Ok(if found.left_tracks == 0 { TMR_DONE } else { TMR_MORE })
     };
     // SAFETY: as the caller promised.
-    unsafe { drive(migration, error, step) }
+    unsafe { drive_to(migration, error, take, step) }
 }
 
 /// Does: compares source and target, track by track, addresses aside. `track_count` gets how many, and may be NULL.
@@ -627,9 +644,9 @@ pub unsafe extern "C" fn tmr_migration_verify(
     track_count: *mut u64,
     error: *mut tmr_error,
 ) -> i32 {
-    let verify = |driven: &mut Driven| {
-        // SAFETY: as the caller promised.
-        let out = unsafe { Out::take_if_any(track_count, "the place for the count of tracks") }?;
+    // SAFETY: as the caller promised.
+    let take = || unsafe { Out::take_if_any(track_count, "the place for the count of tracks") };
+    let verify = |driven: &mut Driven, out: Option<Out<u64>>| {
         let found = driven.migration.verify()?;
         if let Some(out) = out {
             out.give(found.track_count);
@@ -637,7 +654,7 @@ pub unsafe extern "C" fn tmr_migration_verify(
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.
-    unsafe { drive(migration, error, verify) }
+    unsafe { drive_to(migration, error, take, verify) }
 }
 
 /// Does: asks everybody to close the data sets, keeps new openers out, and opens the window when nobody has them open.
@@ -1053,5 +1070,5 @@ pub unsafe extern "C" fn tmr_migration_retire_image(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_migration_close(migration: *mut *mut tmr_migration) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(migration) }
+    unsafe { close(migration) }
 }

@@ -611,22 +611,3 @@ fn now_ms() -> u64 {
 fn is_of_coverage(error: &Error) -> bool {
     matches!(error.reason(), Reason::NotCovered | Reason::VolumeInUse)
 }
-
-/// Whether it is about a change of the sources that cannot be followed as it is now: somebody may make room, or finish what
-/// he is doing.
-fn is_of_changes(error: &Error) -> bool {
-    use Reason::*;
-    matches!(
-        error.reason(),
-        NoSpace
-            | VtocFull
-            | NameExists
-            | NotMonitored
-            | NotFilled
-            | SourceChanged
-            | NotCataloged
-            | CatalogMismatch
-            | PartMissing
-            | UnfinishedMigration
-    )
-}

@@ -308,6 +308,14 @@ fn migrate_goes_on_after_it_was_killed_while_others_write() {
 }
 
 #[test]
+fn monitor_loses_nothing_that_is_written_beside_the_copy() {
+    for compiler in compilers() {
+        let said = expect(0, &support::program(compiled(&compiler, "monitor")).output().unwrap());
+        assert!(said.contains("nothing was lost"), "{said}");
+    }
+}
+
+#[test]
 #[cfg(target_arch = "s390x")]
 fn translate_calls_the_library_by_lists_of_addresses() {
     let program = compiled(&compilers()[0], "translate");

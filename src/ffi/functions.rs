@@ -255,7 +255,7 @@ pub unsafe extern "C" fn tmr_version(major: *mut u32, minor: *mut u32, patch: *m
 
 /// Does: calls another function by its number (TMR_F_...), with the addresses of its parameters in a list, as assembler
 ///   programs pass them. Each address leads to the parameter as the function takes it: a pointer, or an integer of 32 or 64 bits.
-/// Gives back: what that function gives back; 8 if there is none of this number, or an address is NULL.
+/// Gives back: what that function gives back; 8 if there is none of this number, or it is this one, or an address is NULL.
 /// Threads: as that function.
 /// When: as that function.
 ///
@@ -265,8 +265,12 @@ pub unsafe extern "C" fn tmr_version(major: *mut u32, minor: *mut u32, patch: *m
 pub unsafe extern "C" fn tmr_call(function: u32, addresses: *const *const c_void) -> i32 {
     let call = || {
         let found = FUNCTIONS.iter().find(|known| known.number == function);
-        let found = found.ok_or_else(|| {
-            Error::new(Reason::BadValue, format!("{function} is the number of no function"))
+        // Itself it does not call: a list that names itself would never end.
+        let found = found.filter(|found| found.name != "tmr_call").ok_or_else(|| {
+            Error::new(
+                Reason::BadValue,
+                format!("{function} is the number of no function that can be called by a list"),
+            )
         })?;
         // SAFETY: as the caller promised.
         let addresses =

@@ -2,7 +2,7 @@
 
 use super::boundary::{
     Alone, Filled, Handle, OneAtATime, Out, Structure, alone, bytes_of_text, check_options,
-    check_reserved, close_alone, guarded, guarded_as, input, input_if_any, shared, text,
+    check_reserved, close, guarded, guarded_as, input, input_if_any, shared, text,
 };
 use super::checkpoint::{HostStore, store, tmr_checkpoint_functions};
 use super::enqueue::tmr_opener;
@@ -19,7 +19,7 @@ use crate::host::Host;
 use crate::migrate::{Goal, Limits, Migration, MoveOptions, OnUnreadable};
 use crate::pace::Pace;
 use crate::registry::openers::Opener;
-use crate::state::Verb;
+use crate::state::{State, Verb};
 use parking_lot::Mutex;
 use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
@@ -291,6 +291,7 @@ impl Driven {
 }
 
 /// The store of a checkpoint: a folder's, or the host's.
+#[allow(clippy::large_enum_variant)] // There is one.
 enum Store {
     Files(FileStore),
     Host(HostStore),
@@ -500,12 +501,27 @@ unsafe fn drive(
     error: *mut tmr_error,
     verb: impl FnOnce(&mut Driven) -> Result<i32>,
 ) -> i32 {
+    // SAFETY: as the caller promised.
+    unsafe { drive_to(migration, error, || Ok(()), |driven, ()| verb(driven)) }
+}
+
+/// The same for a verb that has an output, which is taken first.
+///
+/// # Safety
+/// As of the functions that call it.
+unsafe fn drive_to<T>(
+    migration: *const tmr_migration,
+    error: *mut tmr_error,
+    take: impl FnOnce() -> Result<T>,
+    verb: impl FnOnce(&mut Driven, T) -> Result<i32>,
+) -> i32 {
     let drive = |state: &mut u32| {
+        let out = take()?;
         // SAFETY: as the caller promised.
         let run = unsafe { shared(migration) }?;
         // SAFETY: as the caller promised.
         let mut driven: Alone<'_, Driven> = unsafe { alone(migration) }?;
-        let result = verb(&mut driven);
+        let result = verb(&mut driven, out);
         *state = driven.migration.state() as u32;
         *run.told.lock() = driven.told();
         result
@@ -600,9 +616,11 @@ pub unsafe extern "C" fn tmr_migration_step(
     progress: *mut tmr_migration_progress,
     error: *mut tmr_error,
 ) -> i32 {
-    let step = |driven: &mut Driven| {
+    let take = || {
         // SAFETY: as the caller promised.
-        let out = if progress.is_null() { None } else { Some(unsafe { Filled::take(progress) }?) };
+        if progress.is_null() { Ok(None) } else { unsafe { Filled::take(progress) }.map(Some) }
+    };
+    let step = |driven: &mut Driven, out: Option<Filled<_>>| {
         let found = driven.migration.step(track_count_max)?;
         if let Some(out) = out {
             out.give(&tmr_migration_progress::of(&found));
@@ -610,7 +628,7 @@ pub unsafe extern "C" fn tmr_migration_step(
         Ok(if found.left_tracks == 0 { TMR_DONE } else { TMR_MORE })
     };
     // SAFETY: as the caller promised.
-    unsafe { drive(migration, error, step) }
+    unsafe { drive_to(migration, error, take, step) }
 }
 
 /// Does: compares source and target, track by track, addresses aside. `track_count` gets how many, and may be NULL.
@@ -626,9 +644,9 @@ pub unsafe extern "C" fn tmr_migration_verify(
     track_count: *mut u64,
     error: *mut tmr_error,
 ) -> i32 {
-    let verify = |driven: &mut Driven| {
-        // SAFETY: as the caller promised.
-        let out = unsafe { Out::take_if_any(track_count, "the place for the count of tracks") }?;
+    // SAFETY: as the caller promised.
+    let take = || unsafe { Out::take_if_any(track_count, "the place for the count of tracks") };
+    let verify = |driven: &mut Driven, out: Option<Out<u64>>| {
         let found = driven.migration.verify()?;
         if let Some(out) = out {
             out.give(found.track_count);
@@ -636,7 +654,7 @@ pub unsafe extern "C" fn tmr_migration_verify(
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.
-    unsafe { drive(migration, error, verify) }
+    unsafe { drive_to(migration, error, take, verify) }
 }
 
 /// Does: asks everybody to close the data sets, keeps new openers out, and opens the window when nobody has them open.
@@ -764,9 +782,10 @@ pub unsafe extern "C" fn tmr_migration_terminate(
     unsafe { drive(migration, error, |driven| driven.migration.terminate().map(|()| TMR_DONE)) }
 }
 
-/// Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks.
-/// Gives back: 0 at the end; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what the verb gives
-///   back.
+/// Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks. While
+///   somebody has a data set open still, it copies what changed, and asks again.
+/// Gives back: 0 at the end, and only there; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what
+///   the verb gives back.
 /// Threads: one at a time.
 /// When: in every state.
 ///
@@ -782,7 +801,16 @@ pub unsafe extern "C" fn tmr_migration_advance(
         driven.openers.clear();
         match driven.migration.next_verb() {
             None => {}
-            Some(Verb::Quiesce) => driven.openers = driven.migration.quiesce()?,
+            Some(Verb::Quiesce) => {
+                // So little is left for the window then.
+                if driven.migration.state() == State::Closing {
+                    driven.migration.step(track_count_max)?;
+                }
+                // The step may have found that nothing is left to be moved, or that the window must wait.
+                if driven.migration.next_verb() == Some(Verb::Quiesce) {
+                    driven.openers = driven.migration.quiesce()?;
+                }
+            }
             Some(verb) => driven.migration.perform(verb, track_count_max)?,
         }
         Ok(if driven.migration.next_verb().is_none() { TMR_DONE } else { TMR_MORE })
@@ -1042,5 +1070,5 @@ pub unsafe extern "C" fn tmr_migration_retire_image(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_migration_close(migration: *mut *mut tmr_migration) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(migration) }
+    unsafe { close(migration) }
 }

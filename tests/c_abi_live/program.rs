@@ -11,6 +11,7 @@ use super::lies::Lie;
 use super::world::Random;
 use serde_json::{Value, json};
 use std::ffi::CString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -49,6 +50,8 @@ pub struct Job {
     /// What the host is like follows from it.
     pub seed: u64,
     pub lie: Option<Lie>,
+    /// Where it notes its lives.
+    pub diary: PathBuf,
 }
 
 fn paths(value: &Value) -> Vec<PathBuf> {
@@ -66,6 +69,7 @@ impl Job {
             "folder": self.folder, "sources": self.sources, "targets": self.targets, "system": self.system,
             "images": self.images, "goal_tracks": self.goal_tracks, "threads": self.threads, "pace": self.pace,
             "options": self.options, "seed": self.seed, "lie": self.lie.map(Lie::name),
+            "diary": self.diary,
         })
     }
 
@@ -84,6 +88,7 @@ impl Job {
             options: texts(&value["options"]),
             seed: number("seed").expect("a seed"),
             lie: value["lie"].as_str().and_then(Lie::named),
+            diary: value["diary"].as_str().expect("a file").into(),
         }
     }
 
@@ -95,6 +100,13 @@ impl Job {
     /// Where somebody orders the close.
     pub fn close_order(folder: &Path) -> PathBuf {
         folder.join("close-now")
+    }
+
+    /// Notes that a life has ended, with every table given back.
+    fn note(&self, line: &str) {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&self.diary);
+        let noted = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+        noted.expect("it can be noted");
     }
 
     fn has(&self, option: &str) -> bool {
@@ -193,8 +205,12 @@ pub fn run(orders: &str) -> i32 {
         let done = Program::live(&job, manner, &desk);
         desk.check_released();
         match done {
-            Ok(()) => return 0,
+            Ok(()) => {
+                job.note("done");
+                return 0;
+            }
             Err(failure) => {
+                job.note(&format!("given up: {}", failure.sentence));
                 eprintln!("{}", failure.sentence);
                 assert!(failure.code < TMR_INTERNAL, "{}", failure.sentence);
                 // Whoever has failed tables repairs them, and begins again.

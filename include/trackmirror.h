@@ -582,7 +582,7 @@
 #define TMR_R_COMMAND_REFUSED 541u
 /** Return code 12: the operator's command did not end in time. */
 #define TMR_R_COMMAND_LATE 542u
-/** Return code 12: a change that was handed to the operator's command is not seen. */
+/** Return code 12: a change that was handed to the operator's command or to the host is not seen. */
 #define TMR_R_CHANGE_NOT_SEEN 543u
 /** Return code 8: a change that cannot be handed to the system that has the volume. */
 #define TMR_R_NOT_DELEGATED 544u
@@ -1082,12 +1082,28 @@
 #define TMR_F_RECEIVER_CLOSE 215u
 /** tmr_receiver_describe */
 #define TMR_F_RECEIVER_DESCRIBE 216u
+/** tmr_agent_new */
+#define TMR_F_AGENT_NEW 220u
+/** tmr_agent_add_volume */
+#define TMR_F_AGENT_ADD_VOLUME 221u
+/** tmr_agent_serve */
+#define TMR_F_AGENT_SERVE 222u
+/** tmr_agent_close */
+#define TMR_F_AGENT_CLOSE 223u
+/** tmr_agent_farewell */
+#define TMR_F_AGENT_FAREWELL 224u
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* Handles ------------------------------------------------------------------------------------------------------ */
+
+/**
+ * Serves the migrations that other machines own: reports what is written here, answers, closes data sets here. One call uses it at
+ * a time.
+ */
+typedef struct tmr_agent tmr_agent;
 
 /** A volume's monitor area, open. Several threads may use it at a time. */
 typedef struct tmr_area tmr_area;
@@ -1184,6 +1200,124 @@ typedef struct tmr_error {
      */
     char sentence[512];
 } tmr_error;
+
+/**
+ * The functions of a host that carries messages to another machine and back. It may lose, delay, double and reorder them. Both
+ * are called between the steps of a migration and in its window, by any thread: what takes long belongs into a thread of the
+ * host's.
+ */
+typedef struct tmr_channel_functions {
+    /**
+     * sizeof (tmr_channel_functions).
+     */
+    uint32_t size;
+    /**
+     * TMR_TABLE_VERSION.
+     */
+    uint32_t version;
+    /**
+     * Handed to each function.
+     */
+    void *user;
+    /**
+     * Called once with `user`, when the library needs the table no more. May be NULL.
+     */
+    tmr_release release;
+    /**
+     * Hands one message over. It does not wait for its arrival; if it fails, what matters is sent again.
+     */
+    int32_t (*send)(void *user,
+                    const void *message,
+                    uint64_t length,
+                    struct tmr_error *error);
+    /**
+     * Puts each message that has come since the last call into the sink, as its bytes. It does not wait. If tmr_sink_put
+     * gives back 8, enough was put for now: that message can be put again in the next call.
+     */
+    int32_t (*receive)(void *user,
+                       struct tmr_sink *sink,
+                       struct tmr_error *error);
+} tmr_channel_functions;
+
+/** Data sets, and the volumes that they lie on. */
+typedef struct tmr_names {
+    /**
+     * sizeof (tmr_names).
+     */
+    uint32_t size;
+    /**
+     * How many data sets.
+     */
+    uint32_t data_set_count;
+    /**
+     * How many volumes.
+     */
+    uint32_t volume_count;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Their names.
+     */
+    const char (*data_sets)[96];
+    /**
+     * Their serials.
+     */
+    const char (*volsers)[16];
+} tmr_names;
+
+/**
+ * The functions of a host that knows who has data sets open, and can keep others from opening them. Each may be called again at
+ * any time, does nothing that is done already, gives back a return code, and fills the error block in if that is 8 or 12. They
+ * are called by any thread.
+ */
+typedef struct tmr_enqueue_functions {
+    /**
+     * sizeof (tmr_enqueue_functions).
+     */
+    uint32_t size;
+    /**
+     * TMR_TABLE_VERSION.
+     */
+    uint32_t version;
+    /**
+     * Handed to each function.
+     */
+    void *user;
+    /**
+     * Called once with `user`, when the library needs the table no more. May be NULL.
+     */
+    tmr_release release;
+    /**
+     * Asks application and operator to close and unallocate these data sets. It does not wait for them. The request stands until
+     * `let_open`.
+     */
+    int32_t (*ask_to_close)(void *user,
+                            const struct tmr_names *names,
+                            struct tmr_error *error);
+    /**
+     * Puts a tmr_opener into the sink for each who still has one of these data sets open or allocated, on whatever image. 0 and no
+     * opener: they are closed. 4: somebody has one open, also if nobody can be named. Who cannot be asked is an opener, never nobody.
+     * NULL if the host cannot tell; then the registry of openers must be used as well.
+     */
+    int32_t (*is_closed)(void *user,
+                         const struct tmr_names *names,
+                         struct tmr_sink *sink,
+                         struct tmr_error *error);
+    /**
+     * Lets nobody open these data sets any more. Durable when it returns 0.
+     */
+    int32_t (*hold)(void *user,
+                    const struct tmr_names *names,
+                    struct tmr_error *error);
+    /**
+     * Takes back requests and holds of these data sets. What is not held is passed over.
+     */
+    int32_t (*let_open)(void *user,
+                        const struct tmr_names *names,
+                        struct tmr_error *error);
+} tmr_enqueue_functions;
 
 /** What an assessment has. */
 typedef struct tmr_assessment_info {
@@ -1524,44 +1658,6 @@ typedef struct tmr_changed_run {
 } tmr_changed_run;
 
 /**
- * The functions of a host that carries messages to another machine and back. It may lose, delay, double and reorder them. Both
- * are called between the steps of a migration and in its window, by any thread: what takes long belongs into a thread of the
- * host's.
- */
-typedef struct tmr_channel_functions {
-    /**
-     * sizeof (tmr_channel_functions).
-     */
-    uint32_t size;
-    /**
-     * TMR_TABLE_VERSION.
-     */
-    uint32_t version;
-    /**
-     * Handed to each function.
-     */
-    void *user;
-    /**
-     * Called once with `user`, when the library needs the table no more. May be NULL.
-     */
-    tmr_release release;
-    /**
-     * Hands one message over. It does not wait for its arrival; if it fails, what matters is sent again.
-     */
-    int32_t (*send)(void *user,
-                    const void *message,
-                    uint64_t length,
-                    struct tmr_error *error);
-    /**
-     * Puts each message that has come since the last call into the sink, as its bytes. It does not wait. If tmr_sink_put
-     * gives back 8, enough was put for now: that message can be put again in the next call.
-     */
-    int32_t (*receive)(void *user,
-                       struct tmr_sink *sink,
-                       struct tmr_error *error);
-} tmr_channel_functions;
-
-/**
  * The functions of a host's own clock. They are called by any thread, also by several at a time. While one fails, the library
  * goes on from its last answer with the machine's own clock.
  */
@@ -1677,86 +1773,6 @@ typedef struct tmr_progress {
      */
     uint64_t total_foreign_count;
 } tmr_progress;
-
-/** Data sets, and the volumes that they lie on. */
-typedef struct tmr_names {
-    /**
-     * sizeof (tmr_names).
-     */
-    uint32_t size;
-    /**
-     * How many data sets.
-     */
-    uint32_t data_set_count;
-    /**
-     * How many volumes.
-     */
-    uint32_t volume_count;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
-    /**
-     * Their names.
-     */
-    const char (*data_sets)[96];
-    /**
-     * Their serials.
-     */
-    const char (*volsers)[16];
-} tmr_names;
-
-/**
- * The functions of a host that knows who has data sets open, and can keep others from opening them. Each may be called again at
- * any time, does nothing that is done already, gives back a return code, and fills the error block in if that is 8 or 12. They
- * are called by any thread.
- */
-typedef struct tmr_enqueue_functions {
-    /**
-     * sizeof (tmr_enqueue_functions).
-     */
-    uint32_t size;
-    /**
-     * TMR_TABLE_VERSION.
-     */
-    uint32_t version;
-    /**
-     * Handed to each function.
-     */
-    void *user;
-    /**
-     * Called once with `user`, when the library needs the table no more. May be NULL.
-     */
-    tmr_release release;
-    /**
-     * Asks application and operator to close and unallocate these data sets. It does not wait for them. The request stands until
-     * `let_open`.
-     */
-    int32_t (*ask_to_close)(void *user,
-                            const struct tmr_names *names,
-                            struct tmr_error *error);
-    /**
-     * Puts a tmr_opener into the sink for each who still has one of these data sets open or allocated, on whatever image. 0 and no
-     * opener: they are closed. 4: somebody has one open, also if nobody can be named. Who cannot be asked is an opener, never nobody.
-     * NULL if the host cannot tell; then the registry of openers must be used as well.
-     */
-    int32_t (*is_closed)(void *user,
-                         const struct tmr_names *names,
-                         struct tmr_sink *sink,
-                         struct tmr_error *error);
-    /**
-     * Lets nobody open these data sets any more. Durable when it returns 0.
-     */
-    int32_t (*hold)(void *user,
-                    const struct tmr_names *names,
-                    struct tmr_error *error);
-    /**
-     * Takes back requests and holds of these data sets. What is not held is passed over.
-     */
-    int32_t (*let_open)(void *user,
-                        const struct tmr_names *names,
-                        struct tmr_error *error);
-} tmr_enqueue_functions;
 
 /** Something that happened. Numbers that a kind of event does not have are 0, and texts empty. */
 typedef struct tmr_event {
@@ -3978,10 +3994,10 @@ int32_t tmr_subscription_seal(const struct tmr_subscription *subscription, const
 int32_t tmr_subscription_unseal(const struct tmr_subscription *subscription, struct tmr_error *error);
 
 /**
- * Does: ends a subscription: what it sealed is opened, nothing is marked for it any more, and it cannot be taken up again. Clears
- *   the pointer.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no subscription, or a copier or a receiver still works with
- *   it.
+ * Does: ends a subscription: what it sealed is opened, nothing is marked for it any more, and it cannot be taken up again.
+ *   Clears the pointer.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no subscription, or a copier or a receiver still
+ *   works with it.
  * Threads: the last one that uses it.
  * When: once, when the migration has ended.
  * Alias: TMRSCLS, TMR_F_SUBSCRIPTION_CLOSE.
@@ -3996,7 +4012,7 @@ int32_t tmr_subscription_close(struct tmr_subscription **subscription);
  * When: once, in place of tmr_subscription_close.
  * Alias: TMRSLEV, TMR_F_SUBSCRIPTION_LEAVE.
  */
-int32_t tmr_subscription_leave(struct tmr_subscription **subscription);
+int32_t tmr_subscription_leave(struct tmr_subscription **subscription, struct tmr_error *error);
 
 /* Between machines --------------------------------------------------------------------------------------------- */
 
@@ -4086,7 +4102,7 @@ int32_t tmr_reporter_farewell(struct tmr_reporter *reporter, struct tmr_error *e
  *   sealed here may not be written.
  * Alias: TMRREND, TMR_F_REPORTER_END.
  */
-int32_t tmr_reporter_end(struct tmr_reporter **reporter);
+int32_t tmr_reporter_end(struct tmr_reporter **reporter, struct tmr_error *error);
 
 /**
  * Does: begins to hear what an image on another machine writes to the subscription's volume.
@@ -4164,6 +4180,60 @@ int32_t tmr_receiver_close(struct tmr_receiver **receiver);
  */
 int32_t tmr_receiver_describe(const struct tmr_receiver *receiver, struct tmr_receiver_info *info,
                               struct tmr_error *error);
+
+/**
+ * Does: makes an agent for this machine, under the name that the owners of migrations know it by; no two machines have the same.
+ *   `channel` carries messages to them and back. `enqueue` knows who has data sets open here; NULL: the registry of openers.
+ * Gives back: 0 and the agent, to be closed with tmr_agent_close; the tables were taken, and their `release` will be called. 8: no
+ *   table was taken.
+ * Threads: any.
+ * When: at any time. What must not be lost lies in the areas: a new agent goes on where the last one ended, or died.
+ * Alias: TMRNNEW, TMR_F_AGENT_NEW.
+ */
+int32_t tmr_agent_new(const char *image, const struct tmr_channel_functions *channel,
+                      const struct tmr_enqueue_functions *enqueue, struct tmr_agent **agent,
+                      struct tmr_error *error);
+
+/**
+ * Does: lets an agent serve a volume, too, by its monitor area on this machine. What programs here wrote to their cache is written
+ *   out through `volume` before it is reported. `images` names those, with blanks between, that must be registered in the area, alive
+ *   or ended since; it may be NULL.
+ * Gives back: 0; volume and area may be closed then. 8 if the area is of another volume, or this serial was added before.
+ * Threads: one at a time.
+ * When: before the agent serves.
+ * Alias: TMRNVOL, TMR_F_AGENT_ADD_VOLUME.
+ */
+int32_t tmr_agent_add_volume(struct tmr_agent *agent, const struct tmr_volume *volume,
+                             const struct tmr_area *area, const char *images, struct tmr_error *error);
+
+/**
+ * Does: one round: takes what has come, answers, and reports what was written.
+ * Gives back: 4 if anything came or went: call it again at once; 0 if not: wait a little before the next round. 8 or 12 if
+ *   something could not be done; the next round goes on.
+ * Threads: one at a time.
+ * When: again and again.
+ * Alias: TMRNSRV, TMR_F_AGENT_SERVE.
+ */
+int32_t tmr_agent_serve(struct tmr_agent *agent, struct tmr_error *error);
+
+/**
+ * Does: lets go of an agent, and clears the pointer. What is sealed or held for a migration stays so: another agent goes on.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no agent, or in use.
+ * Threads: the last one that uses it.
+ * When: once.
+ * Alias: TMRNCLS, TMR_F_AGENT_CLOSE.
+ */
+int32_t tmr_agent_close(struct tmr_agent **agent);
+
+/**
+ * Does: takes leave of every migration: the program promises that nothing on this machine writes the volumes until those have ended.
+ * Gives back: 0 when all owners have heard it; 4 as long as not: go on serving, and call it again; 8 (TMR_R_NOT_COVERED) as long as
+ *   an image lives in an area.
+ * Threads: one at a time.
+ * When: before the machine goes down for good.
+ * Alias: TMRNFAR, TMR_F_AGENT_FAREWELL.
+ */
+int32_t tmr_agent_farewell(struct tmr_agent *agent, struct tmr_error *error);
 
 /* The aliases: each function has a second name that fits every binder ------------------------------------------ */
 
@@ -4297,6 +4367,11 @@ int32_t tmr_receiver_describe(const struct tmr_receiver *receiver, struct tmr_re
 #pragma map(tmr_receiver_retire, "TMRQRET")
 #pragma map(tmr_receiver_close, "TMRQCLS")
 #pragma map(tmr_receiver_describe, "TMRQDSC")
+#pragma map(tmr_agent_new, "TMRNNEW")
+#pragma map(tmr_agent_add_volume, "TMRNVOL")
+#pragma map(tmr_agent_serve, "TMRNSRV")
+#pragma map(tmr_agent_close, "TMRNCLS")
+#pragma map(tmr_agent_farewell, "TMRNFAR")
 #endif
 
 #ifdef __cplusplus

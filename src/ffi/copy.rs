@@ -1,8 +1,8 @@
 //! The copier: copies the tracks of a translate table, in steps.
 
 use super::boundary::{
-    Alone, Filled, Handle, Out, Structure, alone, check_options, check_reserved, close,
-    guarded, input_if_any, list, shared,
+    Alone, Filled, Handle, Out, Structure, alone, check_options, check_reserved, close, guarded,
+    input_if_any, list, shared,
 };
 use super::host::with_ports;
 use super::translate::volser_of;

@@ -267,7 +267,10 @@ pub unsafe extern "C" fn tmr_call(function: u32, addresses: *const *const c_void
         let found = FUNCTIONS.iter().find(|known| known.number == function);
         // Itself it does not call: a list that names itself would never end.
         let found = found.filter(|found| found.name != "tmr_call").ok_or_else(|| {
-            Error::new(Reason::BadValue, format!("{function} is the number of no function that can be called by a list"))
+            Error::new(
+                Reason::BadValue,
+                format!("{function} is the number of no function that can be called by a list"),
+            )
         })?;
         // SAFETY: as the caller promised.
         let addresses =

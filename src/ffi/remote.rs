@@ -5,8 +5,8 @@
 //! lost, doubled or late does no harm: see `monitor::remote`.
 
 use super::boundary::{
-    Filled, Handle, Out, Structure, alone, check_options, check_reserved, close, guarded,
-    input, list, list_to_fill, shared, text, text_if_any, text_in, to_array,
+    Filled, Handle, Out, Structure, alone, check_options, check_reserved, close, guarded, input,
+    list, list_to_fill, shared, text, text_if_any, text_in, to_array,
 };
 use super::subscription::{extents_on, migration_of, not_quiet};
 use super::{TMR_DONE, TMR_MORE, tmr_area, tmr_error, tmr_extent, tmr_subscription, tmr_volume};
@@ -375,7 +375,7 @@ pub unsafe extern "C" fn tmr_reporter_end(
             desk.reporter.subscription().clone().close();
         }
         // SAFETY: as the caller promised.
-        Ok(unsafe { close(reporter) })
+        unsafe { super::boundary::end(reporter) }
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, end) }

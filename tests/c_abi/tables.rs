@@ -80,7 +80,8 @@ fn call(function: &Function) -> String {
             None => format!("a[{place}].number64"),
             Some((pointer, of)) => {
                 let of = in_c(of);
-                let is_const = if pointer == "*const" && !of.ends_with('*') { "const " } else { "" };
+                let is_const =
+                    if pointer == "*const" && !of.ends_with('*') { "const " } else { "" };
                 let of = if of.ends_with('*') && pointer == "*const" {
                     format!("const {of}const")
                 } else {
@@ -136,17 +137,22 @@ pub fn tables(header: &Declarations) -> String {
             .map(|(name, kind)| parameter(header, function, name, kind))
             .collect();
         let parameters = parameters.join(",\n        ");
-        writeln!(text, "    {{{number}, \"{name}\", {count}, {{\n        {parameters}}}}},").unwrap();
+        writeln!(text, "    {{{number}, \"{name}\", {count}, {{\n        {parameters}}}}},")
+            .unwrap();
     }
-    text += "};\n\nstatic int32_t call(uint32_t number, union argument *a)\n{\n    switch (number) {\n";
+    text +=
+        "};\n\nstatic int32_t call(uint32_t number, union argument *a)\n{\n    switch (number) {\n";
     FUNCTIONS.iter().for_each(|function| text += &call(function));
-    text += "    default: EXPECT(0, \"%u is no function\", (unsigned)number); return 16;\n    }\n}\n";
+    text +=
+        "    default: EXPECT(0, \"%u is no function\", (unsigned)number); return 16;\n    }\n}\n";
     text
 }
 
 /// Which verb may be called in which state, as the library says.
 pub fn verbs() -> String {
-    let mut text = String::from("/* Made by tests/c_abi.rs. */\nstatic const unsigned char allowed[10][11] = {\n    {0},\n");
+    let mut text = String::from(
+        "/* Made by tests/c_abi.rs. */\nstatic const unsigned char allowed[10][11] = {\n    {0},\n",
+    );
     for state in State::ALL {
         let cells: Vec<&str> = std::iter::once("0")
             .chain(Verb::ALL.iter().map(|verb| if state.allows(*verb) { "1" } else { "0" }))

@@ -46,10 +46,13 @@ fn allocate(volume: &Arc<dyn Volume>, name: &str, extents: &[(u32, u32)]) {
     format1.set_recfm(0x90);
     format1.set_blksize(400);
     format1.set_lrecl(80);
+    format1.set_scal1(0x80);
     let new = NewDataSet { format1, extents: extents.clone() };
     VtocSpaceManager::new(volume.clone()).allocate(&new, &NoJournal).unwrap();
     let mut slot = vec![0; volume.slot_size()];
-    for track in extents.iter().flat_map(|extent| (0..extent.track_count).map(|n| extent.first.plus(n))) {
+    for track in
+        extents.iter().flat_map(|extent| (0..extent.track_count).map(|n| extent.first.plus(n)))
+    {
         let text: Vec<u8> = (0..400u32).map(|n| (n * 7 + track.0 * 13) as u8).collect();
         let records: Vec<(&[u8], &[u8])> = (0..4).map(|n| (&[][..], &text[n * 50..])).collect();
         track::build(&mut slot, volume.place(track), &records).unwrap();
@@ -74,7 +77,8 @@ pub fn write_to(folder: &Path) {
     for volume in [&old, &new, &system] {
         fs::write(folder.join(format!("{}.tracks", volume.volser())), volume.to_bytes()).unwrap();
     }
-    let file = CkdVolume::create(&folder.join("old.ckd"), geometry("2311", 6), volser("FIL001")).unwrap();
+    let file =
+        CkdVolume::create(&folder.join("old.ckd"), geometry("2311", 6), volser("FIL001")).unwrap();
     initialize(&file, volser("FIL001"), None, "TEST").unwrap();
     file.flush().unwrap();
 }

@@ -268,7 +268,7 @@ mod tests {
         let own = Subscription::open(&Area::in_process(identity).unwrap(), [5, 6]).unwrap();
         own.fill(&[]).unwrap();
         let mut receiver = Receiver::new(&own, [5, 6], "SYSB", None, 1).unwrap();
-        let mut hear = |receiver: &mut Receiver| {
+        let hear = |receiver: &mut Receiver| {
             let sent = std::mem::take(&mut wire.lock().sent);
             let heard: Vec<_> =
                 sent.iter().map(|message| receiver.absorb(message).unwrap()).collect();

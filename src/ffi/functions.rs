@@ -175,6 +175,7 @@ functions! {
     138 tmr_migration_opener TMRMOPR (migration: *const tmr_migration, index: u32, opener: *mut tmr_opener, error: *mut tmr_error);
     139 tmr_migration_add_image TMRMADI (migration: *mut tmr_migration, volser: *const c_char, image: *const c_char, error: *mut tmr_error);
     140 tmr_migration_retire_image TMRMRTI (migration: *mut tmr_migration, image: *const c_char, error: *mut tmr_error);
+    141 tmr_migration_data_set TMRMDST (migration: *const tmr_migration, index: u32, data_set: *mut tmr_migrated_data_set, error: *mut tmr_error);
     145 tmr_migration_close TMRMCLS (migration: *mut *mut tmr_migration);
 
     160 tmr_area_size TMRASIZ (track_count: u32, length: *mut u64, error: *mut tmr_error);

@@ -61,7 +61,7 @@ pub use copy::*;
 #[cfg(feature = "sim-defects")]
 pub use defect::while_calls_panic;
 pub use enqueue::*;
-pub use error::{TMR_NO_TRACK, tmr_error};
+pub use error::{TMR_ERROR_CAN_PASS, TMR_NO_TRACK, tmr_error};
 pub use events::*;
 pub use extent::*;
 pub use functions::{FUNCTIONS, Function};

@@ -52,6 +52,8 @@ pub struct Job {
     pub lie: Option<Lie>,
     /// Where it notes its lives.
     pub diary: PathBuf,
+    /// Whether notes beside the images tell of the migration.
+    pub has_notes: bool,
 }
 
 fn paths(value: &Value) -> Vec<PathBuf> {
@@ -69,7 +71,7 @@ impl Job {
             "folder": self.folder, "sources": self.sources, "targets": self.targets, "system": self.system,
             "images": self.images, "goal_tracks": self.goal_tracks, "threads": self.threads, "pace": self.pace,
             "options": self.options, "seed": self.seed, "lie": self.lie.map(Lie::name),
-            "diary": self.diary,
+            "diary": self.diary, "has_notes": self.has_notes,
         })
     }
 
@@ -89,6 +91,7 @@ impl Job {
             seed: number("seed").expect("a seed"),
             lie: value["lie"].as_str().and_then(Lie::named),
             diary: value["diary"].as_str().expect("a file").into(),
+            has_notes: value["has_notes"].as_bool().expect("yes or no"),
         }
     }
 
@@ -241,7 +244,7 @@ impl<'a> Program<'a> {
     /// From its beginning, or where it was interrupted, to its end.
     fn live(job: &Job, manner: Manner, desk: &Desk) -> Done<()> {
         let host = Host::open(job, manner, desk)?;
-        let life = match begin(job, manner, &host) {
+        let life = match begin(job, &host) {
             Ok(life) => life,
             Err(failure) => {
                 host.close();
@@ -494,7 +497,7 @@ fn state_of(status: &tmr_status) -> State {
 }
 
 /// Begins the migration, or goes on with it.
-fn begin(job: &Job, manner: Manner, host: &Host<'_>) -> Done<Life> {
+fn begin(job: &Job, host: &Host<'_>) -> Done<Life> {
     let folder = job.state();
     let notes = CString::new(folder.to_str().expect("a path of ours")).expect("no zero");
     let flag = |option, flag| if job.has(option) { flag } else { 0 };
@@ -503,7 +506,7 @@ fn begin(job: &Job, manner: Manner, host: &Host<'_>) -> Done<Life> {
         options: flag("--erase", TMR_ERASE) | flag("--keep", TMR_KEEP),
         threads: job.threads,
         batch_tracks: 0,
-        state_folder: if manner.has_notes { notes.as_ptr() } else { std::ptr::null() },
+        state_folder: if job.has_notes { notes.as_ptr() } else { std::ptr::null() },
     };
     let life = if trackmirror::checkpoint::FileStore::peek(&folder).is_ok() {
         host.resume(&options)?

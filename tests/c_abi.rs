@@ -7,6 +7,7 @@
 //! compiled without them (that needs a nightly compiler), but valgrind sees all that it does.
 
 #![cfg(target_os = "linux")]
+#![allow(unsafe_code)] // A panic is forced from here.
 
 #[allow(dead_code)] // They are there for others, too.
 #[path = "header/declarations.rs"]

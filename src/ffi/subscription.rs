@@ -1,7 +1,7 @@
 //! Subscriptions: what a migration wants to know of the writes to one volume.
 
 use super::boundary::{
-    Handle, Out, check_reserved, close, guarded, list, shared, text_in, to_array, volser,
+    Handle, Out, check_reserved, guarded, list, shared, text_in, to_array, volser,
 };
 use super::{TMR_DONE, TMR_MORE, TMR_NO_TRACK, tmr_area, tmr_error, tmr_extent};
 use crate::error::{Error, Reason, Result};

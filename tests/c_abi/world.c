@@ -794,7 +794,7 @@ int32_t world_open(struct world *world, tmr_error *error)
         tmr_enqueue_functions functions = functions_of_desk(&world->desk);
         tmr_volume_info info = info_of(&world->disks[OLD]);
         uint64_t length = 0;
-        TAKE(world->desk, tmr_host_set_enqueue(world->host, &functions, error));
+        TAKE(world->desk, tmr_host_add_enqueue(world->host, &functions, error));
         TRY(tmr_area_size(world->disks[OLD].track_count, &length, error));
         if (!world->area_memory)
             world->area_memory = calloc(1, (size_t)length);

@@ -375,7 +375,7 @@ pub unsafe extern "C" fn tmr_reporter_end(
             desk.reporter.subscription().clone().close();
         }
         // SAFETY: as the caller promised.
-        Ok(unsafe { close(reporter) })
+        unsafe { super::boundary::end(reporter) }
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, end) }

@@ -277,7 +277,7 @@ pub unsafe extern "C" fn tmr_subscription_close(subscription: *mut *mut tmr_subs
             open.close();
         }
         // SAFETY: as the caller promised.
-        Ok(unsafe { close(subscription) })
+        unsafe { super::boundary::end(subscription) }
     };
     // SAFETY: there is no error block.
     unsafe { guarded(std::ptr::null_mut(), end) }
@@ -300,7 +300,7 @@ pub unsafe extern "C" fn tmr_subscription_leave(
         // SAFETY: as the caller promised.
         unsafe { last_of(subscription) }?;
         // SAFETY: as the caller promised.
-        Ok(unsafe { close(subscription) })
+        unsafe { super::boundary::end(subscription) }
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, leave) }

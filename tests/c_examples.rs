@@ -82,15 +82,6 @@ fn migrate_moves_data_sets_that_nobody_else_uses() {
     }
 }
 
-/// The one in assembler, on the machine that it is written for.
-#[cfg(target_arch = "s390x")]
-#[test]
-fn translate_says_where_a_track_goes() {
-    let program = compiled(&compilers()[0], "translate");
-    let said = expect(0, &run(&program).output().unwrap());
-    assert_eq!(said, "track 505 of the source is track 50 of VOL002\n");
-}
-
 #[test]
 fn migrate_keeps_sources_and_extents() {
     let world = World::new();

@@ -1,7 +1,7 @@
 //! The agent: a machine's whole answer to the migrations that other machines own.
 
 use super::boundary::{
-    Handle, Out, alone, close_alone, guarded, input, input_if_any, shared, text, text_if_any, words,
+    Handle, Out, alone, close, guarded, input, input_if_any, shared, text, text_if_any, words,
 };
 use super::channel::HostChannel;
 use super::enqueue::HostEnqueue;
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn tmr_agent_serve(agent: *mut tmr_agent, error: *mut tmr_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_agent_close(agent: *mut *mut tmr_agent) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(agent) }
+    unsafe { close(agent) }
 }
 
 /// Does: takes leave of every migration: the program promises that nothing on this machine writes the volumes until those have ended.
@@ -268,7 +268,7 @@ mod tests {
         let own = Subscription::open(&Area::in_process(identity).unwrap(), [5, 6]).unwrap();
         own.fill(&[]).unwrap();
         let mut receiver = Receiver::new(&own, [5, 6], "SYSB", None, 1).unwrap();
-        let mut hear = |receiver: &mut Receiver| {
+        let hear = |receiver: &mut Receiver| {
             let sent = std::mem::take(&mut wire.lock().sent);
             let heard: Vec<_> =
                 sent.iter().map(|message| receiver.absorb(message).unwrap()).collect();

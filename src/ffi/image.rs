@@ -238,7 +238,7 @@ pub unsafe extern "C" fn tmr_image_register(
             known => to_array(&ebcdic_text(&known)),
         };
         out.give_handle(Registered {
-            image: Image::register(area, name, told)?,
+            image: Image::register(&area, name, told)?,
             is_bound: kind & TMR_IMAGE_ANY_THREAD == 0,
             volser,
             heads: identity.heads.into(),

@@ -5,8 +5,8 @@
 //! lost, doubled or late does no harm: see `monitor::remote`.
 
 use super::boundary::{
-    Filled, Handle, Out, Structure, alone, check_options, check_reserved, close_alone, guarded,
-    input, list, list_to_fill, shared, text, text_if_any, text_in, to_array,
+    Filled, Handle, Out, Structure, alone, check_options, check_reserved, close, guarded, input,
+    list, list_to_fill, shared, text, text_if_any, text_in, to_array,
 };
 use super::subscription::{extents_on, migration_of, not_quiet};
 use super::{TMR_DONE, TMR_MORE, tmr_area, tmr_error, tmr_extent, tmr_subscription, tmr_volume};
@@ -179,7 +179,7 @@ pub unsafe extern "C" fn tmr_reporter_open(
         let (out, area) = unsafe { (Out::handle(reporter)?, shared(area)?) };
         // SAFETY: as the caller promised.
         let (id, image) = unsafe { (migration_of(id)?, text(image, "the image's name")?) };
-        let reporter = Reporter::open(area, id, image)?;
+        let reporter = Reporter::open(&area, id, image)?;
         out.give_handle(Mutex::new(Desk { reporter, kept: None }));
         Ok(TMR_DONE)
     };
@@ -298,7 +298,7 @@ pub unsafe extern "C" fn tmr_reporter_answer(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_reporter_close(reporter: *mut *mut tmr_reporter) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(reporter) }
+    unsafe { close(reporter) }
 }
 
 /// Does: makes what was reported and is not acknowledged be reported once more, under new numbers.
@@ -375,7 +375,7 @@ pub unsafe extern "C" fn tmr_reporter_end(
             desk.reporter.subscription().clone().close();
         }
         // SAFETY: as the caller promised.
-        Ok(unsafe { close_alone(reporter) })
+        unsafe { super::boundary::end(reporter) }
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, end) }
@@ -481,7 +481,7 @@ pub unsafe extern "C" fn tmr_receiver_open(
         let image = text_in(&options.image, "tmr_receiver_options.image")?;
         let known = Some((options.known[0], options.known[1])).filter(|known| *known != (0, 0));
         let migration = subscription.migration();
-        let receiver = Receiver::new(subscription, migration, image, known, options.life)?;
+        let receiver = Receiver::new(&subscription, migration, image, known, options.life)?;
         out.give_handle(Mutex::new(receiver));
         Ok(TMR_DONE)
     };
@@ -638,7 +638,7 @@ pub unsafe extern "C" fn tmr_receiver_retire(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_receiver_close(receiver: *mut *mut tmr_receiver) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(receiver) }
+    unsafe { close(receiver) }
 }
 
 /// Does: says what a receiver knows.

@@ -106,7 +106,7 @@ pub unsafe extern "C" fn tmr_subscription_open(
         // SAFETY: as the caller promised.
         let (out, area) = unsafe { (Out::handle(subscription)?, shared(area)?) };
         // SAFETY: as the caller promised.
-        out.give_handle(Subscription::open(area, unsafe { migration_of(id) }?)?);
+        out.give_handle(Subscription::open(&area, unsafe { migration_of(id) }?)?);
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.
@@ -277,7 +277,7 @@ pub unsafe extern "C" fn tmr_subscription_close(subscription: *mut *mut tmr_subs
             open.close();
         }
         // SAFETY: as the caller promised.
-        Ok(unsafe { close(subscription) })
+        unsafe { super::boundary::end(subscription) }
     };
     // SAFETY: there is no error block.
     unsafe { guarded(std::ptr::null_mut(), end) }
@@ -300,7 +300,7 @@ pub unsafe extern "C" fn tmr_subscription_leave(
         // SAFETY: as the caller promised.
         unsafe { last_of(subscription) }?;
         // SAFETY: as the caller promised.
-        Ok(unsafe { close(subscription) })
+        unsafe { super::boundary::end(subscription) }
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, leave) }

@@ -338,34 +338,6 @@
 #define TMR_KEEP 4u
 /** Keep a digest of each data set's tracks. */
 #define TMR_DIGESTS 8u
-/** What is not known. */
-#define TMR_UNKNOWN 0xFFFFFFFFFFFFFFFFull
-/** The target is as near to the source as was asked for. */
-#define TMR_STATUS_AT_GOAL 1u
-/** It can go on only when it is closed and resumed: its switch was undone after the targets were given to their users. */
-#define TMR_STATUS_RESUME 2u
-/** Too little was measured yet. */
-#define TMR_VERDICT_UNKNOWN 0u
-/** What is left gets less. */
-#define TMR_VERDICT_CONVERGING 1u
-/** What is left is as little as it gets. */
-#define TMR_VERDICT_FOLLOWING 2u
-/** Changes come about as fast as copies, or faster: it does not converge. */
-#define TMR_VERDICT_AT_DISTANCE 3u
-/** tmr_tuning.goal_tracks is set. */
-#define TMR_TUNE_GOAL_TRACKS 1u
-/** tmr_tuning.goal_ms is set. */
-#define TMR_TUNE_GOAL_MS 2u
-/** tmr_tuning.wait_ms and window_ms are set. */
-#define TMR_TUNE_LIMITS 4u
-/** tmr_tuning.pace_tracks is set. */
-#define TMR_TUNE_PACE_TRACKS 8u
-/** tmr_tuning.pace_bytes is set. */
-#define TMR_TUNE_PACE_BYTES 16u
-/** tmr_tuning.attempts is set. */
-#define TMR_TUNE_ATTEMPTS 32u
-/** tmr_migrated_data_set.digest is known. */
-#define TMR_MIGRATED_DIGEST 1u
 
 /** The image is just being registered. */
 #define TMR_STANDING_REGISTERING 1u
@@ -423,6 +395,36 @@
 
 /** The version that every table of functions carries. */
 #define TMR_TABLE_VERSION 1u
+
+/** What is not known. */
+#define TMR_UNKNOWN 0xFFFFFFFFFFFFFFFFull
+/** The target is as near to the source as was asked for. */
+#define TMR_STATUS_AT_GOAL 1u
+/** It can go on only when it is closed and resumed: its switch was undone after the targets were given to their users. */
+#define TMR_STATUS_RESUME 2u
+/** Too little was measured yet. */
+#define TMR_VERDICT_UNKNOWN 0u
+/** What is left gets less. */
+#define TMR_VERDICT_CONVERGING 1u
+/** What is left is as little as it gets. */
+#define TMR_VERDICT_FOLLOWING 2u
+/** Changes come about as fast as copies, or faster: it does not converge. */
+#define TMR_VERDICT_AT_DISTANCE 3u
+/** tmr_migrated_data_set.digest is known. */
+#define TMR_MIGRATED_DIGEST 1u
+
+/** tmr_tuning.goal_tracks is set. */
+#define TMR_TUNE_GOAL_TRACKS 1u
+/** tmr_tuning.goal_ms is set. */
+#define TMR_TUNE_GOAL_MS 2u
+/** tmr_tuning.wait_ms and window_ms are set. */
+#define TMR_TUNE_LIMITS 4u
+/** tmr_tuning.pace_tracks is set. */
+#define TMR_TUNE_PACE_TRACKS 8u
+/** tmr_tuning.pace_bytes is set. */
+#define TMR_TUNE_PACE_BYTES 16u
+/** tmr_tuning.attempts is set. */
+#define TMR_TUNE_ATTEMPTS 32u
 
 /** Open a volume for reading, beside readers and monitored writers. */
 #define TMR_READ 1u
@@ -1712,127 +1714,6 @@ typedef struct tmr_migration_progress {
     uint64_t byte_count;
 } tmr_migration_progress;
 
-/** How far a migration is, as of the end of the last call that changed it. */
-typedef struct tmr_status {
-    /** sizeof (tmr_status). */
-    uint32_t size;
-    /** TMR_STATE_... */
-    uint32_t state;
-    /** The verb that leads towards the end, TMR_VERB_..., or 0 at the end. */
-    uint32_t next_verb;
-    /** TMR_STATUS_..., added. */
-    uint32_t flags;
-    /** How many data sets are moved. */
-    uint32_t data_set_count;
-    /** How many openers tmr_migration_opener can tell of. */
-    uint32_t opener_count;
-    /** How long the caller may wait before the next verb, in microseconds, because of the pace, or because nothing is to do. */
-    uint64_t pause_us;
-    /** Tracks of the data sets. */
-    uint64_t track_count;
-    /** Tracks that the target does not hold yet in their present state; TMR_UNKNOWN before the first step of a process. */
-    uint64_t left_tracks;
-    /** Tracks copied in this process, those copied again included. */
-    uint64_t copied_tracks;
-    /** Tracks copied a second time or more. */
-    uint64_t again_tracks;
-    /** Tracks copied in the window. */
-    uint64_t window_tracks;
-    /** How often all work was gone through. */
-    uint64_t pass_count;
-    /** What the window was predicted to take when it began, in milliseconds, or TMR_UNKNOWN. */
-    uint64_t predicted_ms;
-    /** What it took, or TMR_UNKNOWN. */
-    uint64_t window_ms;
-    /** How long it took until everybody had closed, in milliseconds, or TMR_UNKNOWN. */
-    uint64_t waited_ms;
-} tmr_status;
-
-/** How copying goes, and how long a window would be, as of the end of the last call that changed the migration. */
-typedef struct tmr_estimate {
-    /** sizeof (tmr_estimate). */
-    uint32_t size;
-    /** TMR_VERDICT_... */
-    uint32_t verdict;
-    /** 1 if the pace is what limits the copying, else 0. */
-    uint32_t is_paced;
-    /** Zero. */
-    uint32_t reserved;
-    /** Thousandths of a track that can be copied in a second, or TMR_UNKNOWN. */
-    uint64_t copy_rate;
-    /** Thousandths of a track that become work again in a second, or TMR_UNKNOWN. */
-    uint64_t change_rate;
-    /** Tracks left. */
-    uint64_t left_tracks;
-    /** Nine of ten windows would take longer, in microseconds, or TMR_UNKNOWN. */
-    uint64_t window_low_us;
-    /** As many would take longer as shorter, or TMR_UNKNOWN. */
-    uint64_t window_likely_us;
-    /** Nine of ten would be shorter, or TMR_UNKNOWN. */
-    uint64_t window_high_us;
-    /** How long it takes until closed is confirmed, in microseconds, or TMR_UNKNOWN. */
-    uint64_t answer_us;
-} tmr_estimate;
-
-/** What may be changed while a migration runs. */
-typedef struct tmr_tuning {
-    /** sizeof (tmr_tuning). */
-    uint32_t size;
-    /** Which of the following are set: TMR_TUNE_..., added. The others stay as they are. */
-    uint32_t set;
-    /** The target is called mirrored when at most so many tracks are left. As long as no goal is set, it is one of 1000 ms. */
-    uint64_t goal_tracks;
-    /** The target is called mirrored when a window would take at most so many milliseconds. */
-    uint64_t goal_ms;
-    /** How long everybody may take to close, in milliseconds, before the window is given up. As long as it is not set: ten minutes. */
-    uint64_t wait_ms;
-    /** How long the window may take up to the switch, in milliseconds, before it is given up. As long as it is not set: one minute. */
-    uint64_t window_ms;
-    /** How many tracks may be copied in a second; 0: no limit. */
-    uint64_t pace_tracks;
-    /** How many bytes of track images may be copied in a second; 0: no limit. */
-    uint64_t pace_bytes;
-    /**
-     * How often a track that cannot be copied is tried before its data set is left where it is and the others go on; 0: a step
-     * with such a track fails, and can be called again.
-     */
-    uint32_t attempts;
-    /** Zero. */
-    uint32_t reserved;
-} tmr_tuning;
-
-/** Somebody who has a data set open or allocated. */
-typedef struct tmr_opener {
-    /** sizeof (tmr_opener). */
-    uint32_t size;
-    /** The number of his process, for messages; or 0. */
-    uint32_t process;
-    /** The image that he runs on, or empty. */
-    char image[64];
-    /** His program or job, or empty. */
-    char program[64];
-    /** What he has open; empty if only he himself knows. */
-    char data_set[96];
-} tmr_opener;
-
-/** What a migration moves. */
-typedef struct tmr_migrated_data_set {
-    /** sizeof (tmr_migrated_data_set). */
-    uint32_t size;
-    /** TMR_MIGRATED_DIGEST, or 0. */
-    uint32_t flags;
-    /** A digest of its tracks, addresses aside, if TMR_DIGESTS was asked for and all of them were copied in this process. */
-    uint32_t digest;
-    /** Zero. */
-    uint32_t reserved;
-    /** Its tracks. */
-    uint64_t track_count;
-    /** Its name. */
-    char name[96];
-    /** The name under which its source is kept; empty if it is scratched. */
-    char kept_as[96];
-} tmr_migrated_data_set;
-
 /** What a volume is. */
 typedef struct tmr_volume_info {
     /** sizeof (tmr_volume_info). */
@@ -2094,6 +1975,100 @@ typedef struct tmr_space_functions {
                              struct tmr_error *error);
 } tmr_space_functions;
 
+/** How far a migration is, as of the end of the last call that changed it. */
+typedef struct tmr_status {
+    /** sizeof (tmr_status). */
+    uint32_t size;
+    /** TMR_STATE_... */
+    uint32_t state;
+    /** The verb that leads towards the end, TMR_VERB_..., or 0 at the end. */
+    uint32_t next_verb;
+    /** TMR_STATUS_..., added. */
+    uint32_t flags;
+    /** How many data sets are moved. */
+    uint32_t data_set_count;
+    /** How many openers tmr_migration_opener can tell of. */
+    uint32_t opener_count;
+    /** How long the caller may wait before the next verb, in microseconds, because of the pace, or because nothing is to do. */
+    uint64_t pause_us;
+    /** Tracks of the data sets. */
+    uint64_t track_count;
+    /** Tracks that the target does not hold yet in their present state; TMR_UNKNOWN before the first step of a process. */
+    uint64_t left_tracks;
+    /** Tracks copied in this process, those copied again included. */
+    uint64_t copied_tracks;
+    /** Tracks copied a second time or more. */
+    uint64_t again_tracks;
+    /** Tracks copied in the window. */
+    uint64_t window_tracks;
+    /** How often all work was gone through. */
+    uint64_t pass_count;
+    /** What the window was predicted to take when it began, in milliseconds, or TMR_UNKNOWN. */
+    uint64_t predicted_ms;
+    /** What it took, or TMR_UNKNOWN. */
+    uint64_t window_ms;
+    /** How long it took until everybody had closed, in milliseconds, or TMR_UNKNOWN. */
+    uint64_t waited_ms;
+} tmr_status;
+
+/** How copying goes, and how long a window would be, as of the end of the last call that changed the migration. */
+typedef struct tmr_estimate {
+    /** sizeof (tmr_estimate). */
+    uint32_t size;
+    /** TMR_VERDICT_... */
+    uint32_t verdict;
+    /** 1 if the pace is what limits the copying, else 0. */
+    uint32_t is_paced;
+    /** Zero. */
+    uint32_t reserved;
+    /** Thousandths of a track that can be copied in a second, or TMR_UNKNOWN. */
+    uint64_t copy_rate;
+    /** Thousandths of a track that become work again in a second, or TMR_UNKNOWN. */
+    uint64_t change_rate;
+    /** Tracks left. */
+    uint64_t left_tracks;
+    /** Nine of ten windows would take longer, in microseconds, or TMR_UNKNOWN. */
+    uint64_t window_low_us;
+    /** As many would take longer as shorter, or TMR_UNKNOWN. */
+    uint64_t window_likely_us;
+    /** Nine of ten would be shorter, or TMR_UNKNOWN. */
+    uint64_t window_high_us;
+    /** How long it takes until closed is confirmed, in microseconds, or TMR_UNKNOWN. */
+    uint64_t answer_us;
+} tmr_estimate;
+
+/** Somebody who has a data set open or allocated. */
+typedef struct tmr_opener {
+    /** sizeof (tmr_opener). */
+    uint32_t size;
+    /** The number of his process, for messages; or 0. */
+    uint32_t process;
+    /** The image that he runs on, or empty. */
+    char image[64];
+    /** His program or job, or empty. */
+    char program[64];
+    /** What he has open; empty if only he himself knows. */
+    char data_set[96];
+} tmr_opener;
+
+/** What a migration moves. */
+typedef struct tmr_migrated_data_set {
+    /** sizeof (tmr_migrated_data_set). */
+    uint32_t size;
+    /** TMR_MIGRATED_DIGEST, or 0. */
+    uint32_t flags;
+    /** A digest of its tracks, addresses aside, if TMR_DIGESTS was asked for and all of them were copied in this process. */
+    uint32_t digest;
+    /** Zero. */
+    uint32_t reserved;
+    /** Its tracks. */
+    uint64_t track_count;
+    /** Its name. */
+    char name[96];
+    /** The name under which its source is kept; empty if it is scratched. */
+    char kept_as[96];
+} tmr_migrated_data_set;
+
 /**
  * A run of tracks that goes to another one of the same length. It stands in lists, one behind the other,
  * and so has no size.
@@ -2144,6 +2119,33 @@ typedef struct tmr_location {
     /** The serial of the volume. */
     char volser[16];
 } tmr_location;
+
+/** What may be changed while a migration runs. */
+typedef struct tmr_tuning {
+    /** sizeof (tmr_tuning). */
+    uint32_t size;
+    /** Which of the following are set: TMR_TUNE_..., added. The others stay as they are. */
+    uint32_t set;
+    /** The target is called mirrored when at most so many tracks are left. As long as no goal is set, it is one of 1000 ms. */
+    uint64_t goal_tracks;
+    /** The target is called mirrored when a window would take at most so many milliseconds. */
+    uint64_t goal_ms;
+    /** How long everybody may take to close, in milliseconds, before the window is given up. As long as it is not set: ten minutes. */
+    uint64_t wait_ms;
+    /** How long the window may take up to the switch, in milliseconds, before it is given up. As long as it is not set: one minute. */
+    uint64_t window_ms;
+    /** How many tracks may be copied in a second; 0: no limit. */
+    uint64_t pace_tracks;
+    /** How many bytes of track images may be copied in a second; 0: no limit. */
+    uint64_t pace_bytes;
+    /**
+     * How often a track that cannot be copied is tried before its data set is left where it is and the others go on; 0: a step
+     * with such a track fails, and can be called again.
+     */
+    uint32_t attempts;
+    /** Zero. */
+    uint32_t reserved;
+} tmr_tuning;
 
 /** What a comparison found, in numbers. */
 typedef struct tmr_verification_info {

@@ -290,33 +290,22 @@ static int32_t stop(tmr_migration *migration, const tmr_status *status, const st
     return tell(error, TMR_ENVIRONMENT, "stopped; the same command goes on with it (its state is in %s)", order->state);
 }
 
-/* The next thing to do. While others write, the program decides when they are to close; all else the library knows. */
+/* The next thing to do. While others write, this program decides when they are to close; all else the library knows. */
 static int32_t advance(tmr_migration *migration, const tmr_status *status, const struct order *order, int *is_verified,
                        tmr_error *error)
 {
     uint32_t tracks = order->images && status->state != TMR_STATE_QUIESCED ? LIVE_STEP_TRACKS : STEP_TRACKS;
-    int32_t code = TMR_DONE;
     /* The copies can be compared when nobody writes: before the close if nobody does anyway, else in the window. */
     int can_compare = order->images ? status->state == TMR_STATE_QUIESCED && status->next_verb == TMR_VERB_SWITCH
                                    : status->state == TMR_STATE_MIRRORED && status->next_verb == TMR_VERB_QUIESCE;
     if (order->verifies && can_compare && !*is_verified) {
-        code = tmr_migration_verify(migration, NULL, error);
+        int32_t code = tmr_migration_verify(migration, NULL, error);
         *is_verified = code == TMR_DONE;
         return code;
     }
     if (order->images && status->state == TMR_STATE_MIRRORED && order->waits && !close_asked)
         return tmr_migration_step(migration, tracks, NULL, error);
-    if (order->images && status->state == TMR_STATE_CLOSING) /* somebody has something open still: go on copying */
-        code = tmr_migration_step(migration, tracks, NULL, error);
-    return code > TMR_MORE ? code : tmr_migration_advance(migration, tracks, error);
-}
-
-/* What can pass while others write: a device, monitors that are missing or begin just now, openers that took too long, a
- * write in the last moment. */
-static int can_pass(const tmr_error *error)
-{
-    return error->code == TMR_ENVIRONMENT || error->reason == TMR_R_NOT_COVERED || error->reason == TMR_R_NOT_FILLED
-           || error->reason == TMR_R_LATE_WRITER || error->reason == TMR_R_SOURCE_CHANGED;
+    return tmr_migration_advance(migration, tracks, error);
 }
 
 static int32_t drive(tmr_migration *migration, const struct order *order, tmr_error *error)
@@ -338,7 +327,8 @@ static int32_t drive(tmr_migration *migration, const struct order *order, tmr_er
             if (++given_up == ATTEMPTS_MAX)
                 return code;
         }
-        if (code > TMR_MORE && order->images && can_pass(error) && ++troubles < TROUBLES_MAX) {
+        if (code > TMR_MORE && order->images && error->flags & TMR_ERROR_CAN_PASS && ++troubles < TROUBLES_MAX) {
+            /* A device, monitors that are missing, openers that took too long, a write in the last moment. */
             fprintf(stderr, "%s; it is tried again\n", error->sentence);
             nap(500000 * (uint64_t)troubles);
             continue;

@@ -106,7 +106,7 @@
  *
  * HANDLES, AND WHO OWNS WHAT
  *
- * What tmr_..._new, _open and the like give back is a handle. It is the caller's until he gives it to
+ * What tmr_..._new, tmr_..._open and the like give back is a handle. It is the caller's until he gives it to
  * tmr_..._close, which takes the address of his pointer and sets that to NULL; NULL there, and a pointer to
  * NULL, are nothing to do. A handle that was made with others keeps what it needs of them: they may be closed
  * in any order. After fork() only one of the two processes may use a handle.
@@ -124,8 +124,8 @@
  * STRUCTURES
  *
  * Each begins with its size, which the caller sets, also for those that the library fills in: TMR_CLEAR(s)
- * clears s and sets s.size. Fields and bytes that are called reserved are zero. (A few structures that stand
- * in lists have no size.) Later releases add fields at the end, and never change those that are there. So a
+ * clears s and sets s.size. Fields and bytes that are called reserved are zero. (A few small ones
+ * have no size.) Later releases add fields at the end, and never change those that are there. So a
  * program that was compiled with an older header passes less, and what is missing is taken for zero; of what
  * the library fills in it gets as much as it knows. A structure that the library reads and that is longer than
  * it knows is refused: it could ask for what is not done.
@@ -232,18 +232,21 @@
 #define TMR_ENVIRONMENT 12
 /** The library failed. The handle can only be closed. */
 #define TMR_INTERNAL 16
+
 /** A data set that no catalog names may be moved. */
 #define TMR_UNCATALOGED 1u
 /** It can be moved, as far as it alone is concerned. */
 #define TMR_DATA_SET_MOVABLE 1u
 /** A catalog has an entry that leads to it. */
 #define TMR_DATA_SET_CATALOGED 2u
+
 /** A change of an entry takes two steps, and between them the name leads nowhere. */
 #define TMR_CATALOG_TWO_STEPS 1u
 /** Another system makes the changes: nothing is written through the catalog's volume, which need not be open for writing. */
 #define TMR_CATALOG_DELEGATED 2u
 /** The entry holds the place of the format 1 DSCB. */
 #define TMR_ENTRY_HAS_DSCB 0x01000000u
+
 /** Catalog entries and DSCBs tell that something changed. */
 #define TMR_METADATA_BOTH 0u
 /** Catalog entries alone tell it: a data set whose entries are as they were counts as persistent. */
@@ -300,10 +303,13 @@
 #define TMR_LOSS_INSIDE 5u
 /** A part is gone. */
 #define TMR_LOSS_PART 6u
+
 /** Keep a digest of the tracks of each entry. */
 #define TMR_COPY_DIGESTS 1u
+
 /** No track: the error is not about one. */
 #define TMR_NO_TRACK 0xFFFFFFFFu
+
 /** The program tells of each write when it begins, and when it has ended. */
 #define TMR_IMAGE_BRACKETS 1u
 /** The program tells only what was written (tmr_image_note). When it dies, every track counts as changed. */
@@ -318,6 +324,7 @@
  * write, its tracks stay in flight until the program ends; else the library finds out.
  */
 #define TMR_IMAGE_ANY_THREAD 0x100u
+
 /** Copy each data set only up to its last used track; the rest of the target becomes empty tracks. */
 #define TMR_USED_ONLY 1u
 /** Overwrite every track of a source before it is scratched. */
@@ -352,6 +359,7 @@
 #define TMR_TUNE_PACE_BYTES 16u
 /** tmr_tuning.attempts is set. */
 #define TMR_TUNE_ATTEMPTS 32u
+
 /** The image is just being registered. */
 #define TMR_STANDING_REGISTERING 1u
 /** The image is registered, and may write. */
@@ -368,6 +376,7 @@
 #define TMR_STANDING_DAMAGED 7u
 /** The process is one of the system that this program runs in, and not of a container. */
 #define TMR_IMAGE_PROCESS_KNOWN 1u
+
 /** One request of the total space on one volume: the fewest extents. */
 #define TMR_MODE_ONE_PRIMARY 1u
 /** Each part on a volume of its own, each extent as it was. */
@@ -376,6 +385,7 @@
 #define TMR_MODE_BEST_FIT 3u
 /** The extents are combined on the data set's own volume. */
 #define TMR_PLANNED_COMBINES 1u
+
 /** An acknowledgement has at most so many bytes, and so has a question beside its extents. */
 #define TMR_ACKNOWLEDGEMENT_LENGTH 128u
 /** A question has at most so many bytes more for each extent. */
@@ -400,12 +410,16 @@
 #define TMR_ABSORBED_NEW_INCARNATION 3u
 /** The image took leave: the acknowledgement is to be sent back when it is durable that nothing more is expected of it. */
 #define TMR_ABSORBED_FAREWELL 4u
+
 /** Another system makes the changes: nothing is written through the volume, which need not be open for writing. */
 #define TMR_SPACE_DELEGATED 1u
+
 /** The version that every table of functions carries. */
 #define TMR_TABLE_VERSION 1u
+
 /** Only tracks that hold something, as far as that is known. */
 #define TMR_USED_TRACKS 1u
+
 /** Open a volume for reading, beside readers and monitored writers. */
 #define TMR_READ 1u
 /** Open a volume for writing beside others, each of which tells a monitor what it writes. */
@@ -1163,41 +1177,23 @@ typedef void (*tmr_release)(void *user);
  * fills it in if it gives back 8, 12 or 16.
  */
 typedef struct tmr_error {
-    /**
-     * sizeof (tmr_error).
-     */
+    /** sizeof (tmr_error). */
     uint32_t size;
-    /**
-     * The return code.
-     */
+    /** The return code. */
     int32_t code;
-    /**
-     * Why: one of TMR_R_..., or 0.
-     */
+    /** Why: one of TMR_R_..., or 0. */
     uint32_t reason;
-    /**
-     * The state of the migration that it is about: one of TMR_STATE_..., or 0.
-     */
+    /** The state of the migration that it is about: one of TMR_STATE_..., or 0. */
     uint32_t state;
-    /**
-     * The absolute track number that it is about, or TMR_NO_TRACK.
-     */
+    /** The absolute track number that it is about, or TMR_NO_TRACK. */
     uint32_t track;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * The serial of the volume that it is about, or empty.
-     */
+    /** The serial of the volume that it is about, or empty. */
     char volser[16];
-    /**
-     * The data set that it is about, or empty.
-     */
+    /** The data set that it is about, or empty. */
     char data_set[96];
-    /**
-     * What was seen and what to do, with the place in front and the reason behind; no newline.
-     */
+    /** What was seen and what to do, with the place in front and the reason behind; no newline. */
     char sentence[512];
 } tmr_error;
 
@@ -1207,25 +1203,15 @@ typedef struct tmr_error {
  * host's.
  */
 typedef struct tmr_channel_functions {
-    /**
-     * sizeof (tmr_channel_functions).
-     */
+    /** sizeof (tmr_channel_functions). */
     uint32_t size;
-    /**
-     * TMR_TABLE_VERSION.
-     */
+    /** TMR_TABLE_VERSION. */
     uint32_t version;
-    /**
-     * Handed to each function.
-     */
+    /** Handed to each function. */
     void *user;
-    /**
-     * Called once with `user`, when the library needs the table no more. May be NULL.
-     */
+    /** Called once with `user`, when the library needs the table no more. May be NULL. */
     tmr_release release;
-    /**
-     * Hands one message over. It does not wait for its arrival; if it fails, what matters is sent again.
-     */
+    /** Hands one message over. It does not wait for its arrival; if it fails, what matters is sent again. */
     int32_t (*send)(void *user,
                     const void *message,
                     uint64_t length,
@@ -1241,29 +1227,17 @@ typedef struct tmr_channel_functions {
 
 /** Data sets, and the volumes that they lie on. */
 typedef struct tmr_names {
-    /**
-     * sizeof (tmr_names).
-     */
+    /** sizeof (tmr_names). */
     uint32_t size;
-    /**
-     * How many data sets.
-     */
+    /** How many data sets. */
     uint32_t data_set_count;
-    /**
-     * How many volumes.
-     */
+    /** How many volumes. */
     uint32_t volume_count;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * Their names.
-     */
+    /** Their names. */
     const char (*data_sets)[96];
-    /**
-     * Their serials.
-     */
+    /** Their serials. */
     const char (*volsers)[16];
 } tmr_names;
 
@@ -1273,21 +1247,13 @@ typedef struct tmr_names {
  * are called by any thread.
  */
 typedef struct tmr_enqueue_functions {
-    /**
-     * sizeof (tmr_enqueue_functions).
-     */
+    /** sizeof (tmr_enqueue_functions). */
     uint32_t size;
-    /**
-     * TMR_TABLE_VERSION.
-     */
+    /** TMR_TABLE_VERSION. */
     uint32_t version;
-    /**
-     * Handed to each function.
-     */
+    /** Handed to each function. */
     void *user;
-    /**
-     * Called once with `user`, when the library needs the table no more. May be NULL.
-     */
+    /** Called once with `user`, when the library needs the table no more. May be NULL. */
     tmr_release release;
     /**
      * Asks application and operator to close and unallocate these data sets. It does not wait for them. The request stands until
@@ -1305,15 +1271,11 @@ typedef struct tmr_enqueue_functions {
                          const struct tmr_names *names,
                          struct tmr_sink *sink,
                          struct tmr_error *error);
-    /**
-     * Lets nobody open these data sets any more. Durable when it returns 0.
-     */
+    /** Lets nobody open these data sets any more. Durable when it returns 0. */
     int32_t (*hold)(void *user,
                     const struct tmr_names *names,
                     struct tmr_error *error);
-    /**
-     * Takes back requests and holds of these data sets. What is not held is passed over.
-     */
+    /** Takes back requests and holds of these data sets. What is not held is passed over. */
     int32_t (*let_open)(void *user,
                         const struct tmr_names *names,
                         struct tmr_error *error);
@@ -1321,150 +1283,88 @@ typedef struct tmr_enqueue_functions {
 
 /** What an assessment has. */
 typedef struct tmr_assessment_info {
-    /**
-     * sizeof (tmr_assessment_info).
-     */
+    /** sizeof (tmr_assessment_info). */
     uint32_t size;
-    /**
-     * How many data sets it has.
-     */
+    /** How many data sets it has. */
     uint32_t data_set_count;
-    /**
-     * How many of them can be moved, as far as they alone are concerned.
-     */
+    /** How many of them can be moved, as far as they alone are concerned. */
     uint32_t movable_count;
-    /**
-     * On how many volumes they lie.
-     */
+    /** On how many volumes they lie. */
     uint32_t volume_count;
-    /**
-     * How many extents they have together.
-     */
+    /** How many extents they have together. */
     uint64_t extent_count;
-    /**
-     * How many tracks they have together.
-     */
+    /** How many tracks they have together. */
     uint64_t track_count;
 } tmr_assessment_info;
 
 /** What a data set is. Of one that was not found as a whole there are no more than the name and the refusals. */
 typedef struct tmr_data_set {
-    /**
-     * sizeof (tmr_data_set).
-     */
+    /** sizeof (tmr_data_set). */
     uint32_t size;
-    /**
-     * TMR_DATA_SET_...
-     */
+    /** TMR_DATA_SET_... */
     uint32_t flags;
-    /**
-     * On how many volumes it lies.
-     */
+    /** On how many volumes it lies. */
     uint32_t volume_count;
-    /**
-     * How many extents it has.
-     */
+    /** How many extents it has. */
     uint32_t extent_count;
-    /**
-     * How many tracks they have together.
-     */
+    /** How many tracks they have together. */
     uint32_t track_count;
-    /**
-     * How many reasons there are not to move it.
-     */
+    /** How many reasons there are not to move it. */
     uint32_t refusal_count;
-    /**
-     * How many catalogs have an entry that leads to it.
-     */
+    /** How many catalogs have an entry that leads to it. */
     uint32_t entry_count;
     /**
      * Its last used track, counted from its start, over all its volumes; TMR_NO_TRACK if the DSCBs do not
      * say.
      */
     uint32_t last_used;
-    /**
-     * DS1DSORG, its organization.
-     */
+    /** DS1DSORG, its organization. */
     uint32_t dsorg;
-    /**
-     * DS1RECFM, its record format.
-     */
+    /** DS1RECFM, its record format. */
     uint32_t recfm;
-    /**
-     * DS1BLKL, its block size.
-     */
+    /** DS1BLKL, its block size. */
     uint32_t blksize;
-    /**
-     * DS1LRECL, its record length.
-     */
+    /** DS1LRECL, its record length. */
     uint32_t lrecl;
-    /**
-     * Its name.
-     */
+    /** Its name. */
     char data_set[96];
 } tmr_data_set;
 
 /** A run of tracks of one volume. It stands in lists, and so has no size of its own. */
 typedef struct tmr_extent {
-    /**
-     * The serial of the volume. It may be empty where only one volume can be meant.
-     */
+    /** The serial of the volume. It may be empty where only one volume can be meant. */
     char volser[16];
-    /**
-     * The absolute number of the first track.
-     */
+    /** The absolute number of the first track. */
     uint32_t first;
-    /**
-     * How many tracks.
-     */
+    /** How many tracks. */
     uint32_t track_count;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved[2];
 } tmr_extent;
 
 /** One volume of a catalog entry. */
 typedef struct tmr_catalog_volume {
-    /**
-     * The unit type.
-     */
+    /** The unit type. */
     uint8_t unit_type[4];
-    /**
-     * The file sequence number, at most 65,535; 0 on DASD.
-     */
+    /** The file sequence number, at most 65,535; 0 on DASD. */
     uint32_t file_sequence;
-    /**
-     * The serial.
-     */
+    /** The serial. */
     char volser[16];
 } tmr_catalog_volume;
 
 /** What a catalog says of a data set. */
 typedef struct tmr_catalog_entry {
-    /**
-     * sizeof (tmr_catalog_entry).
-     */
+    /** sizeof (tmr_catalog_entry). */
     uint32_t size;
-    /**
-     * How many volumes it names, 1 to 59.
-     */
+    /** How many volumes it names, 1 to 59. */
     uint32_t volume_count;
-    /**
-     * TMR_ENTRY_HAS_DSCB with the track (16 bits) and the record (8 bits) of the format 1 DSCB on the first volume; or 0.
-     */
+    /** TMR_ENTRY_HAS_DSCB with the track (16 bits) and the record (8 bits) of the format 1 DSCB on the first volume; or 0. */
     uint32_t dscb;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * The data set.
-     */
+    /** The data set. */
     char name[96];
-    /**
-     * Its volumes, in order.
-     */
+    /** Its volumes, in order. */
     struct tmr_catalog_volume volumes[59];
 } tmr_catalog_entry;
 
@@ -1474,42 +1374,26 @@ typedef struct tmr_catalog_entry {
  * error block in if that is 8 or 12. They are called by any thread.
  */
 typedef struct tmr_catalog_functions {
-    /**
-     * sizeof (tmr_catalog_functions).
-     */
+    /** sizeof (tmr_catalog_functions). */
     uint32_t size;
-    /**
-     * TMR_TABLE_VERSION.
-     */
+    /** TMR_TABLE_VERSION. */
     uint32_t version;
-    /**
-     * Handed to each function.
-     */
+    /** Handed to each function. */
     void *user;
-    /**
-     * Called once with `user`, when the library needs the table no more. May be NULL.
-     */
+    /** Called once with `user`, when the library needs the table no more. May be NULL. */
     tmr_release release;
-    /**
-     * TMR_CATALOG_...
-     */
+    /** TMR_CATALOG_... */
     uint32_t flags;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
     /**
      * What it is called, in messages and in what a migration keeps: another one than any other catalog of the host has, and the same
      * in every run.
      */
     char name[64];
-    /**
-     * The volume that it lies on; empty if it lies on none.
-     */
+    /** The volume that it lies on; empty if it lies on none. */
     char volser[16];
-    /**
-     * Says whether its entries can be changed as far as its own form is concerned. May be NULL.
-     */
+    /** Says whether its entries can be changed as far as its own form is concerned. May be NULL. */
     int32_t (*check_sound)(void *user,
                            struct tmr_error *error);
     /**
@@ -1520,16 +1404,12 @@ typedef struct tmr_catalog_functions {
                       const char *name,
                       struct tmr_catalog_entry *entry,
                       struct tmr_error *error);
-    /**
-     * Puts a tmr_catalog_entry for each data set that the mask selects, in any order.
-     */
+    /** Puts a tmr_catalog_entry for each data set that the mask selects, in any order. */
     int32_t (*list)(void *user,
                     const char *mask,
                     struct tmr_sink *sink,
                     struct tmr_error *error);
-    /**
-     * Makes an entry.
-     */
+    /** Makes an entry. */
     int32_t (*add)(void *user,
                    const struct tmr_catalog_entry *entry,
                    struct tmr_error *error);
@@ -1541,16 +1421,12 @@ typedef struct tmr_catalog_functions {
                          const struct tmr_catalog_entry *from,
                          const struct tmr_catalog_entry *to,
                          struct tmr_error *error);
-    /**
-     * Gives an entry another name.
-     */
+    /** Gives an entry another name. */
     int32_t (*rename)(void *user,
                       const char *from,
                       const char *to,
                       struct tmr_error *error);
-    /**
-     * Removes an entry. (`delete` is a word of C++.)
-     */
+    /** Removes an entry. (`delete` is a word of C++.) */
     int32_t (*remove)(void *user,
                       const char *name,
                       struct tmr_error *error);
@@ -1558,102 +1434,60 @@ typedef struct tmr_catalog_functions {
 
 /** What became of data sets, in numbers. */
 typedef struct tmr_changes_info {
-    /**
-     * sizeof (tmr_changes_info).
-     */
+    /** sizeof (tmr_changes_info). */
     uint32_t size;
-    /**
-     * How many data sets there are: all that were there, and those that are new.
-     */
+    /** How many data sets there are: all that were there, and those that are new. */
     uint32_t data_set_count;
-    /**
-     * Of how many of them something differs.
-     */
+    /** Of how many of them something differs. */
     uint32_t differing_count;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
 } tmr_changes_info;
 
 /** What became of one data set. */
 typedef struct tmr_allocation_change {
-    /**
-     * sizeof (tmr_allocation_change).
-     */
+    /** sizeof (tmr_allocation_change). */
     uint32_t size;
-    /**
-     * What became of it as a whole: TMR_FATE_...
-     */
+    /** What became of it as a whole: TMR_FATE_... */
     uint32_t fate;
-    /**
-     * 1 if anything differs, else 0.
-     */
+    /** 1 if anything differs, else 0. */
     uint32_t differs;
-    /**
-     * What differs in its DSCBs, if it is persistent or renamed: TMR_FIELD_... added up.
-     */
+    /** What differs in its DSCBs, if it is persistent or renamed: TMR_FIELD_... added up. */
     uint32_t fields;
-    /**
-     * In how many catalogs its entry differs.
-     */
+    /** In how many catalogs its entry differs. */
     uint32_t entry_count;
-    /**
-     * How many of those lead elsewhere: to other volumes, to another F1, or to or from nowhere.
-     */
+    /** How many of those lead elsewhere: to other volumes, to another F1, or to or from nowhere. */
     uint32_t leading_elsewhere_count;
-    /**
-     * How many runs of tracks came to it; they are the first ones of tmr_changes_run.
-     */
+    /** How many runs of tracks came to it; they are the first ones of tmr_changes_run. */
     uint32_t gained_run_count;
-    /**
-     * How many runs of tracks left it; they are the others of tmr_changes_run.
-     */
+    /** How many runs of tracks left it; they are the others of tmr_changes_run. */
     uint32_t lost_run_count;
-    /**
-     * How many tracks came.
-     */
+    /** How many tracks came. */
     uint64_t gained_track_count;
-    /**
-     * How many tracks left.
-     */
+    /** How many tracks left. */
     uint64_t lost_track_count;
-    /**
-     * Its name as it was, or that of a new data set.
-     */
+    /** Its name as it was, or that of a new data set. */
     char data_set[96];
-    /**
-     * Its name as it is; empty if it is gone.
-     */
+    /** Its name as it is; empty if it is gone. */
     char present_name[96];
-    /**
-     * All of that in words; no newline.
-     */
+    /** All of that in words; no newline. */
     char sentence[512];
 } tmr_allocation_change;
 
 /** A run of tracks that came to a data set or left it. */
 typedef struct tmr_changed_run {
-    /**
-     * sizeof (tmr_changed_run).
-     */
+    /** sizeof (tmr_changed_run). */
     uint32_t size;
-    /**
-     * How they came or left: TMR_GAIN_... or TMR_LOSS_...
-     */
+    /** How they came or left: TMR_GAIN_... or TMR_LOSS_... */
     uint32_t how;
     /**
      * The place of the first one, counted from the start of the data set as it is, or as it was if they
      * left.
      */
     uint32_t place;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * The tracks.
-     */
+    /** The tracks. */
     struct tmr_extent tracks;
 } tmr_changed_run;
 
@@ -1662,25 +1496,15 @@ typedef struct tmr_changed_run {
  * goes on from its last answer with the machine's own clock.
  */
 typedef struct tmr_clock_functions {
-    /**
-     * sizeof (tmr_clock_functions).
-     */
+    /** sizeof (tmr_clock_functions). */
     uint32_t size;
-    /**
-     * TMR_TABLE_VERSION.
-     */
+    /** TMR_TABLE_VERSION. */
     uint32_t version;
-    /**
-     * Handed to each function.
-     */
+    /** Handed to each function. */
     void *user;
-    /**
-     * Called once with `user`, when the library needs the table no more. May be NULL.
-     */
+    /** Called once with `user`, when the library needs the table no more. May be NULL. */
     tmr_release release;
-    /**
-     * The time since 1970-01-01 00:00 UTC in microseconds: for events and dates.
-     */
+    /** The time since 1970-01-01 00:00 UTC in microseconds: for events and dates. */
     int32_t (*now)(void *user,
                    uint64_t *time_us,
                    struct tmr_error *error);
@@ -1695,30 +1519,20 @@ typedef struct tmr_clock_functions {
 
 /** How a copier works. NULL stands for all zero. */
 typedef struct tmr_copier_options {
-    /**
-     * sizeof (tmr_copier_options).
-     */
+    /** sizeof (tmr_copier_options). */
     uint32_t size;
-    /**
-     * How many threads copy inside a step, the caller's included: at most 256; 0 is 1.
-     */
+    /** How many threads copy inside a step, the caller's included: at most 256; 0 is 1. */
     uint32_t threads;
-    /**
-     * The most tracks of one read and one write, at most 1024; 0 leaves it to the library.
-     */
+    /** The most tracks of one read and one write, at most 1024; 0 leaves it to the library. */
     uint32_t batch_tracks;
-    /**
-     * TMR_COPY_DIGESTS, or 0.
-     */
+    /** TMR_COPY_DIGESTS, or 0. */
     uint32_t options;
     /**
      * How many subscriptions there are: none if nobody writes to the sources, else one for each volume of
      * sources.
      */
     uint32_t subscription_count;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
     /**
      * The subscriptions. They say which tracks are to be copied: those that were filled in, and those that
@@ -1732,129 +1546,71 @@ typedef struct tmr_copier_options {
  * twice counts twice.
  */
 typedef struct tmr_progress {
-    /**
-     * sizeof (tmr_progress).
-     */
+    /** sizeof (tmr_progress). */
     uint32_t size;
-    /**
-     * How many tracks the step copied and made durable.
-     */
+    /** How many tracks the step copied and made durable. */
     uint32_t copied;
-    /**
-     * How many tracks the step left because they were being written when they were read.
-     */
+    /** How many tracks the step left because they were being written when they were read. */
     uint32_t torn;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * How many tracks are still to be copied.
-     */
+    /** How many tracks are still to be copied. */
     uint64_t left;
-    /**
-     * How often all tracks had their turn.
-     */
+    /** How often all tracks had their turn. */
     uint64_t pass_count;
-    /**
-     * Tracks written by all steps.
-     */
+    /** Tracks written by all steps. */
     uint64_t total_track_count;
-    /**
-     * Bytes of their images.
-     */
+    /** Bytes of their images. */
     uint64_t total_byte_count;
-    /**
-     * Their records behind R0.
-     */
+    /** Their records behind R0. */
     uint64_t total_record_count;
-    /**
-     * Counts that carried another address than their track's, and were kept as they are.
-     */
+    /** Counts that carried another address than their track's, and were kept as they are. */
     uint64_t total_foreign_count;
 } tmr_progress;
 
 /** Something that happened. Numbers that a kind of event does not have are 0, and texts empty. */
 typedef struct tmr_event {
-    /**
-     * sizeof (tmr_event).
-     */
+    /** sizeof (tmr_event). */
     uint32_t size;
-    /**
-     * What: one of TMR_EVENT_...
-     */
+    /** What: one of TMR_EVENT_... */
     uint32_t kind;
-    /**
-     * When: microseconds since 1970-01-01 00:00 UTC.
-     */
+    /** When: microseconds since 1970-01-01 00:00 UTC. */
     uint64_t time_us;
-    /**
-     * The state that it was in before: one of TMR_STATE_...
-     */
+    /** The state that it was in before: one of TMR_STATE_... */
     uint32_t state_from;
-    /**
-     * The state that it is in now.
-     */
+    /** The state that it is in now. */
     uint32_t state_to;
-    /**
-     * Why a data set is refused: one of TMR_R_...
-     */
+    /** Why a data set is refused: one of TMR_R_... */
     uint32_t reason;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * Tracks that were copied, allocated, given back or compared.
-     */
+    /** Tracks that were copied, allocated, given back or compared. */
     uint64_t track_count;
-    /**
-     * Tracks that the target does not hold yet in their present state.
-     */
+    /** Tracks that the target does not hold yet in their present state. */
     uint64_t left;
-    /**
-     * Tracks of the plan.
-     */
+    /** Tracks of the plan. */
     uint64_t total;
-    /**
-     * How long the window was or would be, or closing took, in milliseconds.
-     */
+    /** How long the window was or would be, or closing took, in milliseconds. */
     uint64_t duration_ms;
-    /**
-     * How many events before this one are lost because there was no room to keep them. The function of a host gets all.
-     */
+    /** How many events before this one are lost because there was no room to keep them. The function of a host gets all. */
     uint64_t lost_count;
-    /**
-     * The volume; the first of several.
-     */
+    /** The volume; the first of several. */
     char volser[16];
-    /**
-     * The data set.
-     */
+    /** The data set. */
     char data_set[96];
-    /**
-     * What happened, as a sentence; no newline.
-     */
+    /** What happened, as a sentence; no newline. */
     char sentence[512];
 } tmr_event;
 
 /** The function of a host that is told what happens. */
 typedef struct tmr_event_functions {
-    /**
-     * sizeof (tmr_event_functions).
-     */
+    /** sizeof (tmr_event_functions). */
     uint32_t size;
-    /**
-     * TMR_TABLE_VERSION.
-     */
+    /** TMR_TABLE_VERSION. */
     uint32_t version;
-    /**
-     * Handed to the function.
-     */
+    /** Handed to the function. */
     void *user;
-    /**
-     * Called once with `user`, when the library needs the table no more. May be NULL.
-     */
+    /** Called once with `user`, when the library needs the table no more. May be NULL. */
     tmr_release release;
     /**
      * Something happened. The event is valid until this returns. It is called in the thread that does the work, and must not take
@@ -1866,33 +1622,21 @@ typedef struct tmr_event_functions {
 
 /** A write that has begun and not ended. Its content is the library's; all zero, it is none. */
 typedef struct tmr_write {
-    /**
-     * Which tracks.
-     */
+    /** Which tracks. */
     uint64_t range;
-    /**
-     * Where it is kept.
-     */
+    /** Where it is kept. */
     uint64_t place;
 } tmr_write;
 
 /** How a migration is done. */
 typedef struct tmr_migration_options {
-    /**
-     * sizeof (tmr_migration_options).
-     */
+    /** sizeof (tmr_migration_options). */
     uint32_t size;
-    /**
-     * TMR_USED_ONLY, TMR_ERASE, TMR_KEEP, TMR_DIGESTS, added. To resume, only TMR_DIGESTS has a meaning.
-     */
+    /** TMR_USED_ONLY, TMR_ERASE, TMR_KEEP, TMR_DIGESTS, added. To resume, only TMR_DIGESTS has a meaning. */
     uint32_t options;
-    /**
-     * How many threads copy inside a step, the caller's included; 0 is taken for 1.
-     */
+    /** How many threads copy inside a step, the caller's included; 0 is taken for 1. */
     uint32_t threads;
-    /**
-     * The most tracks of one read and one write; 0: what is fast.
-     */
+    /** The most tracks of one read and one write; 0: what is fast. */
     uint32_t batch_tracks;
     /**
      * The folder of this migration's state, which is made; notes beside the volumes' images name it. NULL only together
@@ -1907,21 +1651,13 @@ typedef struct tmr_migration_options {
  * a time.
  */
 typedef struct tmr_checkpoint_functions {
-    /**
-     * sizeof (tmr_checkpoint_functions).
-     */
+    /** sizeof (tmr_checkpoint_functions). */
     uint32_t size;
-    /**
-     * TMR_TABLE_VERSION.
-     */
+    /** TMR_TABLE_VERSION. */
     uint32_t version;
-    /**
-     * Handed to each function.
-     */
+    /** Handed to each function. */
     void *user;
-    /**
-     * Called once with `user`, when the library needs the table no more. May be NULL.
-     */
+    /** Called once with `user`, when the library needs the table no more. May be NULL. */
     tmr_release release;
     /**
      * Puts the bytes of a slot into the sink, as one item or as several that follow each other; none if it was never written. Bytes
@@ -1931,9 +1667,7 @@ typedef struct tmr_checkpoint_functions {
                     uint32_t slot,
                     struct tmr_sink *sink,
                     struct tmr_error *error);
-    /**
-     * Replaces a slot. It is durable when this returns 0. If it fails, the other slot is as it was.
-     */
+    /** Replaces a slot. It is durable when this returns 0. If it fails, the other slot is as it was. */
     int32_t (*write)(void *user,
                      uint32_t slot,
                      const void *data,
@@ -1948,318 +1682,178 @@ typedef struct tmr_checkpoint_functions {
                           const void *data,
                           uint64_t length,
                           struct tmr_error *error);
-    /**
-     * Where it is, for messages. May be empty.
-     */
+    /** Where it is, for messages. May be empty. */
     char location[256];
 } tmr_checkpoint_functions;
 
 /** How far copying is. */
 typedef struct tmr_migration_progress {
-    /**
-     * sizeof (tmr_migration_progress).
-     */
+    /** sizeof (tmr_migration_progress). */
     uint32_t size;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * Tracks written and durable at the target, those copied again included.
-     */
+    /** Tracks written and durable at the target, those copied again included. */
     uint64_t copied_tracks;
-    /**
-     * Tracks that the target does not hold yet in their present state.
-     */
+    /** Tracks that the target does not hold yet in their present state. */
     uint64_t left_tracks;
-    /**
-     * Tracks of the data sets.
-     */
+    /** Tracks of the data sets. */
     uint64_t total_tracks;
-    /**
-     * Bytes of track images read.
-     */
+    /** Bytes of track images read. */
     uint64_t byte_count;
 } tmr_migration_progress;
 
 /** How far a migration is, as of the end of the last call that changed it. */
 typedef struct tmr_status {
-    /**
-     * sizeof (tmr_status).
-     */
+    /** sizeof (tmr_status). */
     uint32_t size;
-    /**
-     * TMR_STATE_...
-     */
+    /** TMR_STATE_... */
     uint32_t state;
-    /**
-     * The verb that leads towards the end, TMR_VERB_..., or 0 at the end.
-     */
+    /** The verb that leads towards the end, TMR_VERB_..., or 0 at the end. */
     uint32_t next_verb;
-    /**
-     * TMR_STATUS_..., added.
-     */
+    /** TMR_STATUS_..., added. */
     uint32_t flags;
-    /**
-     * How many data sets are moved.
-     */
+    /** How many data sets are moved. */
     uint32_t data_set_count;
-    /**
-     * How many openers tmr_migration_opener can tell of.
-     */
+    /** How many openers tmr_migration_opener can tell of. */
     uint32_t opener_count;
-    /**
-     * How long the caller may wait before the next verb, in microseconds, because of the pace, or because nothing is to do.
-     */
+    /** How long the caller may wait before the next verb, in microseconds, because of the pace, or because nothing is to do. */
     uint64_t pause_us;
-    /**
-     * Tracks of the data sets.
-     */
+    /** Tracks of the data sets. */
     uint64_t track_count;
-    /**
-     * Tracks that the target does not hold yet in their present state.
-     */
+    /** Tracks that the target does not hold yet in their present state. */
     uint64_t left_tracks;
-    /**
-     * Tracks copied in this process, those copied again included.
-     */
+    /** Tracks copied in this process, those copied again included. */
     uint64_t copied_tracks;
-    /**
-     * Tracks copied a second time or more.
-     */
+    /** Tracks copied a second time or more. */
     uint64_t again_tracks;
-    /**
-     * Tracks copied in the window.
-     */
+    /** Tracks copied in the window. */
     uint64_t window_tracks;
-    /**
-     * How often all work was gone through.
-     */
+    /** How often all work was gone through. */
     uint64_t pass_count;
-    /**
-     * What the window was predicted to take when it began, in milliseconds, or TMR_UNKNOWN.
-     */
+    /** What the window was predicted to take when it began, in milliseconds, or TMR_UNKNOWN. */
     uint64_t predicted_ms;
-    /**
-     * What it took, or TMR_UNKNOWN.
-     */
+    /** What it took, or TMR_UNKNOWN. */
     uint64_t window_ms;
-    /**
-     * How long it took until everybody had closed, in milliseconds, or TMR_UNKNOWN.
-     */
+    /** How long it took until everybody had closed, in milliseconds, or TMR_UNKNOWN. */
     uint64_t waited_ms;
 } tmr_status;
 
 /** How copying goes, and how long a window would be, as of the end of the last call that changed the migration. */
 typedef struct tmr_estimate {
-    /**
-     * sizeof (tmr_estimate).
-     */
+    /** sizeof (tmr_estimate). */
     uint32_t size;
-    /**
-     * TMR_VERDICT_...
-     */
+    /** TMR_VERDICT_... */
     uint32_t verdict;
-    /**
-     * 1 if the pace is what limits the copying, else 0.
-     */
+    /** 1 if the pace is what limits the copying, else 0. */
     uint32_t is_paced;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * Thousandths of a track that can be copied in a second, or TMR_UNKNOWN.
-     */
+    /** Thousandths of a track that can be copied in a second, or TMR_UNKNOWN. */
     uint64_t copy_rate;
-    /**
-     * Thousandths of a track that become work again in a second, or TMR_UNKNOWN.
-     */
+    /** Thousandths of a track that become work again in a second, or TMR_UNKNOWN. */
     uint64_t change_rate;
-    /**
-     * Tracks left.
-     */
+    /** Tracks left. */
     uint64_t left_tracks;
-    /**
-     * Nine of ten windows would take longer, in microseconds, or TMR_UNKNOWN.
-     */
+    /** Nine of ten windows would take longer, in microseconds, or TMR_UNKNOWN. */
     uint64_t window_low_us;
-    /**
-     * As many would take longer as shorter, or TMR_UNKNOWN.
-     */
+    /** As many would take longer as shorter, or TMR_UNKNOWN. */
     uint64_t window_likely_us;
-    /**
-     * Nine of ten would be shorter, or TMR_UNKNOWN.
-     */
+    /** Nine of ten would be shorter, or TMR_UNKNOWN. */
     uint64_t window_high_us;
-    /**
-     * How long it takes until closed is confirmed, in microseconds, or TMR_UNKNOWN.
-     */
+    /** How long it takes until closed is confirmed, in microseconds, or TMR_UNKNOWN. */
     uint64_t answer_us;
 } tmr_estimate;
 
 /** What may be changed while a migration runs. */
 typedef struct tmr_tuning {
-    /**
-     * sizeof (tmr_tuning).
-     */
+    /** sizeof (tmr_tuning). */
     uint32_t size;
-    /**
-     * Which of the following are set: TMR_TUNE_..., added. The others stay as they are.
-     */
+    /** Which of the following are set: TMR_TUNE_..., added. The others stay as they are. */
     uint32_t set;
-    /**
-     * The target is called mirrored when at most so many tracks are left.
-     */
+    /** The target is called mirrored when at most so many tracks are left. */
     uint64_t goal_tracks;
-    /**
-     * The target is called mirrored when a window would take at most so many milliseconds.
-     */
+    /** The target is called mirrored when a window would take at most so many milliseconds. */
     uint64_t goal_ms;
-    /**
-     * How long everybody may take to close, in milliseconds, before the window is given up.
-     */
+    /** How long everybody may take to close, in milliseconds, before the window is given up. */
     uint64_t wait_ms;
-    /**
-     * How long the window may take up to the switch, in milliseconds, before it is given up.
-     */
+    /** How long the window may take up to the switch, in milliseconds, before it is given up. */
     uint64_t window_ms;
-    /**
-     * How many tracks may be copied in a second; 0: no limit.
-     */
+    /** How many tracks may be copied in a second; 0: no limit. */
     uint64_t pace_tracks;
-    /**
-     * How many bytes of track images may be copied in a second; 0: no limit.
-     */
+    /** How many bytes of track images may be copied in a second; 0: no limit. */
     uint64_t pace_bytes;
     /**
      * How often a track that cannot be copied is tried before its data set is left where it is and the others go on; 0: a step
      * with such a track fails, and can be called again.
      */
     uint32_t attempts;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
 } tmr_tuning;
 
 /** Somebody who has a data set open or allocated. */
 typedef struct tmr_opener {
-    /**
-     * sizeof (tmr_opener).
-     */
+    /** sizeof (tmr_opener). */
     uint32_t size;
-    /**
-     * The number of his process, for messages; or 0.
-     */
+    /** The number of his process, for messages; or 0. */
     uint32_t process;
-    /**
-     * The image that he runs on, or empty.
-     */
+    /** The image that he runs on, or empty. */
     char image[64];
-    /**
-     * His program or job, or empty.
-     */
+    /** His program or job, or empty. */
     char program[64];
-    /**
-     * What he has open; empty if only he himself knows.
-     */
+    /** What he has open; empty if only he himself knows. */
     char data_set[96];
 } tmr_opener;
 
 /** What a volume is. */
 typedef struct tmr_volume_info {
-    /**
-     * sizeof (tmr_volume_info).
-     */
+    /** sizeof (tmr_volume_info). */
     uint32_t size;
-    /**
-     * How many cylinders it has.
-     */
+    /** How many cylinders it has. */
     uint32_t cylinders;
-    /**
-     * How many tracks each of them has. The device tells; a host leaves it 0.
-     */
+    /** How many tracks each of them has. The device tells; a host leaves it 0. */
     uint32_t heads;
-    /**
-     * How many tracks it has. The device and the cylinders tell; a host leaves it 0.
-     */
+    /** How many tracks it has. The device and the cylinders tell; a host leaves it 0. */
     uint32_t track_count;
-    /**
-     * How many bytes each track has in a buffer; 0 from a host: as many as the device's tracks need.
-     */
+    /** How many bytes each track has in a buffer; 0 from a host: as many as the device's tracks need. */
     uint32_t slot_size;
-    /**
-     * TMR_VOLUME_...
-     */
+    /** TMR_VOLUME_... */
     uint32_t flags;
-    /**
-     * Its serial.
-     */
+    /** Its serial. */
     char volser[16];
-    /**
-     * Its device: a model, such as 3390-3; or from a host only its type, 3390: then the cylinders tell the model.
-     */
+    /** Its device: a model, such as 3390-3; or from a host only its type, 3390: then the cylinders tell the model. */
     char device[16];
-    /**
-     * Where it lies, for messages: a file's name, or what the host calls it. See TMR_VOLUME_FILE.
-     */
+    /** Where it lies, for messages: a file's name, or what the host calls it. See TMR_VOLUME_FILE. */
     char location[256];
 } tmr_volume_info;
 
 /** What is known of an image. */
 typedef struct tmr_image_info {
-    /**
-     * sizeof (tmr_image_info).
-     */
+    /** sizeof (tmr_image_info). */
     uint32_t size;
-    /**
-     * TMR_IMAGE_BRACKETS, TMR_IMAGE_COMPLETIONS or TMR_IMAGE_REMOTE.
-     */
+    /** TMR_IMAGE_BRACKETS, TMR_IMAGE_COMPLETIONS or TMR_IMAGE_REMOTE. */
     uint32_t kind;
-    /**
-     * TMR_STANDING_...
-     */
+    /** TMR_STANDING_... */
     uint32_t standing;
-    /**
-     * TMR_IMAGE_PROCESS_KNOWN, or 0.
-     */
+    /** TMR_IMAGE_PROCESS_KNOWN, or 0. */
     uint32_t flags;
-    /**
-     * How many writes are in flight in slots.
-     */
+    /** How many writes are in flight in slots. */
     uint32_t slots_in_use;
-    /**
-     * The track whose write was refused last, or TMR_NO_TRACK.
-     */
+    /** The track whose write was refused last, or TMR_NO_TRACK. */
     uint32_t last_refused;
-    /**
-     * The number of its registration.
-     */
+    /** The number of its registration. */
     uint64_t incarnation;
-    /**
-     * Its process, for messages only.
-     */
+    /** Its process, for messages only. */
     uint64_t process;
-    /**
-     * When it last said that it lives: milliseconds since 1970.
-     */
+    /** When it last said that it lives: milliseconds since 1970. */
     uint64_t sign_of_life_ms;
-    /**
-     * How many writes are in flight that found no slot.
-     */
+    /** How many writes are in flight that found no slot. */
     uint64_t writes_without_slot;
-    /**
-     * How many writes have ended, were refused or were noted, in all.
-     */
+    /** How many writes have ended, were refused or were noted, in all. */
     uint64_t write_count;
-    /**
-     * How many writes were refused because a track was sealed.
-     */
+    /** How many writes were refused because a track was sealed. */
     uint64_t refused_count;
-    /**
-     * Its name.
-     */
+    /** Its name. */
     char name[64];
 } tmr_image_info;
 
@@ -2268,241 +1862,137 @@ typedef struct tmr_image_info {
  * returns.
  */
 typedef struct tmr_selection {
-    /**
-     * sizeof (tmr_selection).
-     */
+    /** sizeof (tmr_selection). */
     uint32_t size;
-    /**
-     * How the target's space is chosen: one of TMR_MODE_...; 0 is TMR_MODE_ONE_PRIMARY.
-     */
+    /** How the target's space is chosen: one of TMR_MODE_...; 0 is TMR_MODE_ONE_PRIMARY. */
     uint32_t mode;
-    /**
-     * TMR_UNCATALOGED, or 0.
-     */
+    /** TMR_UNCATALOGED, or 0. */
     uint32_t options;
-    /**
-     * How much more space a target gets than its source has, in percent: for sources that grow meanwhile.
-     */
+    /** How much more space a target gets than its source has, in percent: for sources that grow meanwhile. */
     uint32_t slack;
-    /**
-     * Which data sets: names and masks, such as "TEST.** PROD.A".
-     */
+    /** Which data sets: names and masks, such as "TEST.** PROD.A". */
     const char *masks;
-    /**
-     * The serials of the volumes that they are on.
-     */
+    /** The serials of the volumes that they are on. */
     const char *sources;
-    /**
-     * The serials of the volumes that they may go to; those named first are preferred.
-     */
+    /** The serials of the volumes that they may go to; those named first are preferred. */
     const char *targets;
 } tmr_selection;
 
 /** What a plan has. */
 typedef struct tmr_plan_info {
-    /**
-     * sizeof (tmr_plan_info).
-     */
+    /** sizeof (tmr_plan_info). */
     uint32_t size;
-    /**
-     * TMR_MODE_...
-     */
+    /** TMR_MODE_... */
     uint32_t mode;
-    /**
-     * TMR_UNCATALOGED, or 0.
-     */
+    /** TMR_UNCATALOGED, or 0. */
     uint32_t options;
-    /**
-     * How much more space a target gets, in percent.
-     */
+    /** How much more space a target gets, in percent. */
     uint32_t slack;
-    /**
-     * How many data sets it moves.
-     */
+    /** How many data sets it moves. */
     uint32_t data_set_count;
-    /**
-     * How many data sets were selected and cannot be moved.
-     */
+    /** How many data sets were selected and cannot be moved. */
     uint32_t refused_count;
-    /**
-     * How many volumes the data sets lie on.
-     */
+    /** How many volumes the data sets lie on. */
     uint32_t source_volume_count;
-    /**
-     * How many volumes they go to.
-     */
+    /** How many volumes they go to. */
     uint32_t target_volume_count;
-    /**
-     * How many tracks they have together.
-     */
+    /** How many tracks they have together. */
     uint64_t track_count;
 } tmr_plan_info;
 
 /** A data set of a plan. */
 typedef struct tmr_planned_data_set {
-    /**
-     * sizeof (tmr_planned_data_set).
-     */
+    /** sizeof (tmr_planned_data_set). */
     uint32_t size;
-    /**
-     * TMR_PLANNED_COMBINES, or 0.
-     */
+    /** TMR_PLANNED_COMBINES, or 0. */
     uint32_t flags;
-    /**
-     * How many volumes it lies on.
-     */
+    /** How many volumes it lies on. */
     uint32_t source_volume_count;
-    /**
-     * How many volumes it goes to.
-     */
+    /** How many volumes it goes to. */
     uint32_t target_volume_count;
-    /**
-     * How many extents it has.
-     */
+    /** How many extents it has. */
     uint32_t source_extent_count;
-    /**
-     * How many extents it gets.
-     */
+    /** How many extents it gets. */
     uint32_t target_extent_count;
-    /**
-     * How many tracks it has.
-     */
+    /** How many tracks it has. */
     uint32_t track_count;
-    /**
-     * How many of them, from its start on, hold something; all of them where nobody knows.
-     */
+    /** How many of them, from its start on, hold something; all of them where nobody knows. */
     uint32_t used_track_count;
-    /**
-     * How many tracks it gets, slack included.
-     */
+    /** How many tracks it gets, slack included. */
     uint64_t target_track_count;
-    /**
-     * Its name.
-     */
+    /** Its name. */
     char data_set[96];
 } tmr_planned_data_set;
 
 /** A message. Whoever gives one sets `data` and `length`; whoever wants one sets `data` and `capacity`, and gets `length`. */
 typedef struct tmr_buffer {
-    /**
-     * sizeof (tmr_buffer).
-     */
+    /** sizeof (tmr_buffer). */
     uint32_t size;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * Its bytes.
-     */
+    /** Its bytes. */
     void *data;
-    /**
-     * How many bytes there is room for.
-     */
+    /** How many bytes there is room for. */
     uint64_t capacity;
-    /**
-     * How many bytes it has; if there is no room for them, how many it would need.
-     */
+    /** How many bytes it has; if there is no room for them, how many it would need. */
     uint64_t length;
 } tmr_buffer;
 
 /** Whose messages a receiver takes. */
 typedef struct tmr_receiver_options {
-    /**
-     * sizeof (tmr_receiver_options).
-     */
+    /** sizeof (tmr_receiver_options). */
     uint32_t size;
-    /**
-     * Higher than that of every receiver that this migration had for this image and volume before. 1 for the first.
-     */
+    /** Higher than that of every receiver that this migration had for this image and volume before. 1 for the first. */
     uint32_t life;
-    /**
-     * What tmr_receiver_describe said last in `known`, if the area is still the same; else zero.
-     */
+    /** What tmr_receiver_describe said last in `known`, if the area is still the same; else zero. */
     uint64_t known[2];
-    /**
-     * The name that the image reports under.
-     */
+    /** The name that the image reports under. */
     char image[64];
 } tmr_receiver_options;
 
 /** What a receiver knows. */
 typedef struct tmr_receiver_info {
-    /**
-     * sizeof (tmr_receiver_info).
-     */
+    /** sizeof (tmr_receiver_info). */
     uint32_t size;
-    /**
-     * TMR_RECEIVER_...
-     */
+    /** TMR_RECEIVER_... */
     uint32_t flags;
-    /**
-     * The incarnation whose reports are applied, to be kept for the next receiver; zero if none is known.
-     */
+    /** The incarnation whose reports are applied, to be kept for the next receiver; zero if none is known. */
     uint64_t known[2];
-    /**
-     * Every report up to this number was applied.
-     */
+    /** Every report up to this number was applied. */
     uint64_t applied;
 } tmr_receiver_info;
 
 /** A DSCB, and where it stands. */
 typedef struct tmr_dscb {
-    /**
-     * sizeof (tmr_dscb).
-     */
+    /** sizeof (tmr_dscb). */
     uint32_t size;
-    /**
-     * The absolute number of its track.
-     */
+    /** The absolute number of its track. */
     uint32_t track;
-    /**
-     * Its record number there, from 1 on. 0 for one that has no place yet.
-     */
+    /** Its record number there, from 1 on. 0 for one that has no place yet. */
     uint32_t record;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * Its key and its data, as on the volume; all zero for one that is free.
-     */
+    /** Its key and its data, as on the volume; all zero for one that is free. */
     uint8_t bytes[140];
 } tmr_dscb;
 
 /** What tells a data set from every other one that ever had its name. */
 typedef struct tmr_identity {
-    /**
-     * sizeof (tmr_identity).
-     */
+    /** sizeof (tmr_identity). */
     uint32_t size;
-    /**
-     * The absolute number of the track on which its format 1 DSCB stands.
-     */
+    /** The absolute number of the track on which its format 1 DSCB stands. */
     uint32_t track;
-    /**
-     * That DSCB's record number.
-     */
+    /** That DSCB's record number. */
     uint32_t record;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * DS1CREDT, and a zero.
-     */
+    /** DS1CREDT, and a zero. */
     uint8_t creation_date[4];
-    /**
-     * Its name.
-     */
+    /** Its name. */
     char name[96];
-    /**
-     * The first track of its first extent, if it has one.
-     */
+    /** The first track of its first extent, if it has one. */
     uint32_t first_track;
-    /**
-     * How many tracks that extent has; 0 if it has none.
-     */
+    /** How many tracks that extent has; 0 if it has none. */
     uint32_t first_track_count;
 } tmr_identity;
 
@@ -2512,39 +2002,23 @@ typedef struct tmr_identity {
  * return code, and fills the error block in if that is 8 or 12. They are called by any thread.
  */
 typedef struct tmr_space_functions {
-    /**
-     * sizeof (tmr_space_functions).
-     */
+    /** sizeof (tmr_space_functions). */
     uint32_t size;
-    /**
-     * TMR_TABLE_VERSION.
-     */
+    /** TMR_TABLE_VERSION. */
     uint32_t version;
-    /**
-     * Handed to each function.
-     */
+    /** Handed to each function. */
     void *user;
-    /**
-     * Called once with `user`, when the library needs the table no more. May be NULL.
-     */
+    /** Called once with `user`, when the library needs the table no more. May be NULL. */
     tmr_release release;
-    /**
-     * TMR_SPACE_DELEGATED, or 0.
-     */
+    /** TMR_SPACE_DELEGATED, or 0. */
     uint32_t flags;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * Puts a tmr_dscb for each DSCB of each track of the VTOC, free ones included. NULL: the VTOC is read through the volume.
-     */
+    /** Puts a tmr_dscb for each DSCB of each track of the VTOC, free ones included. NULL: the VTOC is read through the volume. */
     int32_t (*read)(void *user,
                     struct tmr_sink *sink,
                     struct tmr_error *error);
-    /**
-     * Says whether data sets can be allocated and scratched. NULL: they can, as long as the VTOC can be read.
-     */
+    /** Says whether data sets can be allocated and scratched. NULL: they can, as long as the VTOC can be read. */
     int32_t (*check_writable)(void *user,
                               struct tmr_error *error);
     /**
@@ -2556,17 +2030,13 @@ typedef struct tmr_space_functions {
                         const struct tmr_extent *extents,
                         uint32_t extent_count,
                         struct tmr_error *error);
-    /**
-     * Appends exactly these extents to a data set; one that begins where the last one ends is merged into it.
-     */
+    /** Appends exactly these extents to a data set; one that begins where the last one ends is merged into it. */
     int32_t (*extend)(void *user,
                       const struct tmr_identity *identity,
                       const struct tmr_extent *extents,
                       uint32_t extent_count,
                       struct tmr_error *error);
-    /**
-     * Gives back the tracks behind the first `track_count` of a data set.
-     */
+    /** Gives back the tracks behind the first `track_count` of a data set. */
     int32_t (*release_space)(void *user,
                              const struct tmr_identity *identity,
                              uint32_t track_count,
@@ -2579,23 +2049,17 @@ typedef struct tmr_space_functions {
                        const struct tmr_identity *identity,
                        uint32_t today,
                        struct tmr_error *error);
-    /**
-     * Gives a data set another name, which no data set has.
-     */
+    /** Gives a data set another name, which no data set has. */
     int32_t (*rename)(void *user,
                       const struct tmr_identity *identity,
                       const char *name,
                       struct tmr_error *error);
-    /**
-     * Gives a data set the attributes of this F1: bytes 45 to 58 and 60 to 104 of it. Its name, extents and pointer stay.
-     */
+    /** Gives a data set the attributes of this F1: bytes 45 to 58 and 60 to 104 of it. Its name, extents and pointer stay. */
     int32_t (*update)(void *user,
                       const struct tmr_identity *identity,
                       const struct tmr_dscb *format1,
                       struct tmr_error *error);
-    /**
-     * Lets a data set have the space of another one, which disappears; its own old space becomes free, and its F1 stays where it is.
-     */
+    /** Lets a data set have the space of another one, which disappears; its own old space becomes free, and its F1 stays where it is. */
     int32_t (*replace_space)(void *user,
                              const struct tmr_identity *identity,
                              const struct tmr_identity *placeholder,
@@ -2607,137 +2071,79 @@ typedef struct tmr_space_functions {
  * and so has no size.
  */
 typedef struct tmr_entry {
-    /**
-     * The serial of the volume of the source.
-     */
+    /** The serial of the volume of the source. */
     char source_volser[16];
-    /**
-     * The serial of the volume of the target.
-     */
+    /** The serial of the volume of the target. */
     char target_volser[16];
-    /**
-     * The absolute number of the source's first track.
-     */
+    /** The absolute number of the source's first track. */
     uint32_t source_first;
-    /**
-     * The absolute number of the target's first track.
-     */
+    /** The absolute number of the target's first track. */
     uint32_t target_first;
-    /**
-     * How many tracks.
-     */
+    /** How many tracks. */
     uint32_t track_count;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
 } tmr_entry;
 
 /** What a table has. */
 typedef struct tmr_table_info {
-    /**
-     * sizeof (tmr_table_info).
-     */
+    /** sizeof (tmr_table_info). */
     uint32_t size;
-    /**
-     * How many entries it has: source extents. They keep the order in which they were given.
-     */
+    /** How many entries it has: source extents. They keep the order in which they were given. */
     uint32_t entry_count;
-    /**
-     * How many runs it has: pieces of entries that are in one piece on source and target.
-     */
+    /** How many runs it has: pieces of entries that are in one piece on source and target. */
     uint32_t run_count;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * On how many volumes its sources lie.
-     */
+    /** On how many volumes its sources lie. */
     uint32_t source_volume_count;
-    /**
-     * On how many volumes its targets lie.
-     */
+    /** On how many volumes its targets lie. */
     uint32_t target_volume_count;
-    /**
-     * How many tracks its sources have together.
-     */
+    /** How many tracks its sources have together. */
     uint64_t track_count;
 } tmr_table_info;
 
 /** The place of a track. */
 typedef struct tmr_location {
-    /**
-     * sizeof (tmr_location).
-     */
+    /** sizeof (tmr_location). */
     uint32_t size;
-    /**
-     * The absolute number of the track.
-     */
+    /** The absolute number of the track. */
     uint32_t track;
-    /**
-     * The number of the entry that has it, from 0 on.
-     */
+    /** The number of the entry that has it, from 0 on. */
     uint32_t entry;
-    /**
-     * Its place in that entry, from 0 on.
-     */
+    /** Its place in that entry, from 0 on. */
     uint32_t place;
-    /**
-     * The serial of the volume.
-     */
+    /** The serial of the volume. */
     char volser[16];
 } tmr_location;
 
 /** What a comparison found, in numbers. */
 typedef struct tmr_verification_info {
-    /**
-     * sizeof (tmr_verification_info).
-     */
+    /** sizeof (tmr_verification_info). */
     uint32_t size;
-    /**
-     * How many differences can be asked for: the first 1000 of them.
-     */
+    /** How many differences can be asked for: the first 1000 of them. */
     uint32_t listed_count;
-    /**
-     * How many tracks were compared.
-     */
+    /** How many tracks were compared. */
     uint64_t track_count;
-    /**
-     * How many of them differ.
-     */
+    /** How many of them differ. */
     uint64_t difference_count;
 } tmr_verification_info;
 
 /** A track that is not the same on source and target. */
 typedef struct tmr_difference {
-    /**
-     * sizeof (tmr_difference).
-     */
+    /** sizeof (tmr_difference). */
     uint32_t size;
-    /**
-     * The absolute number of the track of the source.
-     */
+    /** The absolute number of the track of the source. */
     uint32_t source_track;
-    /**
-     * The absolute number of the track where it should be.
-     */
+    /** The absolute number of the track where it should be. */
     uint32_t target_track;
-    /**
-     * Zero.
-     */
+    /** Zero. */
     uint32_t reserved;
-    /**
-     * The serial of the volume of the source.
-     */
+    /** The serial of the volume of the source. */
     char source_volser[16];
-    /**
-     * The serial of the volume of the target.
-     */
+    /** The serial of the volume of the target. */
     char target_volser[16];
-    /**
-     * What differs; no newline. It says where records differ, never what is in them.
-     */
+    /** What differs; no newline. It says where records differ, never what is in them. */
     char sentence[512];
 } tmr_difference;
 
@@ -2747,54 +2153,36 @@ typedef struct tmr_difference {
  * address, R0, records, end marker of eight bytes FF.
  */
 typedef struct tmr_volume_functions {
-    /**
-     * sizeof (tmr_volume_functions).
-     */
+    /** sizeof (tmr_volume_functions). */
     uint32_t size;
-    /**
-     * TMR_TABLE_VERSION.
-     */
+    /** TMR_TABLE_VERSION. */
     uint32_t version;
-    /**
-     * Handed to each function.
-     */
+    /** Handed to each function. */
     void *user;
-    /**
-     * Called once with `user`, when the library needs the table no more. May be NULL.
-     */
+    /** Called once with `user`, when the library needs the table no more. May be NULL. */
     tmr_release release;
-    /**
-     * Reads a run of tracks into the buffer.
-     */
+    /** Reads a run of tracks into the buffer. */
     int32_t (*read)(void *user,
                     uint32_t first,
                     uint32_t track_count,
                     void *buffer,
                     uint64_t length,
                     struct tmr_error *error);
-    /**
-     * Writes a run of tracks. They are durable after `flush`. NULL if the volume can only be read.
-     */
+    /** Writes a run of tracks. They are durable after `flush`. NULL if the volume can only be read. */
     int32_t (*write)(void *user,
                      uint32_t first,
                      uint32_t track_count,
                      const void *buffer,
                      uint64_t length,
                      struct tmr_error *error);
-    /**
-     * Makes everything that was written durable, also what other programs of this machine wrote.
-     */
+    /** Makes everything that was written durable, also what other programs of this machine wrote. */
     int32_t (*flush)(void *user,
                      struct tmr_error *error);
-    /**
-     * Waits for TMR_LOCK_VTOC or TMR_LOCK_CATALOG, and takes it. NULL, with `unlock`: locks of this process serve.
-     */
+    /** Waits for TMR_LOCK_VTOC or TMR_LOCK_CATALOG, and takes it. NULL, with `unlock`: locks of this process serve. */
     int32_t (*lock)(void *user,
                     uint32_t lock,
                     struct tmr_error *error);
-    /**
-     * Lets go of it.
-     */
+    /** Lets go of it. */
     void (*unlock)(void *user,
                    uint32_t lock);
 } tmr_volume_functions;

@@ -273,6 +273,33 @@ impl Error {
         self.0.reason.code()
     }
 
+    /// Whether it makes sense to try the same again later: the environment may be mended, and of what is refused somebody may
+    /// make room, end what he is doing, or start his monitor.
+    pub fn can_pass(&self) -> bool {
+        use Reason::*;
+        self.code() == Code::Environment
+            || matches!(
+                self.reason(),
+                CatalogMismatch
+                    | CommandRefused
+                    | DataSetHeld
+                    | HandleInUse
+                    | LateWriter
+                    | NameExists
+                    | NoSpace
+                    | NotCataloged
+                    | NotCovered
+                    | NotFilled
+                    | NotMonitored
+                    | PartMissing
+                    | SourceChanged
+                    | TargetChanged
+                    | UnfinishedMigration
+                    | VolumeInUse
+                    | VtocFull
+            )
+    }
+
     /// The volume serial, as EBCDIC bytes.
     pub fn volser(&self) -> Option<[u8; 6]> {
         self.0.volser

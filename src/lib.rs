@@ -21,6 +21,8 @@
 //! | tell which tracks a program writes, and ask for it | [`monitor`] |
 //! | tell which data sets a program has open, and be asked to close them | [`registry::openers`], [`enqueue`] |
 //! | let a running system change its own volumes | [`operator`] |
+//! | count programs that tell nobody as openers | [`untold`] |
+//! | call all of it from C or assembler | [`ffi`] |
 //! | rehearse in simulated worlds in which everything fails | `sim` (feature "sim") |
 //!
 //! The main job, without its events and options, which [`migrate`] tells of:
@@ -85,6 +87,7 @@ pub mod state;
 pub mod switch;
 pub mod track;
 pub mod translate;
+pub mod untold;
 pub mod verify;
 pub mod volume;
 pub mod vtoc;

@@ -308,6 +308,36 @@ fn migrate_goes_on_after_it_was_killed_while_others_write() {
 }
 
 #[test]
+fn assess_says_where_data_sets_lie_and_what_forbids_moving_them() {
+    let world = World::new();
+    let before = world.images();
+    for compiler in compilers() {
+        let assess = |masks: &str, files: &[&str]| {
+            let mut command = support::program(compiled(&compiler, "assess"));
+            command.arg(masks).args(files.iter().map(|file| world.path(file)));
+            command.output().unwrap()
+        };
+        let said = expect(0, &assess("TEST.**", &["old.ckd", "sys.ckd"]));
+        let words = [
+            "TEST.PDS: tracks 5, extents 2",
+            "TEST.SEQ: tracks 96, extents 6",
+            "OLD001 tracks 120 to 149",
+            "in all: data sets 2, tracks 101, volumes 1, can be moved 2",
+        ];
+        for word in words {
+            assert!(said.contains(word), "'{word}' is missing: {said}");
+        }
+        // Its catalog's volume is not given.
+        let said = expect(4, &assess("TEST.SEQ", &["old.ckd"]));
+        assert!(said.contains("cannot be moved") && said.contains("catalog"), "{said}");
+        expect(8, &assess("TEST..X", &["old.ckd"]));
+        expect(8, &assess("TEST.**", &["none.ckd"]));
+        expect(8, &assess("TEST.**", &[]));
+    }
+    assert!(world.images() == before, "nothing is changed");
+}
+
+#[test]
 fn monitor_loses_nothing_that_is_written_beside_the_copy() {
     for compiler in compilers() {
         let said = expect(0, &support::program(compiled(&compiler, "monitor")).output().unwrap());

@@ -12,7 +12,7 @@ const LAYERS: &[(u32, &[&str])] = &[
     (3, &["volume"]),
     (4, &["vtoc", "registry"]),
     (5, &["catalog", "enqueue", "monitor"]),
-    (6, &["assess", "operator", "remote"]),
+    (6, &["assess", "operator", "remote", "untold"]),
     (7, &["plan"]),
     (8, &["copy", "verify", "checkpoint", "pace"]),
     (9, &["estimate", "switch"]),

@@ -1,7 +1,7 @@
 //! The agent: a machine's whole answer to the migrations that other machines own.
 
 use super::boundary::{
-    Handle, Out, alone, close_alone, guarded, input, input_if_any, shared, text, text_if_any, words,
+    Handle, Out, alone, close, guarded, input, input_if_any, shared, text, text_if_any, words,
 };
 use super::channel::HostChannel;
 use super::enqueue::HostEnqueue;
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn tmr_agent_serve(agent: *mut tmr_agent, error: *mut tmr_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_agent_close(agent: *mut *mut tmr_agent) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(agent) }
+    unsafe { close(agent) }
 }
 
 /// Does: takes leave of every migration: the program promises that nothing on this machine writes the volumes until those have ended.

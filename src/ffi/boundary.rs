@@ -9,7 +9,9 @@
 //! taken, which is before anything else is done, and are written at the end only. A pointer that is neither NULL nor
 //! right cannot be told from a right one; that is the caller's part, as in every C library.
 //!
-//! *Handles.* What a handle points to begins with a tag, so that one of another kind is refused. What only one call may
+//! *Handles.* What a handle points to begins with a tag, so that one of another kind is refused; and it is never freed, so
+//! that one which was closed is refused, too, whoever has a copy of the pointer. It counts the calls that use it: while
+//! there is one, the handle is not closed, neither by another thread nor by a function of the host. What only one call may
 //! use at a time is in a mutex that nobody waits for: a second call, from another thread or from a function of the host,
 //! is refused with [`Reason::HandleInUse`], and nobody is locked up. A panic inside breaks that handle: it can only be
 //! closed from then on. What is durable stays so, and a migration is resumed with a new handle.
@@ -19,9 +21,11 @@ use super::error::tmr_error;
 use crate::error::{Error, Reason, Result};
 use crate::name::{DsName, Volser};
 use parking_lot::{Mutex, MutexGuard};
+use std::collections::VecDeque;
 use std::ffi::{CStr, c_char};
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// Longer texts are none that a caller can mean.
 const TEXT_LENGTH_MAX: usize = 1 << 20;
@@ -102,56 +106,130 @@ const fn tag(name: &str) -> u64 {
     hash
 }
 
-/// What a handle points to.
+/// What a handle points to. It stays where it is for as long as the process lives, and says of a handle that was closed,
+/// and of every copy of it, that it was.
 #[repr(C)]
-struct Body<V> {
-    /// Zero once it is closed.
-    tag: u64,
+struct Head {
+    /// Whose it is; zero while it is nobody's.
+    tag: AtomicU64,
+    /// How many calls are using it.
+    user_count: AtomicU32,
     is_broken: AtomicBool,
-    value: V,
+    /// A box of what is behind it.
+    value: AtomicPtr<()>,
 }
 
-/// What is behind a handle.
-///
-/// # Safety
-/// `handle` is NULL, or one that was given back and not closed.
-#[inline]
-unsafe fn body<'a, H: Handle>(handle: *const H) -> Result<&'a Body<H::Value>> {
-    let inner = handle.cast::<Body<H::Value>>();
-    if inner.is_null() || !inner.is_aligned() {
-        check_pointer(inner, H::NAME)?;
+/// Heads that are nobody's, those that were closed last behind.
+static CLOSED: Mutex<VecDeque<&'static Head>> = Mutex::new(VecDeque::new());
+
+/// So many handles must be closed before the first of their heads is another handle's.
+const CLOSED_MIN: usize = 4096;
+
+impl Head {
+    /// A head for this value, which is freed by [`close`], or [`Lent`].
+    fn give<H: Handle>(value: H::Value) -> &'static Head {
+        let mut closed = CLOSED.lock();
+        let head = if closed.len() > CLOSED_MIN { closed.pop_front() } else { None };
+        drop(closed);
+        let head = head.unwrap_or_else(|| {
+            Box::leak(Box::new(Head {
+                tag: AtomicU64::new(0),
+                user_count: AtomicU32::new(0),
+                is_broken: AtomicBool::new(false),
+                value: AtomicPtr::new(std::ptr::null_mut()),
+            }))
+        });
+        head.is_broken.store(false, Ordering::Relaxed);
+        head.value.store(Box::into_raw(Box::new(value)).cast(), Ordering::Relaxed);
+        head.tag.store(H::TAG, Ordering::SeqCst);
+        head
     }
-    // SAFETY: whatever handle it is, it begins with a tag.
-    if unsafe { inner.cast::<u64>().read() } != H::TAG {
-        return Err(not_one::<H>());
+
+    /// Frees what is behind a head that is nobody's any more, and that no call is using.
+    ///
+    /// # Safety
+    /// It was given for such a handle, and this is done once.
+    unsafe fn free<H: Handle>(&'static self) {
+        let value = self.value.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        CLOSED.lock().push_back(self);
+        // SAFETY: it was made by `give`, for such a handle.
+        drop(unsafe { Box::from_raw(value.cast::<H::Value>()) });
     }
-    // SAFETY: by its tag it is what was given back as such.
-    let body = unsafe { &*inner };
-    if body.is_broken.load(Ordering::Acquire) {
-        return Err(broken::<H>());
+}
+
+/// A call that is using a head. As long as there is one the handle cannot be closed: not by another thread, and not inside
+/// a function of the host.
+struct User(&'static Head);
+
+impl Drop for User {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.is_broken.store(true, Ordering::Release);
+        }
+        self.0.user_count.fetch_sub(1, Ordering::SeqCst);
     }
-    Ok(body)
+}
+
+impl User {
+    /// Begins to use what a handle points to.
+    ///
+    /// # Safety
+    /// `handle` is NULL, or one that was given back.
+    unsafe fn of<H: Handle>(handle: *const H) -> Result<User> {
+        let pointer = handle.cast::<Head>();
+        if pointer.is_null() || !pointer.is_aligned() {
+            check_pointer(pointer, H::NAME)?;
+        }
+        // SAFETY: whatever handle it is, it begins with a tag; so does what is no handle and has eight bytes.
+        if unsafe { &*pointer.cast::<AtomicU64>() }.load(Ordering::Relaxed) != H::TAG {
+            return Err(not_one::<H>());
+        }
+        // SAFETY: by its tag it is a head, or was one; and they stay.
+        let head: &'static Head = unsafe { &*pointer };
+        // Whoever closes looks for users behind the tag that he took, and users look for the tag behind their number:
+        // one of them sees the other.
+        head.user_count.fetch_add(1, Ordering::SeqCst);
+        let user = User(head);
+        if head.tag.load(Ordering::SeqCst) != H::TAG {
+            return Err(not_one::<H>());
+        }
+        user.check::<H>()?;
+        Ok(user)
+    }
+
+    fn check<H: Handle>(&self) -> Result<()> {
+        if self.0.is_broken.load(Ordering::Acquire) { Err(broken::<H>()) } else { Ok(()) }
+    }
+
+    /// What is behind the head.
+    ///
+    /// # Safety
+    /// The head is such a handle's, and what comes of this is used no longer than the user is.
+    unsafe fn value<'a, H: Handle>(&self) -> &'a H::Value {
+        // SAFETY: as the caller promised; nobody frees it before the user is gone.
+        unsafe { &*self.0.value.load(Ordering::Acquire).cast::<H::Value>() }
+    }
 }
 
 /// What is behind a handle that several threads may use at a time, for calls that must not ask for memory, also when they
 /// refuse.
 ///
 /// # Safety
-/// `handle` is NULL, or one that was given back and not closed.
+/// `handle` is NULL, or one that was given back; it is not closed meanwhile.
 #[inline]
 pub(super) unsafe fn found<'a, H: Handle>(
     handle: *const H,
 ) -> std::result::Result<&'a H::Value, Reason> {
-    let inner = handle.cast::<Body<H::Value>>();
-    if inner.is_null() || !inner.is_aligned() {
+    let pointer = handle.cast::<Head>();
+    if pointer.is_null() || !pointer.is_aligned() {
         return Err(Reason::NullPointer);
     }
     // SAFETY: whatever handle it is, it begins with a tag.
-    if unsafe { inner.cast::<u64>().read() } != H::TAG {
+    if unsafe { &*pointer.cast::<AtomicU64>() }.load(Ordering::Acquire) != H::TAG {
         return Err(Reason::BadHandle);
     }
-    // SAFETY: by its tag it is what was given back as such.
-    Ok(unsafe { &(*inner).value })
+    // SAFETY: by its tag it is what was given back as such, and it is not closed meanwhile.
+    Ok(unsafe { &*(*pointer).value.load(Ordering::Relaxed).cast::<H::Value>() })
 }
 
 #[cold]
@@ -165,19 +243,34 @@ fn broken<H: Handle>() -> Error {
     Error::new(Reason::Panicked, why)
 }
 
-/// What is behind a handle that several threads may use at a time.
+/// What is behind a handle that several threads may use at a time, for as long as this is there.
+pub(super) struct Shared<'a, V> {
+    value: &'a V,
+    _user: User,
+}
+
+impl<V> std::ops::Deref for Shared<'_, V> {
+    type Target = V;
+    fn deref(&self) -> &V {
+        self.value
+    }
+}
+
+/// Takes a handle that several threads may use at a time.
 ///
 /// # Safety
-/// `handle` is NULL, or one that was given back and not closed.
-pub(super) unsafe fn shared<'a, H: Handle>(handle: *const H) -> Result<&'a H::Value> {
+/// `handle` is NULL, or one that was given back.
+pub(super) unsafe fn shared<'a, H: Handle>(handle: *const H) -> Result<Shared<'a, H::Value>> {
     // SAFETY: as the caller promised.
-    unsafe { body(handle) }.map(|body| &body.value)
+    let user = unsafe { User::of(handle) }?;
+    // SAFETY: they stay together.
+    Ok(Shared { value: unsafe { user.value::<H>() }, _user: user })
 }
 
 /// What is behind a handle that one call uses at a time.
 pub(super) struct Alone<'a, V> {
     guard: MutexGuard<'a, V>,
-    is_broken: &'a AtomicBool,
+    user: User,
 }
 
 /// What is behind a handle that one call uses at a time: a mutex, and perhaps something beside it that all may use.
@@ -197,18 +290,19 @@ impl<V> OneAtATime for Mutex<V> {
 /// Takes a handle for this call alone.
 ///
 /// # Safety
-/// `handle` is NULL, or one that was given back and not closed.
+/// `handle` is NULL, or one that was given back.
 pub(super) unsafe fn alone<'a, H, V: 'a>(handle: *const H) -> Result<Alone<'a, V>>
 where
     H: Handle,
     H::Value: OneAtATime<Inner = V> + 'a,
 {
     // SAFETY: as the caller promised.
-    let body = unsafe { body(handle) }?;
-    match body.value.mutex().try_lock() {
-        Some(guard) => Ok(Alone { guard, is_broken: &body.is_broken }),
-        None => Err(in_use::<H>()),
-    }
+    let user = unsafe { User::of(handle) }?;
+    // SAFETY: they stay together.
+    let guard = unsafe { user.value::<H>() }.mutex().try_lock().ok_or_else(in_use::<H>)?;
+    // A call that broke it has let go of it only now.
+    user.check::<H>()?;
+    Ok(Alone { guard, user })
 }
 
 fn in_use<H: Handle>() -> Error {
@@ -233,16 +327,18 @@ impl<V> std::ops::DerefMut for Alone<'_, V> {
 
 impl<V> Drop for Alone<'_, V> {
     fn drop(&mut self) {
+        // Before others can take it.
         if std::thread::panicking() {
-            self.is_broken.store(true, Ordering::Release);
+            self.user.0.is_broken.store(true, Ordering::Release);
         }
     }
 }
 
-/// Ends a handle, and clears the caller's pointer. NULL, and a pointer to NULL, are nothing to do.
+/// Ends a handle, and clears the caller's pointer. NULL, and a pointer to NULL, are nothing to do. One that a call is
+/// using is refused.
 ///
 /// # Safety
-/// `handle` is NULL, or points to NULL or to one that was given back and not closed, and is used by no other call.
+/// `handle` is NULL, or points to NULL or to one that was given back.
 pub(super) unsafe fn close<H: Handle>(handle: *mut *mut H) -> i32 {
     let close = || {
         if handle.is_null() {
@@ -255,43 +351,52 @@ pub(super) unsafe fn close<H: Handle>(handle: *mut *mut H) -> i32 {
             return Ok(super::TMR_DONE);
         }
         // SAFETY: as the caller promised.
-        match unsafe { body(inner) } {
+        let head = match unsafe { User::of(inner) } {
             Err(error) if error.reason() != Reason::Panicked => return Err(error),
-            _ => {}
+            // SAFETY: a head was found there.
+            _ => unsafe { &*inner.cast::<Head>() },
+        };
+        if head.tag.compare_exchange(H::TAG, 0, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            return Err(not_one::<H>());
         }
-        // SAFETY: it was made by `Out::give_handle`, and the tag, which goes now, says that it was not closed.
-        let mut boxed = unsafe { Box::from_raw(inner.cast::<Body<H::Value>>()) };
-        boxed.tag = 0;
+        if head.user_count.load(Ordering::SeqCst) != 0 {
+            head.tag.store(H::TAG, Ordering::SeqCst);
+            return Err(in_use::<H>());
+        }
         // SAFETY: as the caller promised.
         unsafe { *handle = std::ptr::null_mut() };
-        drop(boxed);
+        // SAFETY: by its tag it is such a one, and whoever took the tag is the only one who does this.
+        unsafe { head.free::<H>() };
         Ok(super::TMR_DONE)
     };
     // SAFETY: there is no error block.
     unsafe { guarded(std::ptr::null_mut(), close) }
 }
 
-/// [`close`] for a handle that one call uses at a time: while one does, it is refused.
-///
-/// # Safety
-/// As of [`close`].
-pub(super) unsafe fn close_alone<H>(handle: *mut *mut H) -> i32
-where
-    H: Handle,
-    H::Value: OneAtATime,
-{
-    if !handle.is_null() && handle.is_aligned() {
-        // SAFETY: as the caller promised.
-        let inner = unsafe { *handle };
-        // SAFETY: as the caller promised.
-        if let Ok(body) = unsafe { body(inner) }
-            && body.value.mutex().try_lock().is_none()
-        {
-            return in_use::<H>().code() as i32;
-        }
+/// A handle that is the host's for the time of one call of a function of his.
+pub(super) struct Lent<H: Handle>(&'static Head, PhantomData<H>);
+
+impl<H: Handle> Lent<H> {
+    pub(super) fn new(value: H::Value) -> Lent<H> {
+        Lent(Head::give::<H>(value), PhantomData)
     }
-    // SAFETY: as the caller promised.
-    unsafe { close(handle) }
+
+    /// What the host gets.
+    pub(super) fn handle(&self) -> *mut H {
+        std::ptr::from_ref(self.0).cast_mut().cast()
+    }
+}
+
+impl<H: Handle> Drop for Lent<H> {
+    fn drop(&mut self) {
+        self.0.tag.store(0, Ordering::SeqCst);
+        // Another thread of the host's may just be using it. It should not, and is quick.
+        while self.0.user_count.load(Ordering::SeqCst) != 0 {
+            std::thread::yield_now();
+        }
+        // SAFETY: it was given for this handle, and this is the one time.
+        unsafe { self.0.free::<H>() };
+    }
 }
 
 /// A place for an output, cleared.
@@ -338,9 +443,9 @@ impl<H: Handle> Out<*mut H> {
 
     /// Gives a new handle.
     pub(super) fn give_handle(self, value: H::Value) {
-        let body = Body { tag: H::TAG, is_broken: AtomicBool::new(false), value };
+        let head = std::ptr::from_ref(Head::give::<H>(value)).cast_mut();
         // SAFETY: as was promised when it was taken.
-        unsafe { self.0.write(Box::into_raw(Box::new(body)).cast()) };
+        unsafe { self.0.write(head.cast()) };
     }
 }
 

@@ -1,6 +1,6 @@
 //! Assessments compared: what became of data sets.
 
-use super::assess::{Assessed, numbered};
+use super::assess::numbered;
 use super::boundary::{Filled, Handle, Out, Structure, choice, close, guarded, shared, to_array};
 use super::{TMR_DONE, TMR_MORE, tmr_assessment, tmr_error, tmr_extent};
 use crate::assess::compare::{
@@ -280,8 +280,7 @@ pub unsafe extern "C" fn tmr_assessment_compare(
         // SAFETY: as the caller promised.
         let out = unsafe { Out::handle(changes) }?;
         // SAFETY: as the caller promised.
-        let (stored, present): (&Assessed, &Assessed) =
-            unsafe { (shared(stored)?, shared(present)?) };
+        let (stored, present) = unsafe { (shared(stored)?, shared(present)?) };
         let metadata = choice(metadata, &METADATA, "kind of metadata")?;
         let found = compare(&stored.data_sets, &present.data_sets, &stored.masks, metadata);
         let differing_count = found.iter().filter(|change| !change.is_nothing()).count() as u32;
@@ -309,12 +308,11 @@ pub unsafe extern "C" fn tmr_changes_describe(
 ) -> i32 {
     let describe = || {
         // SAFETY: as the caller promised.
-        let (out, Changes { changes, differing_count }) =
-            unsafe { (Filled::take(info)?, shared(changes)?) };
+        let (out, found) = unsafe { (Filled::take(info)?, shared(changes)?) };
         out.give(&tmr_changes_info {
             size: size_of::<tmr_changes_info>() as u32,
-            data_set_count: changes.len() as u32,
-            differing_count: *differing_count,
+            data_set_count: found.changes.len() as u32,
+            differing_count: found.differing_count,
             reserved: 0,
         });
         Ok(TMR_DONE)

@@ -105,11 +105,10 @@ impl Channel for HostChannel {
             messages.push(message.to_vec());
             Ok(())
         };
-        let mut sink = Sink::new(&mut put);
-        let pointer = sink.pointer();
+        let sink = Sink::new(&mut put);
         let code = self.0.call("receive", |user, error| {
             // SAFETY: the host's function, with what it wants.
-            unsafe { receive(user, pointer, error) }
+            unsafe { receive(user, sink.pointer(), error) }
         });
         drop(sink);
         match code {

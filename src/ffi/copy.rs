@@ -1,8 +1,8 @@
 //! The copier: copies the tracks of a translate table, in steps.
 
 use super::boundary::{
-    Alone, Filled, Handle, Out, Structure, alone, check_options, check_reserved, close_alone,
-    guarded, input_if_any, list, shared,
+    Alone, Filled, Handle, Out, Structure, alone, check_options, check_reserved, close, guarded,
+    input_if_any, list, shared,
 };
 use super::host::with_ports;
 use super::translate::volser_of;
@@ -368,5 +368,5 @@ pub unsafe extern "C" fn tmr_copier_digest(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_copier_close(copier: *mut *mut tmr_copier) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(copier) }
+    unsafe { close(copier) }
 }

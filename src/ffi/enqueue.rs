@@ -297,7 +297,9 @@ pub unsafe extern "C" fn tmr_host_set_enqueue(
     unsafe { guarded(error, set) }
 }
 
-/// Does: adds the machine's registry of openers to those who know who has data sets open. Holds are made in the name of `owner`,
+/// Does: adds the machine's registry of openers to those who know who has data sets open. It knows only the programs that use it:
+///   unless a table with is_closed is given too, a program that writes a volume under a monitor has all of it open as long
+///   as it lives. Holds are made in the name of `owner`,
 ///   which must be the same in every run of a migration, and another one for every other migration.
 /// Gives back: 0; 8 if `owner` is empty; 12 if the registry cannot be used.
 /// Threads: one at a time.
@@ -318,7 +320,7 @@ pub unsafe extern "C" fn tmr_host_use_registry(
             let why = "owner is empty, too long, or has control characters; give the path of what keeps the migration's state";
             return Err(Error::new(Reason::BadText, why));
         }
-        given.enqueue.push(Arc::new(RegistryEnqueue::new(Openers::system()?, owner)));
+        given.registry = Some(Arc::new(RegistryEnqueue::new(Openers::system()?, owner)));
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.

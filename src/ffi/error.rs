@@ -8,6 +8,10 @@ use std::ffi::c_char;
 /// No track: the error is not about one.
 pub const TMR_NO_TRACK: u32 = 0xFFFF_FFFF;
 
+/// It makes sense to try the same again later: the environment may be mended, and of what is refused somebody may make room, end
+/// what he is doing, or start his monitor.
+pub const TMR_ERROR_CAN_PASS: u32 = 1;
+
 /// What failed. It belongs to the caller, who sets `size` (TMR_CLEAR does); every function that gets it clears it first, and
 /// fills it in if it gives back 8, 12 or 16.
 #[repr(C)]
@@ -23,8 +27,8 @@ pub struct tmr_error {
     pub state: u32,
     /// The absolute track number that it is about, or TMR_NO_TRACK.
     pub track: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// TMR_ERROR_CAN_PASS, or 0.
+    pub flags: u32,
     /// The serial of the volume that it is about, or empty.
     pub volser: [c_char; 16],
     /// The data set that it is about, or empty.
@@ -50,7 +54,7 @@ impl tmr_error {
             reason: 0,
             state: 0,
             track: TMR_NO_TRACK,
-            reserved: 0,
+            flags: 0,
             volser: [0; 16],
             data_set: [0; 96],
             sentence: [0; 512],
@@ -92,7 +96,7 @@ impl tmr_error {
             (*pointer).reason = 0;
             (*pointer).state = 0;
             (*pointer).track = TMR_NO_TRACK;
-            (*pointer).reserved = 0;
+            (*pointer).flags = 0;
             (*pointer).volser[0] = 0;
             (*pointer).data_set[0] = 0;
             (*pointer).sentence[0] = 0;
@@ -162,6 +166,7 @@ impl tmr_error {
             code: error.code() as i32,
             reason: error.reason() as u32,
             track: error.track().unwrap_or(TMR_NO_TRACK),
+            flags: if error.can_pass() { TMR_ERROR_CAN_PASS } else { 0 },
             volser: to_array(&error.volser().map(|bytes| ebcdic(&bytes)).unwrap_or_default()),
             data_set: to_array(&error.data_set().map(|bytes| ebcdic(&bytes)).unwrap_or_default()),
             sentence: to_array(&error.to_string()),

@@ -175,6 +175,7 @@ functions! {
     138 tmr_migration_opener TMRMOPR (migration: *const tmr_migration, index: u32, opener: *mut tmr_opener, error: *mut tmr_error);
     139 tmr_migration_add_image TMRMADI (migration: *mut tmr_migration, volser: *const c_char, image: *const c_char, error: *mut tmr_error);
     140 tmr_migration_retire_image TMRMRTI (migration: *mut tmr_migration, image: *const c_char, error: *mut tmr_error);
+    141 tmr_migration_data_set TMRMDST (migration: *const tmr_migration, index: u32, data_set: *mut tmr_migrated_data_set, error: *mut tmr_error);
     145 tmr_migration_close TMRMCLS (migration: *mut *mut tmr_migration);
 
     160 tmr_area_size TMRASIZ (track_count: u32, length: *mut u64, error: *mut tmr_error);
@@ -255,7 +256,7 @@ pub unsafe extern "C" fn tmr_version(major: *mut u32, minor: *mut u32, patch: *m
 
 /// Does: calls another function by its number (TMR_F_...), with the addresses of its parameters in a list, as assembler
 ///   programs pass them. Each address leads to the parameter as the function takes it: a pointer, or an integer of 32 or 64 bits.
-/// Gives back: what that function gives back; 8 if there is none of this number, or an address is NULL.
+/// Gives back: what that function gives back; 8 if there is none of this number, or it is this one, or an address is NULL.
 /// Threads: as that function.
 /// When: as that function.
 ///
@@ -265,8 +266,12 @@ pub unsafe extern "C" fn tmr_version(major: *mut u32, minor: *mut u32, patch: *m
 pub unsafe extern "C" fn tmr_call(function: u32, addresses: *const *const c_void) -> i32 {
     let call = || {
         let found = FUNCTIONS.iter().find(|known| known.number == function);
-        let found = found.ok_or_else(|| {
-            Error::new(Reason::BadValue, format!("{function} is the number of no function"))
+        // Itself it does not call: a list that names itself would never end.
+        let found = found.filter(|found| found.name != "tmr_call").ok_or_else(|| {
+            Error::new(
+                Reason::BadValue,
+                format!("{function} is the number of no function that can be called by a list"),
+            )
         })?;
         // SAFETY: as the caller promised.
         let addresses =

@@ -1,6 +1,6 @@
 //! The host: the ports bundled, as a program in C puts them together.
 
-use super::boundary::{Handle, OneAtATime, Out, alone, close_alone, guarded, shared};
+use super::boundary::{Handle, OneAtATime, Out, alone, close, guarded, shared};
 use super::events::{EventQueue, Told};
 use super::{TMR_DONE, tmr_area, tmr_error, tmr_volume};
 use crate::catalog::Catalog;
@@ -12,6 +12,7 @@ use crate::host::{Host, Live};
 use crate::monitor::Area;
 use crate::name::Volser;
 use crate::remote::Machine;
+use crate::untold::UntoldPrograms;
 use crate::volume::Volume;
 use crate::vtoc::SpaceManager;
 use parking_lot::Mutex;
@@ -37,6 +38,8 @@ pub(super) struct Given {
     pub queue: Arc<EventQueue>,
     /// What a migration needs while others write: all of it, or nothing. Of those who close data sets all must agree.
     pub enqueue: Vec<Arc<dyn Enqueue>>,
+    /// The registry of openers, if it is to be used.
+    pub registry: Option<Arc<dyn Enqueue>>,
     pub areas: BTreeMap<Volser, Area>,
     pub images: BTreeMap<Volser, Vec<String>>,
     pub machines: Vec<Machine>,
@@ -83,19 +86,31 @@ impl Given {
         }
         host.events = Arc::new(Told { queue: self.queue.clone(), also: self.events.clone() });
         if self.is_live() {
-            let enqueue: Arc<dyn Enqueue> = match self.enqueue.as_slice() {
-                [] => {
-                    let why = "monitor areas, images or machines are given, but nobody who closes data sets; see \
-                               tmr_host_set_enqueue";
-                    return Err(Error::new(Reason::NotMonitored, why));
-                }
-                [one] => one.clone(),
-                all => Arc::new(AllOf(all.to_vec())),
-            };
+            let enqueue = self.all_who_close()?;
             let (areas, images) = (self.areas.clone(), self.images.clone());
             host.live = Some(Live { areas, images, machines: self.machines.clone(), enqueue });
         }
         Ok(host)
+    }
+
+    /// Who closes data sets. The registry knows only those who use it: where the host has nobody who tells, a program that writes
+    /// a volume under a monitor has all of it open as long as it lives.
+    fn all_who_close(&self) -> Result<Arc<dyn Enqueue>> {
+        let mut all = self.enqueue.clone();
+        all.extend(self.registry.clone());
+        if self.registry.is_some() && !self.enqueue.iter().any(|one| one.can_confirm()) {
+            let path = |volser| Some(self.volume(volser).ok()?.path()?.to_path_buf());
+            let volumes =
+                self.areas.iter().filter_map(|(on, area)| Some((path(*on)?, area.clone())));
+            let advice = "let the host tell who has data sets open (tmr_host_set_enqueue)";
+            all.push(Arc::new(UntoldPrograms { volumes: volumes.collect(), advice }));
+        }
+        if all.is_empty() {
+            let why = "monitor areas, images or machines are given, but nobody who closes data sets; see \
+                       tmr_host_set_enqueue";
+            return Err(Error::new(Reason::NotMonitored, why));
+        }
+        Ok(Arc::new(AllOf(all)))
     }
 
     fn is_live(&self) -> bool {
@@ -103,7 +118,8 @@ impl Given {
         !(self.areas.is_empty()
             && self.images.is_empty()
             && self.machines.is_empty()
-            && self.enqueue.is_empty())
+            && self.enqueue.is_empty()
+            && self.registry.is_none())
     }
 }
 
@@ -214,5 +230,5 @@ pub unsafe extern "C" fn tmr_host_add_area(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_host_close(host: *mut *mut tmr_host) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(host) }
+    unsafe { close(host) }
 }

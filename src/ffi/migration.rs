@@ -2,7 +2,7 @@
 
 use super::boundary::{
     Alone, Filled, Handle, OneAtATime, Out, Structure, alone, bytes_of_text, check_options,
-    check_reserved, close_alone, guarded, guarded_as, input, input_if_any, shared, text,
+    check_reserved, close, guarded, guarded_as, input, input_if_any, shared, text, to_array,
 };
 use super::checkpoint::{HostStore, store, tmr_checkpoint_functions};
 use super::enqueue::tmr_opener;
@@ -19,7 +19,7 @@ use crate::host::Host;
 use crate::migrate::{Goal, Limits, Migration, MoveOptions, OnUnreadable};
 use crate::pace::Pace;
 use crate::registry::openers::Opener;
-use crate::state::Verb;
+use crate::state::{State, Verb};
 use parking_lot::Mutex;
 use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
@@ -262,7 +262,7 @@ impl tmr_estimate {
 
 impl Driven {
     fn status(&self) -> tmr_status {
-        let (migration, receipt) = (&self.migration, self.migration.receipt());
+        let (migration, receipt) = (&self.migration, self.migration.counts());
         let flag = |is_so, flag| if is_so { flag } else { 0 };
         tmr_status {
             size: size_of::<tmr_status>() as u32,
@@ -291,6 +291,7 @@ impl Driven {
 }
 
 /// The store of a checkpoint: a folder's, or the host's.
+#[allow(clippy::large_enum_variant)] // There is one.
 enum Store {
     Files(FileStore),
     Host(HostStore),
@@ -500,12 +501,27 @@ unsafe fn drive(
     error: *mut tmr_error,
     verb: impl FnOnce(&mut Driven) -> Result<i32>,
 ) -> i32 {
+    // SAFETY: as the caller promised.
+    unsafe { drive_to(migration, error, || Ok(()), |driven, ()| verb(driven)) }
+}
+
+/// The same for a verb that has an output, which is taken first.
+///
+/// # Safety
+/// As of the functions that call it.
+unsafe fn drive_to<T>(
+    migration: *const tmr_migration,
+    error: *mut tmr_error,
+    take: impl FnOnce() -> Result<T>,
+    verb: impl FnOnce(&mut Driven, T) -> Result<i32>,
+) -> i32 {
     let drive = |state: &mut u32| {
+        let out = take()?;
         // SAFETY: as the caller promised.
         let run = unsafe { shared(migration) }?;
         // SAFETY: as the caller promised.
         let mut driven: Alone<'_, Driven> = unsafe { alone(migration) }?;
-        let result = verb(&mut driven);
+        let result = verb(&mut driven, out);
         *state = driven.migration.state() as u32;
         *run.told.lock() = driven.told();
         result
@@ -600,9 +616,11 @@ pub unsafe extern "C" fn tmr_migration_step(
     progress: *mut tmr_migration_progress,
     error: *mut tmr_error,
 ) -> i32 {
-    let step = |driven: &mut Driven| {
+    let take = || {
         // SAFETY: as the caller promised.
-        let out = if progress.is_null() { None } else { Some(unsafe { Filled::take(progress) }?) };
+        if progress.is_null() { Ok(None) } else { unsafe { Filled::take(progress) }.map(Some) }
+    };
+    let step = |driven: &mut Driven, out: Option<Filled<_>>| {
         let found = driven.migration.step(track_count_max)?;
         if let Some(out) = out {
             out.give(&tmr_migration_progress::of(&found));
@@ -610,7 +628,7 @@ pub unsafe extern "C" fn tmr_migration_step(
         Ok(if found.left_tracks == 0 { TMR_DONE } else { TMR_MORE })
     };
     // SAFETY: as the caller promised.
-    unsafe { drive(migration, error, step) }
+    unsafe { drive_to(migration, error, take, step) }
 }
 
 /// Does: compares source and target, track by track, addresses aside. `track_count` gets how many, and may be NULL.
@@ -626,9 +644,9 @@ pub unsafe extern "C" fn tmr_migration_verify(
     track_count: *mut u64,
     error: *mut tmr_error,
 ) -> i32 {
-    let verify = |driven: &mut Driven| {
-        // SAFETY: as the caller promised.
-        let out = unsafe { Out::take_if_any(track_count, "the place for the count of tracks") }?;
+    // SAFETY: as the caller promised.
+    let take = || unsafe { Out::take_if_any(track_count, "the place for the count of tracks") };
+    let verify = |driven: &mut Driven, out: Option<Out<u64>>| {
         let found = driven.migration.verify()?;
         if let Some(out) = out {
             out.give(found.track_count);
@@ -636,7 +654,7 @@ pub unsafe extern "C" fn tmr_migration_verify(
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.
-    unsafe { drive(migration, error, verify) }
+    unsafe { drive_to(migration, error, take, verify) }
 }
 
 /// Does: asks everybody to close the data sets, keeps new openers out, and opens the window when nobody has them open.
@@ -764,9 +782,10 @@ pub unsafe extern "C" fn tmr_migration_terminate(
     unsafe { drive(migration, error, |driven| driven.migration.terminate().map(|()| TMR_DONE)) }
 }
 
-/// Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks.
-/// Gives back: 0 at the end; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what the verb gives
-///   back.
+/// Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks. While
+///   somebody has a data set open still, it copies what changed, and asks again.
+/// Gives back: 0 at the end, and only there; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what
+///   the verb gives back.
 /// Threads: one at a time.
 /// When: in every state.
 ///
@@ -782,7 +801,16 @@ pub unsafe extern "C" fn tmr_migration_advance(
         driven.openers.clear();
         match driven.migration.next_verb() {
             None => {}
-            Some(Verb::Quiesce) => driven.openers = driven.migration.quiesce()?,
+            Some(Verb::Quiesce) => {
+                // So little is left for the window then.
+                if driven.migration.state() == State::Closing {
+                    driven.migration.step(track_count_max)?;
+                }
+                // The step may have found that nothing is left to be moved, or that the window must wait.
+                if driven.migration.next_verb() == Some(Verb::Quiesce) {
+                    driven.openers = driven.migration.quiesce()?;
+                }
+            }
             Some(verb) => driven.migration.perform(verb, track_count_max)?,
         }
         Ok(if driven.migration.next_verb().is_none() { TMR_DONE } else { TMR_MORE })
@@ -986,6 +1014,78 @@ pub unsafe extern "C" fn tmr_migration_opener(
     unsafe { guarded(error, tell) }
 }
 
+/// tmr_migrated_data_set.digest is known.
+pub const TMR_MIGRATED_DIGEST: u32 = 1;
+
+/// What a migration moves.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tmr_migrated_data_set {
+    /// sizeof (tmr_migrated_data_set).
+    pub size: u32,
+    /// TMR_MIGRATED_DIGEST, or 0.
+    pub flags: u32,
+    /// A digest of its tracks, addresses aside, if TMR_DIGESTS was asked for and all of them were copied in this process.
+    pub digest: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Its tracks.
+    pub track_count: u64,
+    /// Its name.
+    pub name: [c_char; 96],
+    /// The name under which its source is kept; empty if it is scratched.
+    pub kept_as: [c_char; 96],
+}
+
+// SAFETY: `repr(C)`, begins with its size, any bytes are a value, and its fields leave no bytes between them.
+unsafe impl Structure for tmr_migrated_data_set {
+    const NAME: &'static str = "tmr_migrated_data_set";
+    const SIZE_MIN: usize = 216;
+}
+
+const _: () = assert!(size_of::<tmr_migrated_data_set>() == 216);
+
+/// Does: tells of one of the data sets that are moved, as the plan has it now: what was deleted meanwhile is gone, what is new is
+///   there.
+/// Gives back: 0; 8 if there are not more than `index` (tmr_status.data_set_count).
+/// Threads: one at a time.
+/// When: in every state.
+///
+/// # Safety
+/// The pointers are as the text says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tmr_migration_data_set(
+    migration: *const tmr_migration,
+    index: u32,
+    data_set: *mut tmr_migrated_data_set,
+    error: *mut tmr_error,
+) -> i32 {
+    let tell = || {
+        // SAFETY: as the caller promised.
+        let out = unsafe { Filled::take(data_set) }?;
+        // SAFETY: as the caller promised.
+        let driven = unsafe { alone(migration) }?;
+        let (plan, kept_as) = (driven.migration.plan(), driven.migration.kept_as());
+        let found = super::assess::numbered(&plan.data_sets, index, "data sets")?;
+        let name = found.assessment.name;
+        let digests = driven.migration.receipt().digests;
+        let digest = digests.iter().find(|(of, _)| *of == name).map(|(_, digest)| *digest);
+        let kept_as = kept_as.get(index as usize).copied().flatten();
+        out.give(&tmr_migrated_data_set {
+            size: size_of::<tmr_migrated_data_set>() as u32,
+            flags: if digest.is_some() { TMR_MIGRATED_DIGEST } else { 0 },
+            digest: digest.unwrap_or(0),
+            reserved: 0,
+            track_count: found.assessment.track_count().into(),
+            name: to_array(&name.to_string()),
+            kept_as: to_array(&kept_as.map(|name| name.to_string()).unwrap_or_default()),
+        });
+        Ok(TMR_DONE)
+    };
+    // SAFETY: as the caller promised.
+    unsafe { guarded(error, tell) }
+}
+
 /// Does: tells of one more image of this machine that can write to a source volume; it must be covered from now on.
 /// Gives back: 0; 8 if it is not registered in the volume's area, or the volume has none.
 /// Threads: one at a time.
@@ -1042,5 +1142,5 @@ pub unsafe extern "C" fn tmr_migration_retire_image(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_migration_close(migration: *mut *mut tmr_migration) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(migration) }
+    unsafe { close(migration) }
 }

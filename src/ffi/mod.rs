@@ -59,7 +59,7 @@ pub use checkpoint::tmr_checkpoint_functions;
 pub use clock::*;
 pub use copy::*;
 pub use enqueue::*;
-pub use error::{TMR_NO_TRACK, tmr_error};
+pub use error::{TMR_ERROR_CAN_PASS, TMR_NO_TRACK, tmr_error};
 pub use events::*;
 pub use extent::*;
 pub use functions::{FUNCTIONS, Function};

@@ -231,7 +231,8 @@ pub unsafe extern "C" fn tmr_plan_describe(
 ) -> i32 {
     let describe = || {
         // SAFETY: as the caller promised.
-        let (out, Planned { plan, refusals }) = unsafe { (Filled::take(info)?, shared(plan)?) };
+        let (out, planned) = unsafe { (Filled::take(info)?, shared(plan)?) };
+        let Planned { plan, refusals } = &*planned;
         let mode = MODES.iter().find(|(_, mode)| *mode == plan.scope.mode);
         out.give(&tmr_plan_info {
             size: size_of::<tmr_plan_info>() as u32,
@@ -266,9 +267,9 @@ pub unsafe extern "C" fn tmr_plan_data_set(
 ) -> i32 {
     let describe = || {
         // SAFETY: as the caller promised.
-        let (out, Planned { plan, .. }) = unsafe { (Filled::take(data_set)?, shared(plan)?) };
+        let (out, planned) = unsafe { (Filled::take(data_set)?, shared(plan)?) };
         out.give(&tmr_planned_data_set::of(numbered(
-            &plan.data_sets,
+            &planned.plan.data_sets,
             index,
             "data sets in the plan",
         )?));
@@ -295,9 +296,9 @@ pub unsafe extern "C" fn tmr_plan_extent(
 ) -> i32 {
     let describe = || {
         // SAFETY: as the caller promised.
-        let (out, Planned { plan, .. }) =
+        let (out, planned) =
             unsafe { (Out::take(target, "the place for the extent")?, shared(plan)?) };
-        let data_set = numbered(&plan.data_sets, index, "data sets in the plan")?;
+        let data_set = numbered(&planned.plan.data_sets, index, "data sets in the plan")?;
         let found = data_set.target_extents().nth(extent as usize);
         let count = data_set.target_extents().count();
         let (volser, tracks) = found.ok_or_else(|| {

@@ -1,8 +1,8 @@
 //! The owner's side of images on other machines: what they write becomes changed tracks here.
 
 use super::boundary::{
-    Filled, Handle, Out, Structure, alone, check_options, close_alone, guarded, input, shared,
-    text_in, to_array,
+    Filled, Handle, Out, Structure, alone, check_options, close, guarded, input, shared, text_in,
+    to_array,
 };
 use super::remote::{Room, message as bytes_of};
 use super::subscription::{extents_on, not_quiet};
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn tmr_receiver_open(
         let image = text_in(&options.image, "tmr_receiver_options.image")?;
         let known = Some((options.known[0], options.known[1])).filter(|known| *known != (0, 0));
         let migration = subscription.migration();
-        let receiver = Receiver::new(subscription, migration, image, known, options.life)?;
+        let receiver = Receiver::new(&subscription, migration, image, known, options.life)?;
         out.give_handle(Mutex::new(receiver));
         Ok(TMR_DONE)
     };
@@ -272,7 +272,7 @@ pub unsafe extern "C" fn tmr_receiver_retire(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_receiver_close(receiver: *mut *mut tmr_receiver) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(receiver) }
+    unsafe { close(receiver) }
 }
 
 /// Does: says what a receiver knows.

@@ -5,7 +5,7 @@
 //! lost, doubled or late does no harm: see `monitor::remote`.
 
 use super::boundary::{
-    Handle, Out, Structure, alone, check_reserved, close_alone, guarded, input, list, list_to_fill,
+    Handle, Out, Structure, alone, check_reserved, close, guarded, input, list, list_to_fill,
     shared, text, text_if_any,
 };
 use super::subscription::migration_of;
@@ -179,7 +179,7 @@ pub unsafe extern "C" fn tmr_reporter_open(
         let (out, area) = unsafe { (Out::handle(reporter)?, shared(area)?) };
         // SAFETY: as the caller promised.
         let (id, image) = unsafe { (migration_of(id)?, text(image, "the image's name")?) };
-        let reporter = Reporter::open(area, id, image)?;
+        let reporter = Reporter::open(&area, id, image)?;
         out.give_handle(Mutex::new(Desk { reporter, kept: None }));
         Ok(TMR_DONE)
     };
@@ -298,7 +298,7 @@ pub unsafe extern "C" fn tmr_reporter_answer(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_reporter_close(reporter: *mut *mut tmr_reporter) -> i32 {
     // SAFETY: as the caller promised.
-    unsafe { close_alone(reporter) }
+    unsafe { close(reporter) }
 }
 
 /// Does: makes what was reported and is not acknowledged be reported once more, under new numbers.
@@ -375,7 +375,7 @@ pub unsafe extern "C" fn tmr_reporter_end(
             desk.reporter.subscription().clone().close();
         }
         // SAFETY: as the caller promised.
-        Ok(unsafe { close_alone(reporter) })
+        unsafe { super::boundary::end(reporter) }
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, end) }

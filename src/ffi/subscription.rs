@@ -106,7 +106,7 @@ pub unsafe extern "C" fn tmr_subscription_open(
         // SAFETY: as the caller promised.
         let (out, area) = unsafe { (Out::handle(subscription)?, shared(area)?) };
         // SAFETY: as the caller promised.
-        out.give_handle(Subscription::open(area, unsafe { migration_of(id) }?)?);
+        out.give_handle(Subscription::open(&area, unsafe { migration_of(id) }?)?);
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.

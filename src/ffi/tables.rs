@@ -5,11 +5,13 @@
 //! exactly once: when the last part of the library has let go of it. If the call that takes the table fails, the table was not
 //! taken, and `release` is not called.
 
-use super::boundary::{Structure, guarded, list};
+use super::boundary::{Handle, Lent, Structure, alone, guarded, list};
 use super::{TMR_DONE, tmr_error};
 use crate::error::{Error, Reason, Result};
+use parking_lot::Mutex;
 use std::ffi::c_void;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -104,9 +106,8 @@ impl<T> Table<T> {
             Some(error) => Err(Error::clone(error)),
             None => take(item).inspect_err(|error| refused = Some(error.clone())),
         };
-        let mut sink = Sink::new(&mut put);
-        let pointer = sink.pointer();
-        let code = self.call(what, |user, error| function(user, pointer, error));
+        let sink = Sink::new(&mut put);
+        let code = self.call(what, |user, error| function(user, sink.pointer(), error));
         drop(sink);
         match refused {
             None => code,
@@ -200,29 +201,30 @@ pub struct tmr_sink {
     _opaque: [u8; 0],
 }
 
+type Put<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+
 /// What is behind a sink: a function that takes an item's bytes.
-pub(super) struct Sink<'a> {
-    tag: u64,
-    put: &'a mut dyn FnMut(&[u8]) -> Result<()>,
+pub(super) struct Putting(*mut Put<'static>);
+
+impl Handle for tmr_sink {
+    type Value = Mutex<Putting>;
+    const NAME: &'static str = "tmr_sink";
 }
 
-const SINK: u64 = 0x746D_725F_7369_6E6B;
+/// A sink for the time of one call. Afterwards it is refused, also if the host has kept it.
+pub(super) struct Sink<'a>(Lent<tmr_sink>, PhantomData<&'a mut Put<'a>>);
 
 impl<'a> Sink<'a> {
-    /// A sink for the time of one call: `put` takes each item.
-    pub(super) fn new(put: &'a mut dyn FnMut(&[u8]) -> Result<()>) -> Sink<'a> {
-        Sink { tag: SINK, put }
+    /// `put` takes each item.
+    pub(super) fn new(put: &'a mut Put<'a>) -> Sink<'a> {
+        // SAFETY: only the time for which it can be used is forgotten; the sink ends before, and with it every use.
+        let put = unsafe { std::mem::transmute::<*mut Put<'a>, *mut Put<'static>>(put) };
+        Sink(Lent::new(Mutex::new(Putting(put))), PhantomData)
     }
 
     /// What the host gets.
-    pub(super) fn pointer(&mut self) -> *mut tmr_sink {
-        std::ptr::from_mut(self).cast()
-    }
-}
-
-impl Drop for Sink<'_> {
-    fn drop(&mut self) {
-        self.tag = 0;
+    pub(super) fn pointer(&self) -> *mut tmr_sink {
+        self.0.handle()
     }
 }
 
@@ -233,7 +235,7 @@ impl Drop for Sink<'_> {
 /// When: until the host's function returns.
 ///
 /// # Safety
-/// The sink is one that the library gave, and its call has not returned; the item has so many bytes.
+/// The sink is NULL, or one that the library gave; the item has so many bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tmr_sink_put(
     sink: *mut tmr_sink,
@@ -242,17 +244,12 @@ pub unsafe extern "C" fn tmr_sink_put(
     error: *mut tmr_error,
 ) -> i32 {
     let put = || {
-        let sink = sink.cast::<Sink<'_>>();
-        if sink.is_null() {
-            return Err(Error::new(Reason::NullPointer, "the sink is NULL"));
-        }
         // SAFETY: as the caller promised.
-        let sink = unsafe { &mut *sink };
-        if sink.tag != SINK {
-            return Err(Error::new(Reason::BadHandle, "this is no sink, or its call has ended"));
-        }
-        // SAFETY: as the caller promised.
-        (sink.put)(unsafe { list(item.cast::<u8>(), length, "the item") }?)?;
+        let (sink, item) =
+            unsafe { (alone(sink.cast_const())?, list(item.cast::<u8>(), length, "the item")?) };
+        let put = sink.0;
+        // SAFETY: the function is there as long as the sink is, and the sink is this call's alone.
+        unsafe { (*put)(item) }?;
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.

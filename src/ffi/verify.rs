@@ -107,7 +107,7 @@ pub unsafe extern "C" fn tmr_verify(
         let threads = threads_of(threads, "threads")?;
         // SAFETY: as the caller promised.
         let found = unsafe {
-            with_ports(host, |host| verify(table, &host.volumes, &host.volumes, threads))
+            with_ports(host, |host| verify(&table, &host.volumes, &host.volumes, threads))
         }?;
         let code = if found.is_equal() { TMR_DONE } else { TMR_MORE };
         out.give_handle(found);

@@ -274,7 +274,7 @@ impl Volume for HostVolume {
         // What a function says it has read, and has not, must not be what was there before.
         buffer.chunks_mut(self.geometry.slot_size as usize).for_each(|slot| slot[..5].fill(0xFF));
         let read = self.table.functions.read;
-        let read = self.table.call("read", |user, error| match read {
+        let read = self.table.carry_out("read", |user, error| match read {
             // SAFETY: the host's function, with what it wants.
             Some(read) => unsafe {
                 read(
@@ -288,7 +288,7 @@ impl Volume for HostVolume {
             },
             None => super::TMR_REFUSED,
         });
-        read.map(drop).map_err(|error| self.failed(error, first))
+        read.map_err(|error| self.failed(error, first))
     }
 
     fn write(&self, first: Track, buffer: &[u8]) -> Result<()> {
@@ -297,7 +297,7 @@ impl Volume for HostVolume {
             let why = format!("{} can only be read", self.location);
             self.failed(Error::new(Reason::ReadOnlyVolume, why), first)
         })?;
-        let written = self.table.call("write", |user, error| {
+        let written = self.table.carry_out("write", |user, error| {
             // SAFETY: the host's function, with what it wants.
             unsafe {
                 write(
@@ -310,17 +310,17 @@ impl Volume for HostVolume {
                 )
             }
         });
-        written.map(drop).map_err(|error| self.failed(error, first))
+        written.map_err(|error| self.failed(error, first))
     }
 
     fn flush(&self) -> Result<()> {
         let flush = self.table.functions.flush;
-        let flushed = self.table.call("flush", |user, error| match flush {
+        let flushed = self.table.carry_out("flush", |user, error| match flush {
             // SAFETY: the host's function, with what it wants.
             Some(flush) => unsafe { flush(user, error) },
             None => super::TMR_REFUSED,
         });
-        flushed.map(drop).map_err(|error| error.on_volume(self.volser))
+        flushed.map_err(|error| error.on_volume(self.volser))
     }
 
     fn lock(&self, lock: Lock) -> Result<Held<'_>> {
@@ -331,7 +331,7 @@ impl Volume for HostVolume {
         let Some(take) = self.table.functions.lock else {
             return Ok(Box::new(self.locks[number as usize - 1].lock()));
         };
-        let taken = self.table.call("lock", |user, error| {
+        let taken = self.table.carry_out("lock", |user, error| {
             // SAFETY: the host's function, with what it wants.
             unsafe { take(user, number, error) }
         });

@@ -145,7 +145,7 @@ pub struct State {
 }
 
 /// So many saves are kept by one that forgets: it is reserved then, and copying has begun.
-const SAVES_KEPT: u32 = 8;
+const SAVES_KEPT: u32 = 5;
 
 impl State {
     fn read(&self, slot: u32) -> Result<Option<Vec<u8>>> {

@@ -11,6 +11,7 @@ use super::lies::Lie;
 use super::world::Random;
 use serde_json::{Value, json};
 use std::ffi::CString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -49,6 +50,10 @@ pub struct Job {
     /// What the host is like follows from it.
     pub seed: u64,
     pub lie: Option<Lie>,
+    /// Where it notes its lives.
+    pub diary: PathBuf,
+    /// Whether notes beside the images tell of the migration.
+    pub has_notes: bool,
 }
 
 fn paths(value: &Value) -> Vec<PathBuf> {
@@ -66,6 +71,7 @@ impl Job {
             "folder": self.folder, "sources": self.sources, "targets": self.targets, "system": self.system,
             "images": self.images, "goal_tracks": self.goal_tracks, "threads": self.threads, "pace": self.pace,
             "options": self.options, "seed": self.seed, "lie": self.lie.map(Lie::name),
+            "diary": self.diary, "has_notes": self.has_notes,
         })
     }
 
@@ -84,6 +90,8 @@ impl Job {
             options: texts(&value["options"]),
             seed: number("seed").expect("a seed"),
             lie: value["lie"].as_str().and_then(Lie::named),
+            diary: value["diary"].as_str().expect("a file").into(),
+            has_notes: value["has_notes"].as_bool().expect("yes or no"),
         }
     }
 
@@ -95,6 +103,13 @@ impl Job {
     /// Where somebody orders the close.
     pub fn close_order(folder: &Path) -> PathBuf {
         folder.join("close-now")
+    }
+
+    /// Notes that a life has ended, with every table given back.
+    fn note(&self, line: &str) {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&self.diary);
+        let noted = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+        noted.expect("it can be noted");
     }
 
     fn has(&self, option: &str) -> bool {
@@ -193,8 +208,12 @@ pub fn run(orders: &str) -> i32 {
         let done = Program::live(&job, manner, &desk);
         desk.check_released();
         match done {
-            Ok(()) => return 0,
+            Ok(()) => {
+                job.note("done");
+                return 0;
+            }
             Err(failure) => {
+                job.note(&format!("given up: {}", failure.sentence));
                 eprintln!("{}", failure.sentence);
                 assert!(failure.code < TMR_INTERNAL, "{}", failure.sentence);
                 // Whoever has failed tables repairs them, and begins again.
@@ -225,7 +244,7 @@ impl<'a> Program<'a> {
     /// From its beginning, or where it was interrupted, to its end.
     fn live(job: &Job, manner: Manner, desk: &Desk) -> Done<()> {
         let host = Host::open(job, manner, desk)?;
-        let life = match begin(job, manner, &host) {
+        let life = match begin(job, &host) {
             Ok(life) => life,
             Err(failure) => {
                 host.close();
@@ -478,7 +497,7 @@ fn state_of(status: &tmr_status) -> State {
 }
 
 /// Begins the migration, or goes on with it.
-fn begin(job: &Job, manner: Manner, host: &Host<'_>) -> Done<Life> {
+fn begin(job: &Job, host: &Host<'_>) -> Done<Life> {
     let folder = job.state();
     let notes = CString::new(folder.to_str().expect("a path of ours")).expect("no zero");
     let flag = |option, flag| if job.has(option) { flag } else { 0 };
@@ -487,7 +506,7 @@ fn begin(job: &Job, manner: Manner, host: &Host<'_>) -> Done<Life> {
         options: flag("--erase", TMR_ERASE) | flag("--keep", TMR_KEEP),
         threads: job.threads,
         batch_tracks: 0,
-        state_folder: if manner.has_notes { notes.as_ptr() } else { std::ptr::null() },
+        state_folder: if job.has_notes { notes.as_ptr() } else { std::ptr::null() },
     };
     let life = if trackmirror::checkpoint::FileStore::peek(&folder).is_ok() {
         host.resume(&options)?

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use trackmirror::ffi::*;
 use trackmirror::monitor::MonitoredVolume;
@@ -17,8 +17,10 @@ use trackmirror::{Error, Result};
 /// What stands before the first track of an image.
 const HEADER_LENGTH: u64 = 512;
 
-/// An image file.
+/// An image file. It is open for reading: whoever has an image open for writing all the time, and holds no lock of it, keeps
+/// out programs that know of no monitor when they open it.
 pub struct FileVolume {
+    path: PathBuf,
     file: File,
     slot_size: u64,
     /// For its locks alone.
@@ -45,7 +47,7 @@ pub fn table(
     lie: Option<Lie>,
 ) -> Result<(tmr_volume_info, tmr_volume_functions)> {
     let io = |error| Error::io(path.display(), &error);
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(io)?;
+    let file = File::open(path).map_err(io)?;
     let geometry = volume.geometry();
     let info = tmr_volume_info {
         size: size_of_it::<tmr_volume_info>(),
@@ -60,6 +62,7 @@ pub fn table(
     };
     let is_target = volume.volser().to_string().starts_with("NEW");
     let serves = FileVolume {
+        path: path.into(),
         file,
         slot_size: geometry.slot_size.into(),
         volume: volume.clone(),
@@ -126,7 +129,8 @@ unsafe extern "C" fn write(
         if volume.drops_writes && track_count > 1 {
             buffer = &buffer[..buffer.len() - volume.slot_size as usize];
         }
-        let written = volume.file.write_all_at(buffer, volume.place(first));
+        let file = OpenOptions::new().write(true).open(&volume.path);
+        let written = file.and_then(|file| file.write_all_at(buffer, volume.place(first)));
         written.map(|()| TMR_DONE).map_err(|error| Error::io("a write", &error))
     };
     // SAFETY: as the library promises.

@@ -95,18 +95,8 @@ fn section(declarations: &Declarations, structure: &Structure) -> String {
 
 /// A field as C has it, in short.
 fn declaration(field: &Field) -> String {
-    let kind = match &field.kind {
-        Kind::Number(1) => "uint8_t".to_string(),
-        Kind::Number(2) => "uint16_t".into(),
-        Kind::Number(4) => "uint32_t".into(),
-        Kind::Number(_) => "uint64_t".into(),
-        Kind::Character => "char".into(),
-        Kind::Pointer => "pointer".into(),
-        Kind::Function => "function".into(),
-        Kind::Structure(name) => name.clone(),
-    };
     let bound = if field.is_array { format!("[{}]", field.count) } else { String::new() };
-    format!("{kind} {}{bound}", field.name)
+    format!("{} {}{bound}", field.word, field.name)
 }
 
 /// The storage of a field.

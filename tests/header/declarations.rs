@@ -31,6 +31,8 @@ pub struct Field {
     pub doc: String,
     pub name: String,
     pub kind: Kind,
+    /// In short, what C calls it.
+    pub word: String,
     /// How many there are; one unless it is an array.
     pub count: u64,
     pub is_array: bool,
@@ -146,7 +148,9 @@ impl Declarations {
         if let Some((_, rest)) = code.split_once("(*") {
             let (name, rest) = rest.split_once(')').unwrap();
             let kind = if rest.starts_with('(') { Kind::Function } else { Kind::Pointer };
-            return Field { doc, name: name.into(), kind, count: 1, is_array: false };
+            let word = if kind == Kind::Function { "function" } else { "pointer" };
+            let (name, word) = (name.into(), word.into());
+            return Field { doc, name, kind, word, count: 1, is_array: false };
         }
         let (code, bounds) = code.split_once('[').unwrap_or((code, ""));
         let bounds = bounds.split(['[', ']']).filter(|bound| !bound.is_empty());
@@ -163,8 +167,9 @@ impl Declarations {
             _ if self.function_types.iter().any(|named| named.name == word) => Kind::Function,
             other => Kind::Structure(other.into()),
         };
+        let word = if kind == Kind::Pointer { "pointer" } else { word };
         let (count, is_array) = (bounds.iter().product(), !bounds.is_empty());
-        Field { doc, name: name.into(), kind, count, is_array }
+        Field { doc, name: name.into(), kind, word: word.into(), count, is_array }
     }
 
     pub fn structure(&self, name: &str) -> &Structure {

@@ -46,7 +46,7 @@ pub fn header() -> String {
         text += &format!("{}{}\n\n", doc(&named.doc), named.code);
     }
     for structure in &made.structures {
-        text += &format!("{}{}\n\n", doc(&structure.doc), structure.code);
+        text += &format!("{}{}\n\n", doc(&structure.doc), shortened(&structure.code));
     }
     text += &functions(&made.functions);
     text += &pragmas();
@@ -111,6 +111,25 @@ fn doc(text: &str) -> String {
     }
     let lines = text.lines().map(|line| format!(" * {line}").trim_end().to_string() + "\n");
     format!("/**\n{} */\n", lines.collect::<String>())
+}
+
+/// The same with comments of one line on one line.
+fn shortened(code: &str) -> String {
+    let lines: Vec<&str> = code.lines().collect();
+    let (mut text, mut next) = (String::new(), 0);
+    while next < lines.len() {
+        let is_short = lines[next].trim() == "/**"
+            && lines.get(next + 2).is_some_and(|line| line.trim() == "*/");
+        if is_short {
+            let words = lines[next + 1].trim().trim_start_matches("* ");
+            text += &format!("    /** {words} */\n");
+            next += 3;
+        } else {
+            text += &format!("{}\n", lines[next]);
+            next += 1;
+        }
+    }
+    text.trim_end().to_string()
 }
 
 fn version() -> String {
@@ -224,6 +243,8 @@ fn numbers() -> String {
 
 /// A constant of the source.
 struct Written {
+    /// The file that it is in, by its place among them.
+    file: usize,
     name: String,
     kind: String,
     value: String,
@@ -235,13 +256,15 @@ fn written() -> Vec<Written> {
     let module = fs::read_to_string(folder.join("mod.rs")).unwrap();
     let files = module.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
     let files = files.map(|name| fs::read_to_string(folder.join(format!("{name}.rs"))).unwrap());
-    let texts: Vec<String> = [module.clone()].into_iter().chain(files).collect();
-    let lines = texts.iter().flat_map(|text| text.lines());
-    let constants = lines.filter_map(|line| {
-        let (name, rest) = line.strip_prefix("pub const TMR_")?.split_once(": ")?;
-        let (kind, value) = rest.split_once(" = ")?;
-        let (name, kind) = (format!("TMR_{name}"), kind.to_string());
-        Some(Written { name, kind, value: value.trim_end_matches(';').to_string() })
+    let texts = [module.clone()].into_iter().chain(files);
+    let constants = texts.enumerate().flat_map(|(file, text)| {
+        let constant = |line: &str| {
+            let (name, rest) = line.strip_prefix("pub const TMR_")?.split_once(": ")?;
+            let (kind, value) = rest.split_once(" = ")?;
+            let (name, kind) = (format!("TMR_{name}"), kind.to_string());
+            Some(Written { file, name, kind, value: value.trim_end_matches(';').to_string() })
+        };
+        text.lines().filter_map(constant).collect::<Vec<_>>()
     });
     constants.collect()
 }
@@ -254,7 +277,11 @@ fn constants(made: &Declarations) -> String {
         let is_there = written.iter().any(|written| written.name == constant.name);
         assert!(is_there, "{} is on more than one line", constant.name);
     }
-    for Written { name, kind, value } in written {
+    let mut last = 0;
+    for Written { file, name, kind, value } in written {
+        if std::mem::replace(&mut last, file) != file {
+            text += "\n";
+        }
         let found = made.constants.iter().find(|constant| constant.name == name);
         let found = found.unwrap_or_else(|| panic!("cbindgen does not see {name}"));
         // Hexadecimal stays so; and what is computed is taken as it was found.

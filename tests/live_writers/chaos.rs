@@ -65,7 +65,7 @@ struct Story {
 }
 
 /// Who changes what is allocated.
-const ALLOCATOR: &str = "A1";
+pub const ALLOCATOR: &str = "A1";
 
 impl Story {
     fn new(random: &mut Random) -> Story {

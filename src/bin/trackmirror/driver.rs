@@ -299,7 +299,7 @@ impl Driver {
         self.close.openers.clear();
         (self.close.is_ordered, self.close.asked_at) = (false, None);
         self.answer_waiting(&Reply::failed(self.state(), &error));
-        if !can_pass(&error) {
+        if !error.can_pass() {
             return Err(self.failure(error));
         }
         if error.reason() == Reason::NotCovered {
@@ -610,34 +610,4 @@ fn now_ms() -> u64 {
 
 fn is_of_coverage(error: &Error) -> bool {
     matches!(error.reason(), Reason::NotCovered | Reason::VolumeInUse)
-}
-
-/// Whether it makes sense to close again later.
-fn can_pass(error: &Error) -> bool {
-    use Reason::*;
-    error.code() == Code::Environment
-        || matches!(
-            error.reason(),
-            NotCovered | LateWriter | DataSetHeld | CommandRefused | VolumeInUse | TargetChanged
-        )
-        || is_of_changes(error)
-}
-
-/// Whether it is about a change of the sources that cannot be followed as it is now: somebody may make room, or finish what
-/// he is doing.
-fn is_of_changes(error: &Error) -> bool {
-    use Reason::*;
-    matches!(
-        error.reason(),
-        NoSpace
-            | VtocFull
-            | NameExists
-            | NotMonitored
-            | NotFilled
-            | SourceChanged
-            | NotCataloged
-            | CatalogMismatch
-            | PartMissing
-            | UnfinishedMigration
-    )
 }

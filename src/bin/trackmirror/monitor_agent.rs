@@ -8,7 +8,7 @@ mod telling;
 
 use self::telling::Telling;
 use crate::elsewhere::agent_channel;
-use crate::live::closing::UntoldPrograms;
+use crate::live::closing;
 use crate::live::{Commands, expected_images_in};
 use crate::output::{Answer, Failure, Outcome, count};
 use crate::progress::timestamp;
@@ -217,7 +217,10 @@ impl Here {
         let mut all: Vec<Arc<dyn Enqueue>> = vec![Arc::new(RegistryEnqueue::new(openers, owner))];
         all.extend(self.commands.enqueue());
         if self.commands.is_closed.is_none() {
-            all.push(Arc::new(UntoldPrograms(self.sites.clone())));
+            all.push(Arc::new(trackmirror::untold::UntoldPrograms {
+                volumes: self.sites.clone(),
+                advice: closing::ADVICE,
+            }));
         }
         Ok(Arc::new(Telling::new(AllOf(all), owner)))
     }

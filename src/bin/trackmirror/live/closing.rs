@@ -1,16 +1,12 @@
-//! Whether the data sets are closed: commands that take their time, and programs that nobody speaks for.
+//! Whether the data sets are closed: commands that take their time.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use trackmirror::enqueue::{Enqueue, Opener};
-use trackmirror::monitor::program::LivingProgram;
-use trackmirror::monitor::{Area, ImageReport};
-use trackmirror::volume::Holder;
-use trackmirror::volume::locks::{other_writers, who_has_open};
 use trackmirror::{DsName, Result, Volser};
 
+/// What can be done about a program that nobody speaks for.
+pub const ADVICE: &str = "give --is-closed or --guest";
 /// How long an answer is waited for before copying goes on meanwhile.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -113,85 +109,6 @@ impl Enqueue for Patient {
 fn unknown(what: &str) -> Opener {
     let program = format!("somebody, {what},");
     Opener { image: "?".into(), program, process: None, data_set: None }
-}
-
-/// Programs that write a volume under a monitor and tell nobody what they have open.
-///
-/// One that was started by `trackmirror monitored` counts as an opener of every volume that it has ever written, as long as
-/// it lives, or anything that it has started: a script that opens the volume anew for each write has it closed most of
-/// the time, and writes to the old place when it opens it next. Any other counts as long as it has the volume open for
-/// writing.
-#[derive(Debug)]
-pub struct UntoldPrograms(pub Vec<(PathBuf, Area)>);
-
-impl Enqueue for UntoldPrograms {
-    fn ask_to_close(&self, _: &[DsName], _: &[Volser]) -> Result<()> {
-        Ok(())
-    }
-
-    fn is_closed(&self, _: &[DsName], _: &[Volser]) -> Result<Vec<Opener>> {
-        let mut openers = Vec::new();
-        for (path, area) in &self.0 {
-            let mut known = BTreeSet::new();
-            for program in area.living_programs()? {
-                let parts = who_has_open(&program.path)?;
-                openers.push(opener_of(&program, &parts, path));
-                known.extend(parts.iter().map(|part| part.process));
-            }
-            // Who is not registered is refused elsewhere.
-            let writers = other_writers(path)?.into_iter();
-            for writer in writers.filter(|one| !known.contains(&one.process)) {
-                if area.is_registered(&writer) {
-                    openers.push(opener_by_itself(&writer, area, path));
-                }
-            }
-        }
-        openers.dedup();
-        Ok(openers)
-    }
-
-    fn hold(&self, _: &[DsName], _: &[Volser]) -> Result<()> {
-        Ok(())
-    }
-
-    fn release(&self, _: &[DsName], _: &[Volser]) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// Names the process that began it, or, if that has ended, one that it has left behind.
-fn opener_of(program: &LivingProgram, parts: &[Holder], path: &Path) -> Opener {
-    let began = parts.iter().find(|part| program.process == Some(part.process));
-    let (name, process) = match (began, parts) {
-        (Some(part), _) | (None, [part, ..]) => (part.program.as_str(), Some(part.process)),
-        (None, []) => ("a program that cannot be seen from here", None),
-    };
-    Opener {
-        image: program.image.clone(),
-        program: format!(
-            "{name} (it has written to {}, and could again as long as it lives: end it, with whatever it has started, \
-             or give --is-closed or --guest)",
-            path.display()
-        ),
-        process,
-        data_set: None,
-    }
-}
-
-fn opener_by_itself(writer: &Holder, area: &Area, path: &Path) -> Opener {
-    let of_process = |image: &ImageReport| image.process == u64::from(writer.process);
-    let image = area.images().into_iter().find(of_process);
-    Opener {
-        image: image.map_or_else(|| "?".into(), |image| image.name),
-        program: format!(
-            "{} (it has {} open for writing, and no command tells which data sets: detach it there, end the program, or \
-             give --is-closed or --guest)",
-            writer.program,
-            path.display()
-        ),
-        process: Some(writer.process),
-        data_set: None,
-    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,10 @@ impl LiveOptions {
                 let path = |volser| Some(host.volumes.get(volser)?.path()?.to_path_buf());
                 let volumes =
                     silent.filter_map(|(on, area)| Some((path(on)?, area.clone()))).collect();
-                all.push(Arc::new(closing::UntoldPrograms(volumes)));
+                all.push(Arc::new(trackmirror::untold::UntoldPrograms {
+                    volumes,
+                    advice: closing::ADVICE,
+                }));
             }
         }
         Ok(Arc::new(AllOf(all)))

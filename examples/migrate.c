@@ -262,6 +262,10 @@ static int32_t begin(const struct order *order, const tmr_host *host, const char
     int32_t code = tmr_migration_resume(host, &options, NULL, migration, error);
     if (code == TMR_DONE)
         printf("going on with the migration in %s\n", order->state);
+    if (code == TMR_MORE) {
+        printf("the migration in %s has ended\n", order->state);
+        code = TMR_DONE;
+    }
     if (code == TMR_REFUSED && error->reason == TMR_R_NO_CHECKPOINT) {
         options.options = order->options;
         code = make_plan(order, host, sources, targets, &plan, error);

@@ -145,7 +145,7 @@ int32_t ask_about_openers(tmr_host *host, const struct order *order, tmr_error *
     functions.is_closed = is_closed;
     functions.hold = hold;
     functions.let_open = let_open;
-    return tmr_host_set_enqueue(host, &functions, error);
+    return tmr_host_add_enqueue(host, &functions, error);
 }
 
 /* A volume that a running system has attached: the library reads it, and its system changes it. */

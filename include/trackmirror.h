@@ -309,6 +309,11 @@
 
 /** No track: the error is not about one. */
 #define TMR_NO_TRACK 0xFFFFFFFFu
+/**
+ * It makes sense to try the same again later: the environment may be mended, and of what is refused somebody may make room, end
+ * what he is doing, or start his monitor.
+ */
+#define TMR_ERROR_CAN_PASS 1u
 
 /** The program tells of each write when it begins, and when it has ended. */
 #define TMR_IMAGE_BRACKETS 1u
@@ -359,6 +364,8 @@
 #define TMR_TUNE_PACE_BYTES 16u
 /** tmr_tuning.attempts is set. */
 #define TMR_TUNE_ATTEMPTS 32u
+/** tmr_migrated_data_set.digest is known. */
+#define TMR_MIGRATED_DIGEST 1u
 
 /** The image is just being registered. */
 #define TMR_STANDING_REGISTERING 1u
@@ -1024,6 +1031,8 @@
 #define TMR_F_MIGRATION_ADD_IMAGE 139u
 /** tmr_migration_retire_image */
 #define TMR_F_MIGRATION_RETIRE_IMAGE 140u
+/** tmr_migration_data_set */
+#define TMR_F_MIGRATION_DATA_SET 141u
 /** tmr_migration_close */
 #define TMR_F_MIGRATION_CLOSE 145u
 /** tmr_area_size */
@@ -1187,8 +1196,8 @@ typedef struct tmr_error {
     uint32_t state;
     /** The absolute track number that it is about, or TMR_NO_TRACK. */
     uint32_t track;
-    /** Zero. */
-    uint32_t reserved;
+    /** TMR_ERROR_CAN_PASS, or 0. */
+    uint32_t flags;
     /** The serial of the volume that it is about, or empty. */
     char volser[16];
     /** The data set that it is about, or empty. */
@@ -1805,6 +1814,24 @@ typedef struct tmr_opener {
     char data_set[96];
 } tmr_opener;
 
+/** What a migration moves. */
+typedef struct tmr_migrated_data_set {
+    /** sizeof (tmr_migrated_data_set). */
+    uint32_t size;
+    /** TMR_MIGRATED_DIGEST, or 0. */
+    uint32_t flags;
+    /** A digest of its tracks, addresses aside, if TMR_DIGESTS was asked for and all of them were copied in this process. */
+    uint32_t digest;
+    /** Zero. */
+    uint32_t reserved;
+    /** Its tracks. */
+    uint64_t track_count;
+    /** Its name. */
+    char name[96];
+    /** The name under which its source is kept; empty if it is scratched. */
+    char kept_as[96];
+} tmr_migrated_data_set;
+
 /** What a volume is. */
 typedef struct tmr_volume_info {
     /** sizeof (tmr_volume_info). */
@@ -2201,7 +2228,7 @@ int32_t tmr_version(uint32_t *major, uint32_t *minor, uint32_t *patch);
 /**
  * Does: calls another function by its number (TMR_F_...), with the addresses of its parameters in a list, as assembler
  *   programs pass them. Each address leads to the parameter as the function takes it: a pointer, or an integer of 32 or 64 bits.
- * Gives back: what that function gives back; 8 if there is none of this number, or an address is NULL.
+ * Gives back: what that function gives back; 8 if there is none of this number, or it is this one, or an address is NULL.
  * Threads: as that function.
  * When: as that function.
  * Alias: TMRCALL, TMR_F_CALL.
@@ -2427,7 +2454,9 @@ int32_t tmr_host_set_enqueue(struct tmr_host *host, const struct tmr_enqueue_fun
                              struct tmr_error *error);
 
 /**
- * Does: adds the machine's registry of openers to those who know who has data sets open. Holds are made in the name of `owner`,
+ * Does: adds the machine's registry of openers to those who know who has data sets open. It knows only the programs that use it:
+ *   unless a table with is_closed is given too, a program that writes a volume under a monitor has all of it open as long
+ *   as it lives. Holds are made in the name of `owner`,
  *   which must be the same in every run of a migration, and another one for every other migration.
  * Gives back: 0; 8 if `owner` is empty; 12 if the registry cannot be used.
  * Threads: one at a time.
@@ -3103,9 +3132,10 @@ int32_t tmr_migration_complete(struct tmr_migration *migration, struct tmr_error
 int32_t tmr_migration_terminate(struct tmr_migration *migration, struct tmr_error *error);
 
 /**
- * Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks.
- * Gives back: 0 at the end; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what the verb gives
- *   back.
+ * Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks. While
+ *   somebody has a data set open still, it copies what changed, and asks again.
+ * Gives back: 0 at the end, and only there; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what
+ *   the verb gives back.
  * Threads: one at a time.
  * When: in every state.
  * Alias: TMRMADV, TMR_F_MIGRATION_ADVANCE.
@@ -3173,6 +3203,17 @@ int32_t tmr_migration_add_image(struct tmr_migration *migration, const char *vol
  */
 int32_t tmr_migration_retire_image(struct tmr_migration *migration, const char *image,
                                    struct tmr_error *error);
+
+/**
+ * Does: tells of one of the data sets that are moved, as the plan has it now: what was deleted meanwhile is gone, what is new is
+ *   there.
+ * Gives back: 0; 8 if there are not more than `index` (tmr_status.data_set_count).
+ * Threads: one at a time.
+ * When: in every state.
+ * Alias: TMRMDST, TMR_F_MIGRATION_DATA_SET.
+ */
+int32_t tmr_migration_data_set(const struct tmr_migration *migration, uint32_t index,
+                               struct tmr_migrated_data_set *data_set, struct tmr_error *error);
 
 /**
  * Does: ends the use of a migration, and clears the pointer. Its state stays: it can be resumed, unless it has ended.
@@ -3719,6 +3760,7 @@ int32_t tmr_agent_farewell(struct tmr_agent *agent, struct tmr_error *error);
 #pragma map(tmr_migration_opener, "TMRMOPR")
 #pragma map(tmr_migration_add_image, "TMRMADI")
 #pragma map(tmr_migration_retire_image, "TMRMRTI")
+#pragma map(tmr_migration_data_set, "TMRMDST")
 #pragma map(tmr_migration_close, "TMRMCLS")
 #pragma map(tmr_area_size, "TMRASIZ")
 #pragma map(tmr_area_open, "TMRAOPN")

@@ -85,6 +85,8 @@ reasons! {
     ImageOpen = 317, Refused, "the compressed image was not closed properly";
     NoSuchVolume = 318, Refused, "no such volume was given";
     NotDirect = 319, Refused, "the volume cannot be read past this machine's caches";
+    NoMemory = 320, Environment, "there is too little memory";
+    VolumeNotEmpty = 321, Refused, "the volume has data sets, which would be lost";
     // Layer 4: VTOC.
     NoVtoc = 401, Refused, "the volume has no VTOC";
     DamagedVtoc = 402, Refused, "the VTOC does not check";

@@ -175,6 +175,8 @@ struct Course {
     marked_plan: u64,
     /// The targets were given to their users: this process writes nothing there any more.
     are_targets_shared: bool,
+    /// What stands in the planned extents may be this migration's: an earlier attempt, or an earlier process, allocated it.
+    may_have_reserved: bool,
 }
 
 impl Course {
@@ -203,6 +205,7 @@ impl Course {
             troubles: BTreeMap::new(),
             marked_plan: 0,
             are_targets_shared: false,
+            may_have_reserved: true,
         }
     }
 }
@@ -267,6 +270,7 @@ impl Migration {
         let durable = Durable::new(stored, checkpoint)?;
         let mut migration = Migration::over(host, durable, state_folder)?;
         (migration.is_taken_up, migration.course.is_surely_unfinished) = (true, true);
+        migration.course.may_have_reserved = false;
         migration.write_notes(registry::claim_shared)?;
         migration.mark_notes()?;
         Ok(migration)
@@ -389,6 +393,10 @@ impl Migration {
     pub fn reserve(&mut self) -> Result<()> {
         self.begin(Verb::Reserve)?;
         let plan = self.plan();
+        if !self.course.may_have_reserved {
+            self.check_unreserved(&plan)?;
+            self.course.may_have_reserved = true;
+        }
         let reserved = plan.data_sets.iter().try_for_each(|data_set| self.reserve_one(data_set));
         if let Err(error) = reserved {
             if error.code() == Code::Refused {
@@ -401,6 +409,24 @@ impl Migration {
             return Err(error);
         }
         self.move_to(State::Copying)
+    }
+
+    /// That nobody has allocated what a new migration is about to: it would be taken for its own.
+    ///
+    /// Error: [`Reason::NameExists`].
+    fn check_unreserved(&self, plan: &Plan) -> Result<()> {
+        let ports = self.ports();
+        for part in plan.data_sets.iter().flat_map(|data_set| &data_set.parts) {
+            if switch::find_target(part, &ports)?.is_some() {
+                let why = "somebody has allocated just what is planned here: another migration of the same data set; plan anew \
+                           when that has ended";
+                let name = part.new.format1.name();
+                return Err(Error::new(Reason::NameExists, why)
+                    .on_volume(part.volser)
+                    .of_data_set(name));
+            }
+        }
+        Ok(())
     }
 
     fn reserve_one(&mut self, data_set: &PlannedDataSet) -> Result<()> {

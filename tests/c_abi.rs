@@ -7,12 +7,17 @@
 //! compiled without them (that needs a nightly compiler), but valgrind sees all that it does.
 
 #![cfg(target_os = "linux")]
+#![allow(unsafe_code)] // A panic is forced from here.
 
+#[allow(dead_code)] // They are there for others, too.
 #[path = "header/declarations.rs"]
 mod declarations;
-#[allow(dead_code)] // It is there for others, too.
+#[allow(dead_code)]
 #[path = "header/generate.rs"]
 mod generate;
+#[cfg(feature = "sim-defects")]
+#[path = "c_abi/panics.rs"]
+mod panics;
 #[path = "c_abi/programs.rs"]
 mod programs;
 mod support;
@@ -31,4 +36,14 @@ fn every_function_refuses_what_is_not_right() {
 #[test]
 fn valgrind_finds_nothing_in_what_is_refused() {
     Program::new("matrix").run_as(&[How::Valgrind], &[]);
+}
+
+#[test]
+fn the_wrong_time_is_refused() {
+    Program::new("wrong").run_as(&[How::Gcc, How::GccSanitized], &[]);
+}
+
+#[test]
+fn hosts_that_fail_lose_nothing() {
+    Program::new("hosts").run_as(&[How::Gcc], &["1"]);
 }

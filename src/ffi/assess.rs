@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::ffi::c_char;
 
 /// A data set that no catalog names may be moved.
-pub const TMR_UNCATALOGED: u32 = 1;
+pub const TMR_UNCATALOGED: u32 = 0x10;
 
 /// What data sets are and occupy. Several threads may use it at a time.
 pub struct tmr_assessment {

@@ -263,6 +263,7 @@ impl<V> std::ops::Deref for Shared<'_, V> {
 pub(super) unsafe fn shared<'a, H: Handle>(handle: *const H) -> Result<Shared<'a, H::Value>> {
     // SAFETY: as the caller promised.
     let user = unsafe { User::of(handle) }?;
+    super::defect::panic_if_wanted();
     // SAFETY: they stay together.
     Ok(Shared { value: unsafe { user.value::<H>() }, _user: user })
 }
@@ -302,7 +303,9 @@ where
     let guard = unsafe { user.value::<H>() }.mutex().try_lock().ok_or_else(in_use::<H>)?;
     // A call that broke it has let go of it only now.
     user.check::<H>()?;
-    Ok(Alone { guard, user })
+    let alone = Alone { guard, user };
+    super::defect::panic_if_wanted();
+    Ok(alone)
 }
 
 fn in_use<H: Handle>() -> Error {
@@ -340,37 +343,42 @@ impl<V> Drop for Alone<'_, V> {
 /// # Safety
 /// `handle` is NULL, or points to NULL or to one that was given back.
 pub(super) unsafe fn close<H: Handle>(handle: *mut *mut H) -> i32 {
-    let close = || {
-        if handle.is_null() {
-            return Ok(super::TMR_DONE);
-        }
-        check_pointer(handle, &format!("the pointer to the handle {}", H::NAME))?;
-        // SAFETY: as the caller promised.
-        let inner = unsafe { *handle };
-        if inner.is_null() {
-            return Ok(super::TMR_DONE);
-        }
-        // SAFETY: as the caller promised.
-        let head = match unsafe { User::of(inner) } {
-            Err(error) if error.reason() != Reason::Panicked => return Err(error),
-            // SAFETY: a head was found there.
-            _ => unsafe { &*inner.cast::<Head>() },
-        };
-        if head.tag.compare_exchange(H::TAG, 0, Ordering::SeqCst, Ordering::SeqCst).is_err() {
-            return Err(not_one::<H>());
-        }
-        if head.user_count.load(Ordering::SeqCst) != 0 {
-            head.tag.store(H::TAG, Ordering::SeqCst);
-            return Err(in_use::<H>());
-        }
-        // SAFETY: as the caller promised.
-        unsafe { *handle = std::ptr::null_mut() };
-        // SAFETY: by its tag it is such a one, and whoever took the tag is the only one who does this.
-        unsafe { head.free::<H>() };
-        Ok(super::TMR_DONE)
+    // SAFETY: as the caller promised; there is no error block.
+    unsafe { guarded(std::ptr::null_mut(), || end(handle)) }
+}
+
+/// The same for functions that have an error block.
+///
+/// # Safety
+/// As of [`close`].
+pub(super) unsafe fn end<H: Handle>(handle: *mut *mut H) -> Result<i32> {
+    if handle.is_null() {
+        return Ok(super::TMR_DONE);
+    }
+    check_pointer(handle, &format!("the pointer to the handle {}", H::NAME))?;
+    // SAFETY: as the caller promised.
+    let inner = unsafe { *handle };
+    if inner.is_null() {
+        return Ok(super::TMR_DONE);
+    }
+    // SAFETY: as the caller promised.
+    let head = match unsafe { User::of(inner) } {
+        Err(error) if error.reason() != Reason::Panicked => return Err(error),
+        // SAFETY: a head was found there.
+        _ => unsafe { &*inner.cast::<Head>() },
     };
-    // SAFETY: there is no error block.
-    unsafe { guarded(std::ptr::null_mut(), close) }
+    if head.tag.compare_exchange(H::TAG, 0, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        return Err(not_one::<H>());
+    }
+    if head.user_count.load(Ordering::SeqCst) != 0 {
+        head.tag.store(H::TAG, Ordering::SeqCst);
+        return Err(in_use::<H>());
+    }
+    // SAFETY: as the caller promised.
+    unsafe { *handle = std::ptr::null_mut() };
+    // SAFETY: by its tag it is such a one, and whoever took the tag is the only one who does this.
+    unsafe { head.free::<H>() };
+    Ok(super::TMR_DONE)
 }
 
 /// A handle that is the host's for the time of one call of a function of his.

@@ -5,6 +5,7 @@ use super::boundary::{
     input_if_any, list, shared,
 };
 use super::host::with_ports;
+use super::migration::TMR_DIGESTS;
 use super::translate::volser_of;
 use super::{TMR_DONE, TMR_MORE, tmr_error, tmr_extent, tmr_host, tmr_subscription, tmr_table};
 use crate::copy::{Copier, CopyOptions, Progress};
@@ -16,9 +17,6 @@ use crate::name::Volser;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::c_char;
-
-/// Keep a digest of the tracks of each entry.
-pub const TMR_COPY_DIGESTS: u32 = 1;
 
 /// More threads would have nothing to do.
 pub(super) const THREADS_MAX: u32 = 256;
@@ -35,7 +33,7 @@ pub struct tmr_copier_options {
     pub threads: u32,
     /// The most tracks of one read and one write, at most 1024; 0 leaves it to the library.
     pub batch_tracks: u32,
-    /// TMR_COPY_DIGESTS, or 0.
+    /// TMR_DIGESTS, or 0.
     pub options: u32,
     /// How many subscriptions there are: none if nobody writes to the sources, else one for each volume of
     /// sources.
@@ -54,7 +52,7 @@ unsafe impl Structure for tmr_copier_options {
 
     fn check(&self) -> Result<()> {
         check_reserved("tmr_copier_options", &[self.reserved])?;
-        check_options(self.options, TMR_COPY_DIGESTS, "tmr_copier_options.options")
+        check_options(self.options, TMR_DIGESTS, "tmr_copier_options.options")
     }
 }
 
@@ -144,7 +142,7 @@ fn options_of(options: Option<&tmr_copier_options>) -> Result<CopyOptions> {
     Ok(CopyOptions {
         threads: threads_of(options.threads, "tmr_copier_options.threads")?,
         batch_tracks: (options.batch_tracks != 0).then_some(options.batch_tracks),
-        digests: options.options & TMR_COPY_DIGESTS != 0,
+        digests: options.options & TMR_DIGESTS != 0,
     })
 }
 
@@ -326,7 +324,7 @@ pub unsafe extern "C" fn tmr_copier_leave_out(
 
 /// Does: says the digest of the tracks of an entry of the table, addresses aside.
 /// Gives back: 0 and the digest; 4 and no digest if not all of its tracks were copied by this copier, or no
-///   digests are kept (TMR_COPY_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this
+///   digests are kept (TMR_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this
 ///   number.
 /// Threads: one at a time.
 /// When: while the copier is open.

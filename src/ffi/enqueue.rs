@@ -282,7 +282,7 @@ impl Enqueue for HostEnqueue {
 /// # Safety
 /// The pointers are as the text says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tmr_host_set_enqueue(
+pub unsafe extern "C" fn tmr_host_add_enqueue(
     host: *mut tmr_host,
     functions: *const tmr_enqueue_functions,
     error: *mut tmr_error,

@@ -98,7 +98,7 @@ functions! {
     36 tmr_host_set_events TMRHEVT (host: *mut tmr_host, functions: *const tmr_event_functions, error: *mut tmr_error);
     37 tmr_host_keep_events TMRHKEV (host: *const tmr_host, count_max: u32, error: *mut tmr_error);
     38 tmr_host_next_event TMRHNEV (host: *const tmr_host, event: *mut tmr_event, error: *mut tmr_error);
-    39 tmr_host_set_enqueue TMRHENQ (host: *mut tmr_host, functions: *const tmr_enqueue_functions, error: *mut tmr_error);
+    39 tmr_host_add_enqueue TMRHENQ (host: *mut tmr_host, functions: *const tmr_enqueue_functions, error: *mut tmr_error);
     40 tmr_host_use_registry TMRHREG (host: *mut tmr_host, owner: *const c_char, error: *mut tmr_error);
     41 tmr_host_add_area TMRHARE (host: *mut tmr_host, area: *const tmr_area, error: *mut tmr_error);
     42 tmr_host_add_image TMRHIMG (host: *mut tmr_host, volser: *const c_char, image: *const c_char, error: *mut tmr_error);

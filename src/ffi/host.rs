@@ -102,12 +102,12 @@ impl Given {
             let path = |volser| Some(self.volume(volser).ok()?.path()?.to_path_buf());
             let volumes =
                 self.areas.iter().filter_map(|(on, area)| Some((path(*on)?, area.clone())));
-            let advice = "let the host tell who has data sets open (tmr_host_set_enqueue)";
+            let advice = "let the host tell who has data sets open (tmr_host_add_enqueue)";
             all.push(Arc::new(UntoldPrograms { volumes: volumes.collect(), advice }));
         }
         if all.is_empty() {
             let why = "monitor areas, images or machines are given, but nobody who closes data sets; see \
-                       tmr_host_set_enqueue";
+                       tmr_host_add_enqueue";
             return Err(Error::new(Reason::NotMonitored, why));
         }
         Ok(Arc::new(AllOf(all)))

@@ -254,7 +254,9 @@ pub unsafe extern "C" fn tmr_image_register(
 
 /// Does: says that these tracks are about to be written. It never waits, and asks for no memory.
 /// Gives back: 0 and the write, which must be ended with tmr_image_end, whatever becomes of it; 8 if it must not happen: a track
-///   is sealed (TMR_R_VOLUME_SEALED), or outside the volume, or the image was retired.
+///   is outside the volume, or there is none, or the image was retired; or one is sealed (TMR_R_VOLUME_SEALED), because its data
+///   set is just being moved. Such a write must not be tried again at this place, which may belong to nobody soon: the program closes
+///   the data set, and opens it again by its name, through the catalog.
 /// Threads: any, several at a time; also in a signal handler, if the thread has called it before.
 /// When: directly before each write.
 ///
@@ -275,6 +277,9 @@ pub unsafe extern "C" fn tmr_image_begin(
         // SAFETY: as the caller promised.
         let image = unsafe { found(image) }.map_err(Refused::Handle)?;
         let extent = Extent::new(Track(first), track_count);
+        if track_count == 0 {
+            return Err(Refused::Write(image, Refusal::OutsideVolume, extent));
+        }
         let [range, place] = image
             .image
             .begin_kept(extent, image.is_bound)

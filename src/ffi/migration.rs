@@ -59,7 +59,7 @@ impl Handle for tmr_migration {
 pub const TMR_USED_ONLY: u32 = 1;
 /// Overwrite every track of a source before it is scratched.
 pub const TMR_ERASE: u32 = 2;
-/// Keep the sources under other names.
+/// Keep the sources under other names (tmr_migrated_data_set.kept_as): OLDCOPY behind their own. Not together with TMR_ERASE.
 pub const TMR_KEEP: u32 = 4;
 /// Keep a digest of each data set's tracks.
 pub const TMR_DIGESTS: u32 = 8;
@@ -88,7 +88,12 @@ unsafe impl Structure for tmr_migration_options {
 
     fn check(&self) -> Result<()> {
         let known = TMR_USED_ONLY | TMR_ERASE | TMR_KEEP | TMR_DIGESTS;
-        check_options(self.options, known, "tmr_migration_options.options")
+        check_options(self.options, known, "tmr_migration_options.options")?;
+        if self.options & TMR_KEEP != 0 && self.options & TMR_ERASE != 0 {
+            let why = "tmr_migration_options.options has TMR_KEEP and TMR_ERASE; a source that is kept is not erased";
+            return Err(Error::new(Reason::BadValue, why));
+        }
+        Ok(())
     }
 }
 
@@ -155,7 +160,7 @@ pub struct tmr_status {
     pub pause_us: u64,
     /// Tracks of the data sets.
     pub track_count: u64,
-    /// Tracks that the target does not hold yet in their present state.
+    /// Tracks that the target does not hold yet in their present state; TMR_UNKNOWN before the first step of a process.
     pub left_tracks: u64,
     /// Tracks copied in this process, those copied again included.
     pub copied_tracks: u64,
@@ -274,7 +279,7 @@ impl Driven {
             opener_count: self.openers.len() as u32,
             pause_us: micros(Some(migration.pause())),
             track_count: receipt.track_count,
-            left_tracks: migration.estimate().left_tracks,
+            left_tracks: known(migration.left_tracks()),
             copied_tracks: receipt.copied_tracks,
             again_tracks: receipt.again_tracks,
             window_tracks: receipt.window_tracks,
@@ -382,13 +387,16 @@ impl Start {
 }
 
 /// Gives a migration whose store is taken for good now.
-fn give(out: Out<*mut tmr_migration>, migration: Migration, taken: Option<Taken>) {
+/// 4 if it has ended, so that nothing is left to do.
+fn give(out: Out<*mut tmr_migration>, migration: Migration, taken: Option<Taken>) -> i32 {
     if let Some(taken) = taken {
         taken.now();
     }
     let driven = Driven { migration, openers: Vec::new() };
     let told = Mutex::new(driven.told());
+    let code = if driven.migration.state().is_ended() { TMR_MORE } else { TMR_DONE };
     out.give_handle(Run { driven: Mutex::new(driven), told });
+    code
 }
 
 /// Does: makes a migration of a plan. Its state is made durable: in the state folder, or by the host's checkpoint store, which
@@ -421,8 +429,7 @@ pub unsafe extern "C" fn tmr_migration_new(
         let (options, folder) = (start.options, start.folder);
         let mut new = Migration::new(start.host, plan, options.moving(), store, folder)?;
         new.set_copy_options(options.copying());
-        give(out, new, taken);
-        Ok(TMR_DONE)
+        Ok(give(out, new, taken))
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, new) }
@@ -430,7 +437,8 @@ pub unsafe extern "C" fn tmr_migration_new(
 
 /// Does: goes on with a migration that was interrupted, wherever that was: the change inside which it was interrupted is done,
 ///   and it goes back to where it can go on from.
-/// Gives back: 0 and the migration, to be closed with tmr_migration_close; 8 if there is none, or its state is older than what was
+/// Gives back: 0 and the migration, to be closed with tmr_migration_close; 4, and the migration too, if it has ended: nothing is
+///   left to do, and another one needs another state; 8 if there is none (TMR_R_NO_CHECKPOINT), or its state is older than what was
 ///   done since; 12 if it could not be taken up now. The table of the store is as of tmr_migration_new.
 /// Threads: one.
 /// When: the host has the same volumes as before; no other process owns the migration.
@@ -453,8 +461,7 @@ pub unsafe extern "C" fn tmr_migration_resume(
         let (store, taken) = start.store(false)?;
         let copying = start.options.copying();
         let resumed = Migration::resume(start.host, store, start.folder, copying)?;
-        give(out, resumed, taken);
-        Ok(TMR_DONE)
+        Ok(give(out, resumed, taken))
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, resume) }
@@ -485,8 +492,7 @@ pub unsafe extern "C" fn tmr_migration_open(
         let copying = start.options.copying();
         let mut opened = Migration::open(start.host, store, start.folder)?;
         opened.set_copy_options(copying);
-        give(out, opened, taken);
-        Ok(TMR_DONE)
+        Ok(give(out, opened, taken))
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, open) }
@@ -601,6 +607,15 @@ impl tmr_migration_progress {
     }
 }
 
+/// That a step may do something.
+fn check_track_count(track_count_max: u32) -> Result<()> {
+    if track_count_max == 0 {
+        let why = "a step of no tracks would never come to an end; say how many it may copy, such as 1500";
+        return Err(Error::new(Reason::BadValue, why));
+    }
+    Ok(())
+}
+
 /// Does: copies at most `track_count_max` tracks of what is left. `progress` may be NULL.
 /// Gives back: 0 if nothing is left; 4 if something is: call again, after tmr_status.pause_us if you like; 12 if something failed,
 ///   and it may be called again.
@@ -621,6 +636,7 @@ pub unsafe extern "C" fn tmr_migration_step(
         if progress.is_null() { Ok(None) } else { unsafe { Filled::take(progress) }.map(Some) }
     };
     let step = |driven: &mut Driven, out: Option<Filled<_>>| {
+        check_track_count(track_count_max)?;
         let found = driven.migration.step(track_count_max)?;
         if let Some(out) = out {
             out.give(&tmr_migration_progress::of(&found));
@@ -783,7 +799,8 @@ pub unsafe extern "C" fn tmr_migration_terminate(
 }
 
 /// Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks. While
-///   somebody has a data set open still, it copies what changed, and asks again.
+///   somebody has a data set open still, it copies what changed, and asks again. It never compares (tmr_migration_verify), and it goes
+///   through the window by itself: who wants to choose its time calls the verbs.
 /// Gives back: 0 at the end, and only there; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what
 ///   the verb gives back.
 /// Threads: one at a time.
@@ -798,6 +815,7 @@ pub unsafe extern "C" fn tmr_migration_advance(
     error: *mut tmr_error,
 ) -> i32 {
     let advance = |driven: &mut Driven| {
+        check_track_count(track_count_max)?;
         driven.openers.clear();
         match driven.migration.next_verb() {
             None => {}
@@ -886,13 +904,13 @@ pub struct tmr_tuning {
     pub size: u32,
     /// Which of the following are set: TMR_TUNE_..., added. The others stay as they are.
     pub set: u32,
-    /// The target is called mirrored when at most so many tracks are left.
+    /// The target is called mirrored when at most so many tracks are left. As long as no goal is set, it is one of 1000 ms.
     pub goal_tracks: u64,
     /// The target is called mirrored when a window would take at most so many milliseconds.
     pub goal_ms: u64,
-    /// How long everybody may take to close, in milliseconds, before the window is given up.
+    /// How long everybody may take to close, in milliseconds, before the window is given up. As long as it is not set: ten minutes.
     pub wait_ms: u64,
-    /// How long the window may take up to the switch, in milliseconds, before it is given up.
+    /// How long the window may take up to the switch, in milliseconds, before it is given up. As long as it is not set: one minute.
     pub window_ms: u64,
     /// How many tracks may be copied in a second; 0: no limit.
     pub pace_tracks: u64,

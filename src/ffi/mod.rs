@@ -30,6 +30,7 @@ mod channel;
 mod checkpoint;
 mod clock;
 mod copy;
+mod defect;
 mod enqueue;
 mod error;
 mod events;
@@ -58,6 +59,8 @@ pub use channel::*;
 pub use checkpoint::tmr_checkpoint_functions;
 pub use clock::*;
 pub use copy::*;
+#[cfg(feature = "sim-defects")]
+pub use defect::while_calls_panic;
 pub use enqueue::*;
 pub use error::{TMR_ERROR_CAN_PASS, TMR_NO_TRACK, tmr_error};
 pub use events::*;

@@ -1,7 +1,7 @@
 //! Subscriptions: what a migration wants to know of the writes to one volume.
 
 use super::boundary::{
-    Handle, Out, check_reserved, close, guarded, list, shared, text_in, to_array, volser,
+    Handle, Out, check_reserved, guarded, list, shared, text_in, to_array, volser,
 };
 use super::{TMR_DONE, TMR_MORE, TMR_NO_TRACK, tmr_area, tmr_error, tmr_extent};
 use crate::error::{Error, Reason, Result};
@@ -277,7 +277,7 @@ pub unsafe extern "C" fn tmr_subscription_close(subscription: *mut *mut tmr_subs
             open.close();
         }
         // SAFETY: as the caller promised.
-        Ok(unsafe { close(subscription) })
+        unsafe { super::boundary::end(subscription) }
     };
     // SAFETY: there is no error block.
     unsafe { guarded(std::ptr::null_mut(), end) }
@@ -300,7 +300,7 @@ pub unsafe extern "C" fn tmr_subscription_leave(
         // SAFETY: as the caller promised.
         unsafe { last_of(subscription) }?;
         // SAFETY: as the caller promised.
-        Ok(unsafe { close(subscription) })
+        unsafe { super::boundary::end(subscription) }
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, leave) }

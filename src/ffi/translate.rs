@@ -5,6 +5,7 @@ use super::boundary::{
     Filled, Handle, Out, Structure, check_options, check_reserved, close, guarded, list, shared,
     text, text_in, to_array, volser,
 };
+use super::migration::TMR_USED_ONLY;
 use super::{TMR_DONE, tmr_error, tmr_extent, tmr_plan};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Extent, Track};
@@ -214,11 +215,8 @@ pub unsafe extern "C" fn tmr_table_map(
     unsafe { guarded(error, make) }
 }
 
-/// Only tracks that hold something, as far as that is known.
-pub const TMR_USED_TRACKS: u32 = 1;
-
 /// Does: makes the table of a plan: one entry for each source extent of each data set, in their order.
-///   `options` is TMR_USED_TRACKS to leave out what holds nothing, or 0.
+///   `options` is TMR_USED_ONLY to leave out what holds nothing, or 0.
 /// Gives back: 0 and the table, to be closed with tmr_table_close.
 /// Threads: several may at a time.
 /// When: while the plan is open; it may be closed then.
@@ -235,10 +233,10 @@ pub unsafe extern "C" fn tmr_table_of_plan(
     let make = || {
         // SAFETY: as the caller promised.
         let (out, planned) = unsafe { (Out::handle(table)?, shared(plan)?) };
-        check_options(options, TMR_USED_TRACKS, "options")?;
+        check_options(options, TMR_USED_ONLY, "options")?;
         let mut entries = Vec::new();
         for data_set in &planned.plan.data_sets {
-            entries.extend(data_set.copied_entries(options & TMR_USED_TRACKS != 0)?);
+            entries.extend(data_set.copied_entries(options & TMR_USED_ONLY != 0)?);
         }
         out.give_handle(TranslateTable::new(entries)?);
         Ok(TMR_DONE)

@@ -9,8 +9,9 @@ use super::{TMR_DONE, tmr_error};
 use crate::error::{Error, Reason, Result};
 use crate::geometry::{Device, Extent, Geometry, Track};
 use crate::name::Volser;
+use crate::registry;
 use crate::volume::{self, Access, Held, Lock, Volume, memory::MemoryVolume};
-use crate::vtoc::init;
+use crate::vtoc::{Vtoc, init};
 use parking_lot::Mutex;
 use std::ffi::{OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -398,7 +399,7 @@ pub unsafe extern "C" fn tmr_volume_in_memory(
             let why = format!("{byte_count} bytes are too much memory for a volume");
             return Err(Error::new(Reason::BadValue, why).on_volume(volser));
         }
-        out.give_handle(Arc::new(MemoryVolume::new(volser, geometry)));
+        out.give_handle(Arc::new(MemoryVolume::try_new(volser, geometry)?));
         Ok(TMR_DONE)
     };
     // SAFETY: as the caller promised.
@@ -573,8 +574,20 @@ pub unsafe extern "C" fn tmr_volume_flush(volume: *const tmr_volume, error: *mut
     unsafe { guarded(error, || shared(volume)?.flush().map(|()| TMR_DONE)) }
 }
 
-/// Does: writes a label and an empty VTOC; what was on the volume is lost. `owner` may be NULL.
-/// Gives back: 0; 8 for a serial that no volume can have, or one that is not the one the volume was opened under.
+/// That no data set would be lost by initialising a volume.
+fn check_empty(volume: &dyn Volume) -> Result<()> {
+    let Ok(vtoc) = Vtoc::read(volume) else { return Ok(()) };
+    let Some((name, _)) = vtoc.data_sets().next() else { return Ok(()) };
+    let count = vtoc.data_sets().count();
+    let why = format!(
+        "the volume has {count} data sets, which would be lost; scratch them first, or take a new volume"
+    );
+    Err(Error::new(Reason::VolumeNotEmpty, why).on_volume(volume.volser()).of_data_set(name))
+}
+
+/// Does: writes a label and an empty VTOC. `owner` may be NULL.
+/// Gives back: 0; 8 for a serial that no volume can have, or one that is not the one the volume was opened under; 8 if the volume
+///   has data sets (TMR_R_VOLUME_NOT_EMPTY), or an unfinished migration.
 /// Threads: one.
 /// When: while the volume is open for TMR_EXCLUSIVE, or is in memory, or the host's.
 ///
@@ -597,6 +610,10 @@ pub unsafe extern "C" fn tmr_volume_initialize(
             let why = format!("the volume is {}; give it that serial", volume.volser());
             return Err(Error::new(Reason::BadVolser, why).on_volume(volume.volser()));
         }
+        if let Some(path) = volume.path() {
+            registry::check_unfinished(path, Path::new(""))?;
+        }
+        check_empty(&**volume)?;
         init::initialize(&**volume, volser, None, owner)?;
         Ok(TMR_DONE)
     };

@@ -140,6 +140,13 @@ impl Migration {
         copier.table().entries().iter().map(left).collect()
     }
 
+    /// How many tracks the target does not hold yet in their present state; `None` as long as this process has not looked,
+    /// before its first step.
+    pub fn left_tracks(&self) -> Option<u64> {
+        let is_known = self.copier.is_some() || !self.state().is_before_switch();
+        is_known.then(|| self.left())
+    }
+
     /// What this migration did so far.
     pub fn receipt(&self) -> Receipt {
         Receipt { digests: self.digests(), ..self.counts() }

@@ -326,7 +326,10 @@ impl Migration {
         self.release_between()?;
         let ports = self.ports();
         let release = if is_spare { switch::scratch_target } else { switch::release_target };
-        self.plan().data_sets.iter().try_for_each(|data_set| release(data_set, &ports))?;
+        // What stands there before anything was allocated is somebody else's.
+        if self.course.may_have_reserved {
+            self.plan().data_sets.iter().try_for_each(|data_set| release(data_set, &ports))?;
+        }
         self.end_terminated()
     }
 

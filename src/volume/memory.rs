@@ -1,7 +1,7 @@
 //! A volume in memory: for tests, for rehearsals, and as the example of an implementation of [`Volume`].
 
 use super::{Held, Lock, Volume, VolumeExt, run};
-use crate::error::Result;
+use crate::error::{Error, Reason, Result};
 use crate::geometry::{Geometry, Track};
 use crate::name::Volser;
 use crate::track::{NullFormat, Place};
@@ -20,13 +20,33 @@ pub struct MemoryVolume {
 
 impl MemoryVolume {
     /// A volume whose tracks are all empty; it has neither label nor VTOC.
+    ///
+    /// # Panics
+    /// If there is too little memory.
     pub fn new(volser: Volser, geometry: Geometry) -> MemoryVolume {
+        MemoryVolume::try_new(volser, geometry).expect("a volume in memory")
+    }
+
+    /// The same.
+    ///
+    /// Error: [`Reason::NoMemory`].
+    pub fn try_new(volser: Volser, geometry: Geometry) -> Result<MemoryVolume> {
         let slot_size = geometry.slot_size as usize;
-        let mut bytes = vec![0; slot_size * geometry.track_count() as usize];
+        let length = slot_size.checked_mul(geometry.track_count() as usize);
+        let mut bytes = Vec::new();
+        let got = length.is_some_and(|length| bytes.try_reserve_exact(length).is_ok());
+        let Some(length) = length.filter(|_| got) else {
+            let tracks = geometry.track_count();
+            let why = format!(
+                "{tracks} tracks are more than there is memory for; make a smaller volume, or one in a file"
+            );
+            return Err(Error::new(Reason::NoMemory, why).on_volume(volser));
+        };
+        bytes.resize(length, 0);
         for (slot, track) in bytes.chunks_exact_mut(slot_size).zip(0..) {
             NullFormat::Empty.write(slot, Place::new(&geometry, Track(track)));
         }
-        MemoryVolume::from_bytes(volser, geometry, bytes)
+        Ok(MemoryVolume::from_bytes(volser, geometry, bytes))
     }
 
     /// A volume with these slots, one behind the other.

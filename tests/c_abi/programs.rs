@@ -38,8 +38,12 @@ fn prepared() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = workshop();
-        std::fs::create_dir_all(&folder).unwrap();
-        let header = std::fs::read_to_string(root().join("include/trackmirror.h")).unwrap();
+        let volumes = folder.join("volumes");
+        let _ = std::fs::remove_dir_all(&volumes);
+        std::fs::create_dir_all(&volumes).unwrap();
+        templates::write_to(&volumes);
+        let header = crate::generate::header();
+        std::fs::write(folder.join("trackmirror.h"), &header).unwrap();
         let header = Declarations::of(&header);
         std::fs::write(folder.join("tables.h"), tables::tables(&header)).unwrap();
         std::fs::write(folder.join("verbs.h"), tables::verbs()).unwrap();
@@ -79,7 +83,10 @@ impl How {
 impl Program {
     pub fn new(name: &'static str) -> Program {
         let folder = support::folder();
-        templates::write_to(folder.path());
+        for file in std::fs::read_dir(prepared().join("volumes")).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+        }
         Program { name, folder }
     }
 
@@ -87,7 +94,18 @@ impl Program {
         let libraries = prepared();
         let program = libraries.join(format!("{}-{how:?}", self.name));
         let mut command = Command::new(how.compiler());
-        command.args(["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program);
+        command
+            .args([
+                "-std=c11",
+                "-D_DEFAULT_SOURCE",
+                "-O1",
+                "-g",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-o",
+            ])
+            .arg(&program);
         if how.is_sanitized() {
             command.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
             command.arg("-fno-omit-frame-pointer");
@@ -95,7 +113,7 @@ impl Program {
         for file in [self.name, "world"] {
             command.arg(root().join(format!("tests/c_abi/{file}.c")));
         }
-        command.arg("-I").arg(root().join("include")).arg("-I").arg(libraries);
+        command.arg("-I").arg(libraries);
         command.arg("-L").arg(libraries).args(["-ltrackmirror", "-lpthread"]);
         command.arg(format!("-Wl,-rpath,{}", libraries.display()));
         run(&mut command);

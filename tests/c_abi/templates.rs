@@ -46,6 +46,7 @@ fn allocate(volume: &Arc<dyn Volume>, name: &str, extents: &[(u32, u32)]) {
     format1.set_recfm(0x90);
     format1.set_blksize(400);
     format1.set_lrecl(80);
+    format1.set_scal1(0x80);
     let new = NewDataSet { format1, extents: extents.clone() };
     VtocSpaceManager::new(volume.clone()).allocate(&new, &NoJournal).unwrap();
     let mut slot = vec![0; volume.slot_size()];

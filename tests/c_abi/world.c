@@ -1,5 +1,6 @@
 #include "world.h"
 
+#include <pthread.h>
 #include <time.h>
 
 const char *const call_names[CALL_COUNT] = {
@@ -17,6 +18,8 @@ struct fault fault = {-1, 0, 0, FAILS, 0};
 uint64_t called[CALL_COUNT];
 uint32_t delay_us;
 const char *folder;
+void (*hook)(enum call call);
+tmr_sink *last_sink;
 
 void clear_faults(void)
 {
@@ -40,6 +43,9 @@ int32_t tell(tmr_error *error, int32_t code, uint32_t reason, const char *text)
     return code;
 }
 
+/* Another machine is another thread. */
+static pthread_mutex_t desk_of_all = PTHREAD_MUTEX_INITIALIZER;
+
 /* What becomes of a call: the code that it gives back, and whether it does its work. */
 static int32_t begin(enum call call, tmr_error *error, int *does)
 {
@@ -47,7 +53,11 @@ static int32_t begin(enum call call, tmr_error *error, int *does)
         struct timespec wait = {0, (long)delay_us * 1000};
         nanosleep(&wait, NULL);
     }
+    pthread_mutex_lock(&desk_of_all);
     uint64_t number = ++called[call];
+    pthread_mutex_unlock(&desk_of_all);
+    if (hook)
+        hook(call);
     *does = 1;
     if (fault.call != (int)call || number < fault.at || (number > fault.at && !fault.for_ever))
         return 0;
@@ -131,7 +141,7 @@ tmr_volume_info info_of(const struct disk *disk)
     tmr_volume_info info;
     TMR_CLEAR(info);
     info.cylinders = disk->track_count / HEADS;
-    info.flags = TMR_VOLUME_WRITABLE;
+    info.flags = TMR_VOLUME_WRITABLE | TMR_VOLUME_PAST_CACHES;
     info.slot_size = SLOT;
     copy_text(info.volser, sizeof info.volser, disk->volser);
     copy_text(info.device, sizeof info.device, "2311");
@@ -160,6 +170,7 @@ static int32_t store_read(void *user, uint32_t slot, tmr_sink *sink, tmr_error *
 {
     struct store *store = user;
     int does;
+    last_sink = sink;
     int32_t code = begin(STORE_READ, error, &does);
     EXPECT(slot < 2, "slot %u", (unsigned)slot);
     if (lies(STORE_READ))
@@ -195,8 +206,10 @@ static int32_t store_write_head(void *user, uint32_t slot, const void *data, uin
     struct store *store = user;
     int does;
     int32_t code = begin(STORE_HEAD, error, &does);
-    EXPECT(slot < 2 && length <= store->lengths[slot], "slot %u has no %llu bytes", (unsigned)slot,
+    EXPECT(slot < 2 && (length <= store->lengths[slot] || fault.how == LIES), "slot %u has no %llu bytes", (unsigned)slot,
            (unsigned long long)length);
+    if (length > store->lengths[slot])
+        return tell(error, 12, 0, "so much was never written");
     if (does)
         memcpy(store->slots[slot], data, (size_t)length);
     return code;
@@ -243,6 +256,7 @@ static int32_t space_read(void *user, tmr_sink *sink, tmr_error *error)
 {
     struct space *space = user;
     int does;
+    last_sink = sink;
     int32_t code = begin(SPACE_READ, error, &does);
     for (uint32_t i = 0; does && i < space->count; i++) {
         int32_t put = tmr_sink_put(sink, &space->dscbs[i], sizeof space->dscbs[i], error);
@@ -392,6 +406,7 @@ static int32_t catalog_list(void *user, const char *mask, tmr_sink *sink, tmr_er
 {
     struct catalog *catalog = user;
     int does;
+    last_sink = sink;
     int32_t code = begin(CATALOG_LIST, error, &does);
     size_t length = strcspn(mask, "*");
     for (uint32_t i = 0; i < catalog->count; i++) {
@@ -493,6 +508,7 @@ static int32_t desk_is_closed(void *user, const tmr_names *names, tmr_sink *sink
 {
     struct desk *desk = user;
     int does;
+    last_sink = sink;
     int32_t code = begin(ENQUEUE_CLOSED, error, &does);
     tmr_opener opener;
     TMR_CLEAR(opener);
@@ -553,7 +569,7 @@ static int32_t clock_now(void *user, uint64_t *time_us, tmr_error *error)
 {
     struct clock *clock = user;
     int does;
-    int32_t code = begin(CLOCK_NOW, error, &does);
+    int32_t code = begin(TIME_NOW, error, &does);
     clock->now_us += (uint64_t)clock->step_us;
     if (does)
         *time_us = clock->now_us;
@@ -564,7 +580,7 @@ static int32_t clock_monotonic(void *user, uint64_t *time_us, tmr_error *error)
 {
     struct clock *clock = user;
     int does;
-    int32_t code = begin(CLOCK_MONOTONIC, error, &does);
+    int32_t code = begin(TIME_STEADY, error, &does);
     clock->monotonic_us += (uint64_t)clock->step_us;
     if (does)
         *time_us = clock->monotonic_us;
@@ -621,6 +637,7 @@ static int32_t wire_send(void *user, const void *message, uint64_t length, tmr_e
     struct wire *to = ((struct wire *)user)->other;
     int does;
     int32_t code = begin(CHANNEL_SEND, error, &does);
+    pthread_mutex_lock(&desk_of_all);
     if (does && to->count < 256) {
         uint32_t place = (to->first + to->count++) % 256;
         to->messages[place] = malloc((size_t)length);
@@ -628,6 +645,7 @@ static int32_t wire_send(void *user, const void *message, uint64_t length, tmr_e
         memcpy(to->messages[place], message, (size_t)length);
         to->lengths[place] = (size_t)length;
     }
+    pthread_mutex_unlock(&desk_of_all);
     return code;
 }
 
@@ -635,17 +653,22 @@ static int32_t wire_receive(void *user, tmr_sink *sink, tmr_error *error)
 {
     struct wire *wire = user;
     int does;
+    last_sink = sink;
     int32_t code = begin(CHANNEL_RECEIVE, error, &does);
     if (lies(CHANNEL_RECEIVE))
         return tmr_sink_put(sink, "this is no message", 18, error);
-    while (does && wire->count > 0) {
+    pthread_mutex_lock(&desk_of_all);
+    while (does && wire->count > 0 && code >= 0) {
         int32_t put = tmr_sink_put(sink, wire->messages[wire->first], wire->lengths[wire->first], error);
-        if (put != 0)
-            return put;
+        if (put != 0) {
+            code = put;
+            break;
+        }
         free(wire->messages[wire->first]);
         wire->first = (wire->first + 1) % 256;
         wire->count--;
     }
+    pthread_mutex_unlock(&desk_of_all);
     return code;
 }
 
@@ -771,7 +794,7 @@ int32_t world_open(struct world *world, tmr_error *error)
         tmr_enqueue_functions functions = functions_of_desk(&world->desk);
         tmr_volume_info info = info_of(&world->disks[OLD]);
         uint64_t length = 0;
-        TAKE(world->desk, tmr_host_set_enqueue(world->host, &functions, error));
+        TAKE(world->desk, tmr_host_add_enqueue(world->host, &functions, error));
         TRY(tmr_area_size(world->disks[OLD].track_count, &length, error));
         if (!world->area_memory)
             world->area_memory = calloc(1, (size_t)length);

@@ -33,7 +33,7 @@ enum call {
     SPACE_READ, SPACE_WRITABLE, SPACE_ALLOCATE, SPACE_SCRATCH, SPACE_RENAME, SPACE_UPDATE,
     CATALOG_SOUND, CATALOG_LOCATE, CATALOG_LIST, CATALOG_ADD, CATALOG_RECATALOG, CATALOG_RENAME, CATALOG_REMOVE,
     ENQUEUE_ASK, ENQUEUE_CLOSED, ENQUEUE_HOLD, ENQUEUE_OPEN,
-    CLOCK_NOW, CLOCK_MONOTONIC,
+    TIME_NOW, TIME_STEADY,
     CHANNEL_SEND, CHANNEL_RECEIVE,
     CALL_COUNT
 };
@@ -58,6 +58,9 @@ struct fault {
 extern struct fault fault;
 extern uint64_t called[CALL_COUNT];
 extern uint32_t delay_us;
+/* What is done inside each call, before its work; and the sink that the library gave last. */
+extern void (*hook)(enum call call);
+extern tmr_sink *last_sink;
 
 /* How often a table was released; how often it was taken. */
 struct owner {

@@ -88,7 +88,7 @@ impl<'a> Host<'a> {
         let functions = own(ports::court(desk, &job.state().to_string_lossy(), job.lie))?;
         // SAFETY: as above.
         let taken =
-            call(|error| unsafe { tmr_host_set_enqueue(host, &raw const functions, error) });
+            call(|error| unsafe { tmr_host_add_enqueue(host, &raw const functions, error) });
         desk.hand_over(functions.user, taken)?;
         let functions = ports::clock(desk, self.manner.has_monotonic);
         // SAFETY: as above.

@@ -120,5 +120,6 @@ fn the_program_in_the_manual_moves_a_data_set() {
     assert_eq!((moved.status.code(), said(&moved).as_str()), (Some(0), ""));
     assert_eq!(where_it_is(&images), (vec!["NEW001".into()], vec!["NEW001".into()]));
     let again = start("TEST.**", "NEW001");
-    assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+    assert_eq!(again.status.code(), Some(4), "{}", said(&again));
+    assert!(said(&again).contains("has ended"), "{}", said(&again));
 }

@@ -450,7 +450,7 @@ fn what_a_plan_says_is_copied_and_verified() {
 
         let mut options = cleared::<tmr_copier_options>();
         (options.threads, options.batch_tracks) = (2, 2);
-        options.options = TMR_COPY_DIGESTS;
+        options.options = TMR_DIGESTS;
         assert_done(0, |error| {
             tmr_copier_new(table.0, scene.host, &options, &raw mut copier, error)
         });

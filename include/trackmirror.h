@@ -365,12 +365,6 @@
 /** The extents are combined on the data set's own volume. */
 #define TMR_PLANNED_COMBINES 1u
 
-/** An acknowledgement has at most so many bytes, and so has a question beside its extents. */
-#define TMR_ACKNOWLEDGEMENT_LENGTH 128u
-/** A question has at most so many bytes more for each extent. */
-#define TMR_QUESTION_EXTENT_LENGTH 10u
-/** No message is longer. */
-#define TMR_MESSAGE_LENGTH 1048576u
 /** The question asked last was answered. */
 #define TMR_RECEIVER_ANSWERED 1u
 /** What the question asked last wants sealed is sealed there, and nothing else. */
@@ -389,6 +383,13 @@
 #define TMR_ABSORBED_NEW_INCARNATION 3u
 /** The image took leave: the acknowledgement is to be sent back when it is durable that nothing more is expected of it. */
 #define TMR_ABSORBED_FAREWELL 4u
+
+/** An acknowledgement has at most so many bytes, and so has a question beside its extents. */
+#define TMR_ACKNOWLEDGEMENT_LENGTH 128u
+/** A question has at most so many bytes more for each extent. */
+#define TMR_QUESTION_EXTENT_LENGTH 10u
+/** No message is longer. */
+#define TMR_MESSAGE_LENGTH 1048576u
 
 /** Another system makes the changes: nothing is written through the volume, which need not be open for writing. */
 #define TMR_SPACE_DELEGATED 1u
@@ -1833,6 +1834,18 @@ typedef struct tmr_planned_data_set {
     char data_set[96];
 } tmr_planned_data_set;
 
+/** Whose messages a receiver takes. */
+typedef struct tmr_receiver_options {
+    /** sizeof (tmr_receiver_options). */
+    uint32_t size;
+    /** Higher than that of every receiver that this migration had for this image and volume before. 1 for the first. */
+    uint32_t life;
+    /** What tmr_receiver_describe said last in `known`, if the area is still the same; else zero. */
+    uint64_t known[2];
+    /** The name that the image reports under. */
+    char image[64];
+} tmr_receiver_options;
+
 /** A message. Whoever gives one sets `data` and `length`; whoever wants one sets `data` and `capacity`, and gets `length`. */
 typedef struct tmr_buffer {
     /** sizeof (tmr_buffer). */
@@ -1846,18 +1859,6 @@ typedef struct tmr_buffer {
     /** How many bytes it has; if there is no room for them, how many it would need. */
     uint64_t length;
 } tmr_buffer;
-
-/** Whose messages a receiver takes. */
-typedef struct tmr_receiver_options {
-    /** sizeof (tmr_receiver_options). */
-    uint32_t size;
-    /** Higher than that of every receiver that this migration had for this image and volume before. 1 for the first. */
-    uint32_t life;
-    /** What tmr_receiver_describe said last in `known`, if the area is still the same; else zero. */
-    uint64_t known[2];
-    /** The name that the image reports under. */
-    char image[64];
-} tmr_receiver_options;
 
 /** What a receiver knows. */
 typedef struct tmr_receiver_info {

@@ -4,9 +4,8 @@
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
-#[allow(dead_code)] // It is there for others, too.
 mod moves;
-#[allow(dead_code)]
+#[allow(dead_code)] // It is there for others, too.
 #[path = "kill/process.rs"]
 mod process;
 #[path = "c_examples/program.rs"]

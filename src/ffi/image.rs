@@ -139,10 +139,13 @@ unsafe fn at_once<'a>(
     if unsafe { tmr_error::clear_soon(error) }.is_err() {
         return super::TMR_REFUSED;
     }
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => TMR_DONE,
+    let whole = || match body() {
+        Ok(()) => TMR_DONE,
         // SAFETY: as the caller promised; it was seen to be right above.
-        Ok(Err(refused)) => unsafe { refuse(error, &refused) },
+        Err(refused) => unsafe { refuse(error, &refused) },
+    };
+    match catch_unwind(AssertUnwindSafe(whole)) {
+        Ok(code) => code,
         Err(payload) => {
             // What a panic carries may panic when it is dropped.
             std::mem::forget(payload);

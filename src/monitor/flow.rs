@@ -234,6 +234,27 @@ impl<'a> Flow<'a> {
         Err(refusal)
     }
 
+    /// [`end`](Flow::end) for a write that somebody outside kept, of these tracks, if it is in flight: in its slot there is
+    /// its range, and as many writes had ended (in the lower 32 bits) as when it began. Of those without a slot there is a
+    /// count alone. The tracks are marked in any case: that costs time, and nothing else.
+    #[inline]
+    pub fn end_kept(&self, begun: &Begun, (first, count): (u32, u32), ended_before: u32) -> bool {
+        let index = begun.image as usize;
+        let is_in_flight = match begun.slot() {
+            Some(number) => {
+                let range = self.slot(index, number as usize, slot::RANGE).load(Ordering::Relaxed);
+                range == begun.range && self.ended_before(begun) as u32 == ended_before
+            }
+            None => self.image(index, image::WITHOUT_SLOT).load(Ordering::Relaxed) != 0,
+        };
+        fence(Ordering::SeqCst);
+        self.mark(first, count);
+        if is_in_flight {
+            self.leave(begun);
+        }
+        is_in_flight
+    }
+
     /// Tells that a write has ended, whatever its result.
     #[inline]
     pub fn end(&self, begun: Begun) {
@@ -242,11 +263,17 @@ impl<'a> Flow<'a> {
             Some((first, count)) => self.mark(first, count),
             None => self.mark_all(),
         }
+        self.leave(&begun);
+    }
+
+    /// Frees what a write that is marked took, and notes what it wrote.
+    #[inline]
+    fn leave(&self, begun: &Begun) {
         if let Some(number) = begun.slot() {
             let last = self.slot(begun.image as usize, number as usize, slot::LAST);
             last.store(begun.range, Ordering::Relaxed);
         }
-        self.vacate(&begun);
+        self.vacate(begun);
     }
 
     /// What tells this write from those before and after it in its slot: how many had ended there.
@@ -256,20 +283,6 @@ impl<'a> Flow<'a> {
             let word = self.slot(begun.image as usize, number as usize, slot::ENDED);
             word.load(Ordering::Relaxed)
         })
-    }
-
-    /// Whether a write that somebody outside kept is in flight: in its slot there is this range, and as many had ended
-    /// (in the lower 32 bits) as when it began. Of those without a slot there is a count alone.
-    #[inline]
-    pub fn is_in_flight(&self, begun: &Begun, ended_before: u32) -> bool {
-        let index = begun.image as usize;
-        match begun.slot() {
-            Some(number) => {
-                let range = self.slot(index, number as usize, slot::RANGE).load(Ordering::Relaxed);
-                range == begun.range && self.ended_before(begun) as u32 == ended_before
-            }
-            None => self.image(index, image::WITHOUT_SLOT).load(Ordering::Relaxed) != 0,
-        }
     }
 
     /// Tells that these tracks were written, by an image that does not say when it begins.

@@ -124,6 +124,7 @@ impl Seat {
     }
 
     /// Tells that tracks were written; only for an image that cannot tell when a write begins. Never blocks or allocates.
+    #[inline]
     pub fn note(&self, first: u32, count: u32) -> Result<(), Refusal> {
         if !self.fork_mark.is_here() {
             return Err(Refusal::Forked);
@@ -190,14 +191,11 @@ impl Seat {
         };
         let slot = (slot != WITHOUT_SLOT).then_some(slot as u32);
         let begun = Begun::kept(range, self.index as u32, slot);
-        if !flow.is_in_flight(&begun, place as u32) {
-            // It may have written in spite of whoever gave it up: that costs time, and nothing else.
-            fence(Ordering::SeqCst);
-            flow.mark(first, count);
-            return Err(Stray::Ended);
+        // It may have written in spite of whoever gave it up.
+        match flow.end_kept(&begun, (first, count), place as u32) {
+            true => Ok(()),
+            false => Err(Stray::Ended),
         }
-        flow.end(begun);
-        Ok(())
     }
 }
 

@@ -1,3 +1,4 @@
+use super::super::boundary::to_array;
 use super::super::*;
 use super::*;
 use crate::geometry::{Extent, Track};

@@ -2350,7 +2350,7 @@ int32_t tmr_volume_initialize(const struct tmr_volume *volume, const char *volse
 /**
  * Does: ends the use of a volume, and clears the pointer. What was made with it (a host, a copier) keeps it open as long as it
  *   needs it.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no volume.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no volume, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRVCLS, TMR_F_VOLUME_CLOSE.
@@ -2595,7 +2595,7 @@ int32_t tmr_changes_get(const struct tmr_changes *changes, uint32_t index,
 
 /**
  * Does: ends the use of changes, and clears the pointer.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRCHGC, TMR_F_CHANGES_CLOSE.
@@ -2604,7 +2604,7 @@ int32_t tmr_changes_close(struct tmr_changes **changes);
 
 /**
  * Does: ends an assessment, and clears the pointer. What was made of it keeps what it needs.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no assessment.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no assessment, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRACLS, TMR_F_ASSESSMENT_CLOSE.
@@ -2677,7 +2677,7 @@ int32_t tmr_plan_refusal(const struct tmr_plan *plan, uint32_t index, uint32_t w
 
 /**
  * Does: ends a plan, and clears the pointer. What was made of it keeps what it needs.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no plan.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no plan, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRPCLS, TMR_F_PLAN_CLOSE.
@@ -2775,7 +2775,7 @@ int32_t tmr_table_to_source(const struct tmr_table *table, const char *volser, u
 
 /**
  * Does: ends a table, and clears the pointer. What was made with it keeps what it needs.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no table.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no table, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRTCLS, TMR_F_TABLE_CLOSE.
@@ -2856,7 +2856,7 @@ int32_t tmr_changed_take(const struct tmr_changed *changed, struct tmr_changed *
 
 /**
  * Does: ends a set, and clears the pointer.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no set.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no set, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRGCLS, TMR_F_CHANGED_CLOSE.
@@ -2982,7 +2982,7 @@ int32_t tmr_verification_digest(const struct tmr_verification *verification, uin
 
 /**
  * Does: ends the use of what a comparison found, and clears the pointer.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRVRCL, TMR_F_VERIFICATION_CLOSE.
@@ -3293,7 +3293,7 @@ int32_t tmr_area_retire(const struct tmr_area *area, const char *image, struct t
 /**
  * Does: ends the use of an area, and clears the pointer. What was made with it (images, subscriptions, a host) keeps it open as
  *   long as it needs it.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no area.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no area, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRARCL, TMR_F_AREA_CLOSE.
@@ -3357,7 +3357,7 @@ int32_t tmr_image_sign_of_life(const struct tmr_image *image, struct tmr_error *
 /**
  * Does: ends an image: this program writes the volume no more. Clears the pointer. Writes that were begun and not ended count as
  *   changed.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no image.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no image, or in use.
  * Threads: the last one that uses it.
  * When: once, after the last write.
  * Alias: TMRICLS, TMR_F_IMAGE_CLOSE.

@@ -165,3 +165,14 @@ fn given_up_in_the_window() {
 fn a_switch_that_is_refused() {
     crash_everywhere(scenario::refused());
 }
+
+#[test]
+fn space_that_is_managed_by_the_volumes_own_system() {
+    use scenario::{combined, erased, group, kept, refused, single, terminated, two_volumes};
+    let given_up = |state| terminated("given up", state);
+    let scenarios = [single("single"), two_volumes(), group(), kept(), erased(), combined()];
+    let others = [given_up(State::Copying), given_up(State::Quiesced), refused()];
+    for scenario in scenarios.into_iter().chain(others) {
+        crash_everywhere(scenario.managed_by_the_system());
+    }
+}

@@ -18,7 +18,8 @@
 //!
 //! 1. The [`Next`] plan and all deeds on the way there become durable beside the present plan.
 //! 2. The deeds, each with an intent of its own: everything that is given back, then names, then what is allocated. How
-//!    many are done becomes durable with the intents.
+//!    many are done becomes durable with the intents; where a system manages its space itself and keeps its intents to
+//!    itself, behind each deed.
 //! 3. Target tracks to which nothing is copied become empty tracks, durably.
 //! 4. Source tracks that came, or whose target location changed, become work.
 //! 5. The next plan becomes *the* plan, in one write of the checkpoint. Only now the copier gets the new table.

@@ -59,15 +59,12 @@ struct Guest {
     /// What it has done.
     phases: usize,
     random: Random,
-    /// It makes the changes of the VTOCs itself.
-    manages_space: bool,
 }
 
 impl Guest {
-    fn new(world: &Arc<World>, manages_space: bool) -> Guest {
+    fn new(world: &Arc<World>) -> Guest {
         let (areas, images) = (BTreeMap::new(), BTreeMap::new());
-        let random = Random::new(99);
-        let mut guest = Guest { areas, images, phases: 0, random, manages_space };
+        let mut guest = Guest { areas, images, phases: 0, random: Random::new(99) };
         guest.boot(world);
         guest
     }
@@ -283,10 +280,8 @@ fn process(
     }
     let images = BTreeMap::new();
     let mut host = Host::of_volumes(volumes)?;
-    if guest.manages_space {
-        for (volser, space) in &mut host.space {
-            *space = Arc::new(HostSpace { world: world.clone(), volser: *volser });
-        }
+    if known.scenario.manages_space {
+        HostSpace::manage(&mut host, world);
     }
     let host = host.monitored_by(Live {
         areas,
@@ -378,9 +373,9 @@ fn check_end(known: &Known, world: &Arc<World>, guest: &Guest, wanted: &Expected
     Ok(())
 }
 
-fn run(known: &Known, manages_space: bool, at: Option<At>, again: Option<At>) -> Checked {
+fn run(known: &Known, at: Option<At>, again: Option<At>) -> Checked {
     let mut world = known.scenario.world.after(at);
-    let mut guest = Guest::new(&world, manages_space);
+    let mut guest = Guest::new(&world);
     let mut wanted = Expected::new();
     let patience = if at.is_some_and(|at| matches!(at.fault, Fault::Fail(_))) { 3 } else { 0 };
     let mut ended = process(known, &world, &mut guest, &mut wanted, patience);
@@ -403,9 +398,9 @@ fn run(known: &Known, manages_space: bool, at: Option<At>, again: Option<At>) ->
 }
 
 /// The operations of a run that nothing interrupts.
-fn clean_run(known: &Known, manages_space: bool) -> Vec<world::Kind> {
+fn clean_run(known: &Known) -> Vec<world::Kind> {
     let world = known.scenario.world.after(None);
-    let (mut guest, mut wanted) = (Guest::new(&world, manages_space), Expected::new());
+    let (mut guest, mut wanted) = (Guest::new(&world), Expected::new());
     process(known, &world, &mut guest, &mut wanted, 0).unwrap();
     check_end(known, &world, &guest, &wanted).unwrap();
     world.operations()
@@ -414,7 +409,7 @@ fn clean_run(known: &Known, manages_space: bool) -> Vec<world::Kind> {
 /// Every third operation from this one on; the others with the next seeds, and in the other tests.
 fn everywhere(first: usize, options: MoveOptions) {
     let known = Known::of(scenario(options));
-    let operations = clean_run(&known, false);
+    let operations = clean_run(&known);
     let (mut run_count, mut failures) = (0, Vec::new());
     for seed in 0..crate::seed_count() {
         let places = operations.iter().enumerate().skip((first + seed as usize) % 3).step_by(3);
@@ -431,7 +426,7 @@ fn everywhere(first: usize, options: MoveOptions) {
             let at = At { operation, fault, seed: random.below(1 << 30) as u64 };
             let again = At::again(&mut random, 3, 40);
             run_count += 1;
-            let failed = run(&known, false, Some(at), again).err();
+            let failed = run(&known, Some(at), again).err();
             failures.extend(failed.map(|what| format!("{kind:?}, {at:?}, {again:?}: {what}")));
         }
     }
@@ -457,13 +452,13 @@ fn whatever_happens_and_the_sources_are_kept() {
 /// Nothing of what it did is in the journal: a process that ends before it has noted a change finds it made.
 #[test]
 fn whatever_happens_where_the_system_itself_manages_the_space() {
-    let known = Known::of(scenario(MoveOptions::default()));
-    let operations = clean_run(&known, true);
+    let known = Known::of(scenario(MoveOptions::default()).managed_by_the_system());
+    let operations = clean_run(&known);
     let mut failures = Vec::new();
     for (index, kind) in operations.iter().enumerate() {
         for fate in [Fate::Dropped, Fate::Done] {
             let at = At { operation: index + 1, fault: Fault::Kill(fate), seed: index as u64 };
-            let failed = run(&known, true, Some(at), None).err();
+            let failed = run(&known, Some(at), None).err();
             failures.extend(failed.map(|what| format!("{kind:?}, {at:?}: {what}")));
         }
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use trackmirror::dscb::Format1;
 use trackmirror::geometry::Extent;
+use trackmirror::host::Host;
 use trackmirror::volume::intent::{Journal, NoJournal};
 use trackmirror::vtoc::manager::VtocSpaceManager;
 use trackmirror::vtoc::{DataSetDscbs, Expiration, Identity, NewDataSet, Vtoc};
@@ -13,8 +14,8 @@ use trackmirror::{DsName, Error, Reason, Result, SpaceManager, Volser};
 
 /// The space of a volume.
 pub struct HostSpace {
-    pub world: Arc<World>,
-    pub volser: Volser,
+    world: Arc<World>,
+    volser: Volser,
 }
 
 impl fmt::Debug for HostSpace {
@@ -24,6 +25,13 @@ impl fmt::Debug for HostSpace {
 }
 
 impl HostSpace {
+    /// Lets the system manage the space of all volumes of a host.
+    pub fn manage(host: &mut Host, world: &Arc<World>) {
+        for (volser, space) in &mut host.space {
+            *space = Arc::new(HostSpace { world: world.clone(), volser: *volser });
+        }
+    }
+
     /// Whoever has ended asks for nothing any more.
     fn manager(&self) -> Result<VtocSpaceManager> {
         match self.world.is_dead() {

@@ -1,5 +1,6 @@
 //! What must hold in a world, and the process that moves its data sets.
 
+use crate::host_space::HostSpace;
 use crate::scenario::{CATALOG, Scenario, volser};
 use crate::world::{Slots, World};
 use std::collections::BTreeMap;
@@ -324,7 +325,10 @@ pub fn process(known: &Known, world: &Arc<World>) -> Result<()> {
 }
 
 pub fn host(known: &Known, world: &Arc<World>) -> Result<Host> {
-    let host = Host::of_volumes(world.volumes())?;
+    let mut host = Host::of_volumes(world.volumes())?;
+    if known.scenario.manages_space {
+        HostSpace::manage(&mut host, world);
+    }
     Ok(match known.scenario.meddles {
         true => host.told_to(Meddler(world.clone(), *known.scenario.moved.last().unwrap())),
         false => host,

@@ -36,6 +36,8 @@ pub struct Scenario {
     pub terminate_in: Option<State>,
     /// Somebody changes the last entry while the switch goes on, and corrects it when that is refused.
     pub meddles: bool,
+    /// The volumes' own system makes the changes of their VTOCs.
+    pub manages_space: bool,
 }
 
 /// A world that is being made.
@@ -192,6 +194,7 @@ impl Builder {
             options: MoveOptions::default(),
             terminate_in: None,
             meddles: false,
+            manages_space: false,
         }
     }
 }
@@ -272,6 +275,11 @@ impl Scenario {
     /// The same, led to its end.
     pub fn completed(self) -> Scenario {
         Scenario { terminate_in: None, ..self }
+    }
+
+    /// The same, where the volumes' own system manages their space.
+    pub fn managed_by_the_system(self) -> Scenario {
+        Scenario { manages_space: true, ..self }
     }
 }
 

@@ -69,7 +69,9 @@
  *                 code = tmr_migration_advance(migration, 1500, &error);
  *             } while (code == TMR_MORE);
  *         }
- *         if (code != TMR_DONE)
+ *         if (code == TMR_MORE)
+ *             printf("%s has the state of a migration that has ended; name another folder\n", argv[4]);
+ *         else if (code != TMR_DONE)
  *             printf("%s\n", error.sentence);
  *         tmr_migration_close(&migration);
  *         tmr_plan_close(&plan);
@@ -77,9 +79,10 @@
  *         return code;
  *     }
  *
- * Called a second time it goes on where it was stopped. With TMR_EXCLUSIVE nobody else uses the volumes
+ * Called a second time it goes on where it was stopped, and says so if nothing is left to do: a state is that of one
+ * migration, and stays when that has ended. Who keeps it removes it, by deleting the folder, or what the store holds. With TMR_EXCLUSIVE nobody else uses the volumes
  * meanwhile; for volumes that others write see tmr_area_open, tmr_host_add_area, tmr_host_add_image and
- * tmr_host_set_enqueue.
+ * tmr_host_add_enqueue.
  *
  * RETURN CODES
  *
@@ -98,7 +101,7 @@
  * ERRORS
  *
  * The last parameter of almost every function is an error block, tmr_error, or NULL. It belongs to the caller,
- * who sets its size once (TMR_CLEAR). Each call clears it, and fills it in if the code is 8, 12 or 16: the
+ * who sets its size once (TMR_CLEAR); without it every call gives 8, and the block stays as it is. Each call clears it, and fills it in if the code is 8, 12 or 16: the
  * reason (one of TMR_R_..., whose numbers are never used for anything else), where it was (volume, track, data
  * set, state), and a sentence of what was seen and what to do. A program decides by code and reason; the words
  * of sentences change. Later releases have more reasons, so that one that is not known must be taken for what
@@ -234,7 +237,7 @@
 #define TMR_INTERNAL 16
 
 /** A data set that no catalog names may be moved. */
-#define TMR_UNCATALOGED 1u
+#define TMR_UNCATALOGED 0x10u
 /** It can be moved, as far as it alone is concerned. */
 #define TMR_DATA_SET_MOVABLE 1u
 /** A catalog has an entry that leads to it. */
@@ -304,9 +307,6 @@
 /** A part is gone. */
 #define TMR_LOSS_PART 6u
 
-/** Keep a digest of the tracks of each entry. */
-#define TMR_COPY_DIGESTS 1u
-
 /** No track: the error is not about one. */
 #define TMR_NO_TRACK 0xFFFFFFFFu
 /**
@@ -334,38 +334,10 @@
 #define TMR_USED_ONLY 1u
 /** Overwrite every track of a source before it is scratched. */
 #define TMR_ERASE 2u
-/** Keep the sources under other names. */
+/** Keep the sources under other names (tmr_migrated_data_set.kept_as): OLDCOPY behind their own. Not together with TMR_ERASE. */
 #define TMR_KEEP 4u
 /** Keep a digest of each data set's tracks. */
 #define TMR_DIGESTS 8u
-/** What is not known. */
-#define TMR_UNKNOWN 0xFFFFFFFFFFFFFFFFull
-/** The target is as near to the source as was asked for. */
-#define TMR_STATUS_AT_GOAL 1u
-/** It can go on only when it is closed and resumed: its switch was undone after the targets were given to their users. */
-#define TMR_STATUS_RESUME 2u
-/** Too little was measured yet. */
-#define TMR_VERDICT_UNKNOWN 0u
-/** What is left gets less. */
-#define TMR_VERDICT_CONVERGING 1u
-/** What is left is as little as it gets. */
-#define TMR_VERDICT_FOLLOWING 2u
-/** Changes come about as fast as copies, or faster: it does not converge. */
-#define TMR_VERDICT_AT_DISTANCE 3u
-/** tmr_tuning.goal_tracks is set. */
-#define TMR_TUNE_GOAL_TRACKS 1u
-/** tmr_tuning.goal_ms is set. */
-#define TMR_TUNE_GOAL_MS 2u
-/** tmr_tuning.wait_ms and window_ms are set. */
-#define TMR_TUNE_LIMITS 4u
-/** tmr_tuning.pace_tracks is set. */
-#define TMR_TUNE_PACE_TRACKS 8u
-/** tmr_tuning.pace_bytes is set. */
-#define TMR_TUNE_PACE_BYTES 16u
-/** tmr_tuning.attempts is set. */
-#define TMR_TUNE_ATTEMPTS 32u
-/** tmr_migrated_data_set.digest is known. */
-#define TMR_MIGRATED_DIGEST 1u
 
 /** The image is just being registered. */
 #define TMR_STANDING_REGISTERING 1u
@@ -393,12 +365,6 @@
 /** The extents are combined on the data set's own volume. */
 #define TMR_PLANNED_COMBINES 1u
 
-/** An acknowledgement has at most so many bytes, and so has a question beside its extents. */
-#define TMR_ACKNOWLEDGEMENT_LENGTH 128u
-/** A question has at most so many bytes more for each extent. */
-#define TMR_QUESTION_EXTENT_LENGTH 10u
-/** No message is longer. */
-#define TMR_MESSAGE_LENGTH 1048576u
 /** The question asked last was answered. */
 #define TMR_RECEIVER_ANSWERED 1u
 /** What the question asked last wants sealed is sealed there, and nothing else. */
@@ -418,14 +384,48 @@
 /** The image took leave: the acknowledgement is to be sent back when it is durable that nothing more is expected of it. */
 #define TMR_ABSORBED_FAREWELL 4u
 
+/** An acknowledgement has at most so many bytes, and so has a question beside its extents. */
+#define TMR_ACKNOWLEDGEMENT_LENGTH 128u
+/** A question has at most so many bytes more for each extent. */
+#define TMR_QUESTION_EXTENT_LENGTH 10u
+/** No message is longer. */
+#define TMR_MESSAGE_LENGTH 1048576u
+
 /** Another system makes the changes: nothing is written through the volume, which need not be open for writing. */
 #define TMR_SPACE_DELEGATED 1u
 
 /** The version that every table of functions carries. */
 #define TMR_TABLE_VERSION 1u
 
-/** Only tracks that hold something, as far as that is known. */
-#define TMR_USED_TRACKS 1u
+/** What is not known. */
+#define TMR_UNKNOWN 0xFFFFFFFFFFFFFFFFull
+/** The target is as near to the source as was asked for. */
+#define TMR_STATUS_AT_GOAL 1u
+/** It can go on only when it is closed and resumed: its switch was undone after the targets were given to their users. */
+#define TMR_STATUS_RESUME 2u
+/** Too little was measured yet. */
+#define TMR_VERDICT_UNKNOWN 0u
+/** What is left gets less. */
+#define TMR_VERDICT_CONVERGING 1u
+/** What is left is as little as it gets. */
+#define TMR_VERDICT_FOLLOWING 2u
+/** Changes come about as fast as copies, or faster: it does not converge. */
+#define TMR_VERDICT_AT_DISTANCE 3u
+/** tmr_migrated_data_set.digest is known. */
+#define TMR_MIGRATED_DIGEST 1u
+
+/** tmr_tuning.goal_tracks is set. */
+#define TMR_TUNE_GOAL_TRACKS 1u
+/** tmr_tuning.goal_ms is set. */
+#define TMR_TUNE_GOAL_MS 2u
+/** tmr_tuning.wait_ms and window_ms are set. */
+#define TMR_TUNE_LIMITS 4u
+/** tmr_tuning.pace_tracks is set. */
+#define TMR_TUNE_PACE_TRACKS 8u
+/** tmr_tuning.pace_bytes is set. */
+#define TMR_TUNE_PACE_BYTES 16u
+/** tmr_tuning.attempts is set. */
+#define TMR_TUNE_ATTEMPTS 32u
 
 /** Open a volume for reading, beside readers and monitored writers. */
 #define TMR_READ 1u
@@ -517,6 +517,10 @@
 #define TMR_R_NO_SUCH_VOLUME 318u
 /** Return code 8: the volume cannot be read past this machine's caches. */
 #define TMR_R_NOT_DIRECT 319u
+/** Return code 12: there is too little memory. */
+#define TMR_R_NO_MEMORY 320u
+/** Return code 8: the volume has data sets, which would be lost. */
+#define TMR_R_VOLUME_NOT_EMPTY 321u
 /** Return code 8: the volume has no VTOC. */
 #define TMR_R_NO_VTOC 401u
 /** Return code 8: the VTOC does not check. */
@@ -889,8 +893,8 @@
 #define TMR_F_HOST_KEEP_EVENTS 37u
 /** tmr_host_next_event */
 #define TMR_F_HOST_NEXT_EVENT 38u
-/** tmr_host_set_enqueue */
-#define TMR_F_HOST_SET_ENQUEUE 39u
+/** tmr_host_add_enqueue */
+#define TMR_F_HOST_ADD_ENQUEUE 39u
 /** tmr_host_use_registry */
 #define TMR_F_HOST_USE_REGISTRY 40u
 /** tmr_host_add_area */
@@ -1534,7 +1538,7 @@ typedef struct tmr_copier_options {
     uint32_t threads;
     /** The most tracks of one read and one write, at most 1024; 0 leaves it to the library. */
     uint32_t batch_tracks;
-    /** TMR_COPY_DIGESTS, or 0. */
+    /** TMR_DIGESTS, or 0. */
     uint32_t options;
     /**
      * How many subscriptions there are: none if nobody writes to the sources, else one for each volume of
@@ -1711,127 +1715,6 @@ typedef struct tmr_migration_progress {
     uint64_t byte_count;
 } tmr_migration_progress;
 
-/** How far a migration is, as of the end of the last call that changed it. */
-typedef struct tmr_status {
-    /** sizeof (tmr_status). */
-    uint32_t size;
-    /** TMR_STATE_... */
-    uint32_t state;
-    /** The verb that leads towards the end, TMR_VERB_..., or 0 at the end. */
-    uint32_t next_verb;
-    /** TMR_STATUS_..., added. */
-    uint32_t flags;
-    /** How many data sets are moved. */
-    uint32_t data_set_count;
-    /** How many openers tmr_migration_opener can tell of. */
-    uint32_t opener_count;
-    /** How long the caller may wait before the next verb, in microseconds, because of the pace, or because nothing is to do. */
-    uint64_t pause_us;
-    /** Tracks of the data sets. */
-    uint64_t track_count;
-    /** Tracks that the target does not hold yet in their present state. */
-    uint64_t left_tracks;
-    /** Tracks copied in this process, those copied again included. */
-    uint64_t copied_tracks;
-    /** Tracks copied a second time or more. */
-    uint64_t again_tracks;
-    /** Tracks copied in the window. */
-    uint64_t window_tracks;
-    /** How often all work was gone through. */
-    uint64_t pass_count;
-    /** What the window was predicted to take when it began, in milliseconds, or TMR_UNKNOWN. */
-    uint64_t predicted_ms;
-    /** What it took, or TMR_UNKNOWN. */
-    uint64_t window_ms;
-    /** How long it took until everybody had closed, in milliseconds, or TMR_UNKNOWN. */
-    uint64_t waited_ms;
-} tmr_status;
-
-/** How copying goes, and how long a window would be, as of the end of the last call that changed the migration. */
-typedef struct tmr_estimate {
-    /** sizeof (tmr_estimate). */
-    uint32_t size;
-    /** TMR_VERDICT_... */
-    uint32_t verdict;
-    /** 1 if the pace is what limits the copying, else 0. */
-    uint32_t is_paced;
-    /** Zero. */
-    uint32_t reserved;
-    /** Thousandths of a track that can be copied in a second, or TMR_UNKNOWN. */
-    uint64_t copy_rate;
-    /** Thousandths of a track that become work again in a second, or TMR_UNKNOWN. */
-    uint64_t change_rate;
-    /** Tracks left. */
-    uint64_t left_tracks;
-    /** Nine of ten windows would take longer, in microseconds, or TMR_UNKNOWN. */
-    uint64_t window_low_us;
-    /** As many would take longer as shorter, or TMR_UNKNOWN. */
-    uint64_t window_likely_us;
-    /** Nine of ten would be shorter, or TMR_UNKNOWN. */
-    uint64_t window_high_us;
-    /** How long it takes until closed is confirmed, in microseconds, or TMR_UNKNOWN. */
-    uint64_t answer_us;
-} tmr_estimate;
-
-/** What may be changed while a migration runs. */
-typedef struct tmr_tuning {
-    /** sizeof (tmr_tuning). */
-    uint32_t size;
-    /** Which of the following are set: TMR_TUNE_..., added. The others stay as they are. */
-    uint32_t set;
-    /** The target is called mirrored when at most so many tracks are left. */
-    uint64_t goal_tracks;
-    /** The target is called mirrored when a window would take at most so many milliseconds. */
-    uint64_t goal_ms;
-    /** How long everybody may take to close, in milliseconds, before the window is given up. */
-    uint64_t wait_ms;
-    /** How long the window may take up to the switch, in milliseconds, before it is given up. */
-    uint64_t window_ms;
-    /** How many tracks may be copied in a second; 0: no limit. */
-    uint64_t pace_tracks;
-    /** How many bytes of track images may be copied in a second; 0: no limit. */
-    uint64_t pace_bytes;
-    /**
-     * How often a track that cannot be copied is tried before its data set is left where it is and the others go on; 0: a step
-     * with such a track fails, and can be called again.
-     */
-    uint32_t attempts;
-    /** Zero. */
-    uint32_t reserved;
-} tmr_tuning;
-
-/** Somebody who has a data set open or allocated. */
-typedef struct tmr_opener {
-    /** sizeof (tmr_opener). */
-    uint32_t size;
-    /** The number of his process, for messages; or 0. */
-    uint32_t process;
-    /** The image that he runs on, or empty. */
-    char image[64];
-    /** His program or job, or empty. */
-    char program[64];
-    /** What he has open; empty if only he himself knows. */
-    char data_set[96];
-} tmr_opener;
-
-/** What a migration moves. */
-typedef struct tmr_migrated_data_set {
-    /** sizeof (tmr_migrated_data_set). */
-    uint32_t size;
-    /** TMR_MIGRATED_DIGEST, or 0. */
-    uint32_t flags;
-    /** A digest of its tracks, addresses aside, if TMR_DIGESTS was asked for and all of them were copied in this process. */
-    uint32_t digest;
-    /** Zero. */
-    uint32_t reserved;
-    /** Its tracks. */
-    uint64_t track_count;
-    /** Its name. */
-    char name[96];
-    /** The name under which its source is kept; empty if it is scratched. */
-    char kept_as[96];
-} tmr_migrated_data_set;
-
 /** What a volume is. */
 typedef struct tmr_volume_info {
     /** sizeof (tmr_volume_info). */
@@ -1951,6 +1834,18 @@ typedef struct tmr_planned_data_set {
     char data_set[96];
 } tmr_planned_data_set;
 
+/** Whose messages a receiver takes. */
+typedef struct tmr_receiver_options {
+    /** sizeof (tmr_receiver_options). */
+    uint32_t size;
+    /** Higher than that of every receiver that this migration had for this image and volume before. 1 for the first. */
+    uint32_t life;
+    /** What tmr_receiver_describe said last in `known`, if the area is still the same; else zero. */
+    uint64_t known[2];
+    /** The name that the image reports under. */
+    char image[64];
+} tmr_receiver_options;
+
 /** A message. Whoever gives one sets `data` and `length`; whoever wants one sets `data` and `capacity`, and gets `length`. */
 typedef struct tmr_buffer {
     /** sizeof (tmr_buffer). */
@@ -1964,18 +1859,6 @@ typedef struct tmr_buffer {
     /** How many bytes it has; if there is no room for them, how many it would need. */
     uint64_t length;
 } tmr_buffer;
-
-/** Whose messages a receiver takes. */
-typedef struct tmr_receiver_options {
-    /** sizeof (tmr_receiver_options). */
-    uint32_t size;
-    /** Higher than that of every receiver that this migration had for this image and volume before. 1 for the first. */
-    uint32_t life;
-    /** What tmr_receiver_describe said last in `known`, if the area is still the same; else zero. */
-    uint64_t known[2];
-    /** The name that the image reports under. */
-    char image[64];
-} tmr_receiver_options;
 
 /** What a receiver knows. */
 typedef struct tmr_receiver_info {
@@ -2093,6 +1976,100 @@ typedef struct tmr_space_functions {
                              struct tmr_error *error);
 } tmr_space_functions;
 
+/** How far a migration is, as of the end of the last call that changed it. */
+typedef struct tmr_status {
+    /** sizeof (tmr_status). */
+    uint32_t size;
+    /** TMR_STATE_... */
+    uint32_t state;
+    /** The verb that leads towards the end, TMR_VERB_..., or 0 at the end. */
+    uint32_t next_verb;
+    /** TMR_STATUS_..., added. */
+    uint32_t flags;
+    /** How many data sets are moved. */
+    uint32_t data_set_count;
+    /** How many openers tmr_migration_opener can tell of. */
+    uint32_t opener_count;
+    /** How long the caller may wait before the next verb, in microseconds, because of the pace, or because nothing is to do. */
+    uint64_t pause_us;
+    /** Tracks of the data sets. */
+    uint64_t track_count;
+    /** Tracks that the target does not hold yet in their present state; TMR_UNKNOWN before the first step of a process. */
+    uint64_t left_tracks;
+    /** Tracks copied in this process, those copied again included. */
+    uint64_t copied_tracks;
+    /** Tracks copied a second time or more. */
+    uint64_t again_tracks;
+    /** Tracks copied in the window. */
+    uint64_t window_tracks;
+    /** How often all work was gone through. */
+    uint64_t pass_count;
+    /** What the window was predicted to take when it began, in milliseconds, or TMR_UNKNOWN. */
+    uint64_t predicted_ms;
+    /** What it took, or TMR_UNKNOWN. */
+    uint64_t window_ms;
+    /** How long it took until everybody had closed, in milliseconds, or TMR_UNKNOWN. */
+    uint64_t waited_ms;
+} tmr_status;
+
+/** How copying goes, and how long a window would be, as of the end of the last call that changed the migration. */
+typedef struct tmr_estimate {
+    /** sizeof (tmr_estimate). */
+    uint32_t size;
+    /** TMR_VERDICT_... */
+    uint32_t verdict;
+    /** 1 if the pace is what limits the copying, else 0. */
+    uint32_t is_paced;
+    /** Zero. */
+    uint32_t reserved;
+    /** Thousandths of a track that can be copied in a second, or TMR_UNKNOWN. */
+    uint64_t copy_rate;
+    /** Thousandths of a track that become work again in a second, or TMR_UNKNOWN. */
+    uint64_t change_rate;
+    /** Tracks left. */
+    uint64_t left_tracks;
+    /** Nine of ten windows would take longer, in microseconds, or TMR_UNKNOWN. */
+    uint64_t window_low_us;
+    /** As many would take longer as shorter, or TMR_UNKNOWN. */
+    uint64_t window_likely_us;
+    /** Nine of ten would be shorter, or TMR_UNKNOWN. */
+    uint64_t window_high_us;
+    /** How long it takes until closed is confirmed, in microseconds, or TMR_UNKNOWN. */
+    uint64_t answer_us;
+} tmr_estimate;
+
+/** Somebody who has a data set open or allocated. */
+typedef struct tmr_opener {
+    /** sizeof (tmr_opener). */
+    uint32_t size;
+    /** The number of his process, for messages; or 0. */
+    uint32_t process;
+    /** The image that he runs on, or empty. */
+    char image[64];
+    /** His program or job, or empty. */
+    char program[64];
+    /** What he has open; empty if only he himself knows. */
+    char data_set[96];
+} tmr_opener;
+
+/** What a migration moves. */
+typedef struct tmr_migrated_data_set {
+    /** sizeof (tmr_migrated_data_set). */
+    uint32_t size;
+    /** TMR_MIGRATED_DIGEST, or 0. */
+    uint32_t flags;
+    /** A digest of its tracks, addresses aside, if TMR_DIGESTS was asked for and all of them were copied in this process. */
+    uint32_t digest;
+    /** Zero. */
+    uint32_t reserved;
+    /** Its tracks. */
+    uint64_t track_count;
+    /** Its name. */
+    char name[96];
+    /** The name under which its source is kept; empty if it is scratched. */
+    char kept_as[96];
+} tmr_migrated_data_set;
+
 /**
  * A run of tracks that goes to another one of the same length. It stands in lists, one behind the other,
  * and so has no size.
@@ -2143,6 +2120,33 @@ typedef struct tmr_location {
     /** The serial of the volume. */
     char volser[16];
 } tmr_location;
+
+/** What may be changed while a migration runs. */
+typedef struct tmr_tuning {
+    /** sizeof (tmr_tuning). */
+    uint32_t size;
+    /** Which of the following are set: TMR_TUNE_..., added. The others stay as they are. */
+    uint32_t set;
+    /** The target is called mirrored when at most so many tracks are left. As long as no goal is set, it is one of 1000 ms. */
+    uint64_t goal_tracks;
+    /** The target is called mirrored when a window would take at most so many milliseconds. */
+    uint64_t goal_ms;
+    /** How long everybody may take to close, in milliseconds, before the window is given up. As long as it is not set: ten minutes. */
+    uint64_t wait_ms;
+    /** How long the window may take up to the switch, in milliseconds, before it is given up. As long as it is not set: one minute. */
+    uint64_t window_ms;
+    /** How many tracks may be copied in a second; 0: no limit. */
+    uint64_t pace_tracks;
+    /** How many bytes of track images may be copied in a second; 0: no limit. */
+    uint64_t pace_bytes;
+    /**
+     * How often a track that cannot be copied is tried before its data set is left where it is and the others go on; 0: a step
+     * with such a track fails, and can be called again.
+     */
+    uint32_t attempts;
+    /** Zero. */
+    uint32_t reserved;
+} tmr_tuning;
 
 /** What a comparison found, in numbers. */
 typedef struct tmr_verification_info {
@@ -2333,8 +2337,9 @@ int32_t tmr_volume_write(const struct tmr_volume *volume, uint32_t first, uint32
 int32_t tmr_volume_flush(const struct tmr_volume *volume, struct tmr_error *error);
 
 /**
- * Does: writes a label and an empty VTOC; what was on the volume is lost. `owner` may be NULL.
- * Gives back: 0; 8 for a serial that no volume can have, or one that is not the one the volume was opened under.
+ * Does: writes a label and an empty VTOC. `owner` may be NULL.
+ * Gives back: 0; 8 for a serial that no volume can have, or one that is not the one the volume was opened under; 8 if the volume
+ *   has data sets (TMR_R_VOLUME_NOT_EMPTY), or an unfinished migration.
  * Threads: one.
  * When: while the volume is open for TMR_EXCLUSIVE, or is in memory, or the host's.
  * Alias: TMRVINI, TMR_F_VOLUME_INITIALIZE.
@@ -2345,7 +2350,7 @@ int32_t tmr_volume_initialize(const struct tmr_volume *volume, const char *volse
 /**
  * Does: ends the use of a volume, and clears the pointer. What was made with it (a host, a copier) keeps it open as long as it
  *   needs it.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no volume.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no volume, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRVCLS, TMR_F_VOLUME_CLOSE.
@@ -2448,9 +2453,9 @@ int32_t tmr_host_next_event(const struct tmr_host *host, struct tmr_event *event
  * Gives back: 0; the table was taken, and its `release` will be called. 8: the table was not taken.
  * Threads: one at a time.
  * When: before the host is used. A migration with areas, images or machines needs one, or the registry of openers.
- * Alias: TMRHENQ, TMR_F_HOST_SET_ENQUEUE.
+ * Alias: TMRHENQ, TMR_F_HOST_ADD_ENQUEUE.
  */
-int32_t tmr_host_set_enqueue(struct tmr_host *host, const struct tmr_enqueue_functions *functions,
+int32_t tmr_host_add_enqueue(struct tmr_host *host, const struct tmr_enqueue_functions *functions,
                              struct tmr_error *error);
 
 /**
@@ -2590,7 +2595,7 @@ int32_t tmr_changes_get(const struct tmr_changes *changes, uint32_t index,
 
 /**
  * Does: ends the use of changes, and clears the pointer.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRCHGC, TMR_F_CHANGES_CLOSE.
@@ -2599,7 +2604,7 @@ int32_t tmr_changes_close(struct tmr_changes **changes);
 
 /**
  * Does: ends an assessment, and clears the pointer. What was made of it keeps what it needs.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no assessment.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no assessment, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRACLS, TMR_F_ASSESSMENT_CLOSE.
@@ -2672,7 +2677,7 @@ int32_t tmr_plan_refusal(const struct tmr_plan *plan, uint32_t index, uint32_t w
 
 /**
  * Does: ends a plan, and clears the pointer. What was made of it keeps what it needs.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no plan.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no plan, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRPCLS, TMR_F_PLAN_CLOSE.
@@ -2718,7 +2723,7 @@ int32_t tmr_table_map(const struct tmr_extent *sources, uint32_t source_count,
 
 /**
  * Does: makes the table of a plan: one entry for each source extent of each data set, in their order.
- *   `options` is TMR_USED_TRACKS to leave out what holds nothing, or 0.
+ *   `options` is TMR_USED_ONLY to leave out what holds nothing, or 0.
  * Gives back: 0 and the table, to be closed with tmr_table_close.
  * Threads: several may at a time.
  * When: while the plan is open; it may be closed then.
@@ -2770,7 +2775,7 @@ int32_t tmr_table_to_source(const struct tmr_table *table, const char *volser, u
 
 /**
  * Does: ends a table, and clears the pointer. What was made with it keeps what it needs.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no table.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no table, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRTCLS, TMR_F_TABLE_CLOSE.
@@ -2851,7 +2856,7 @@ int32_t tmr_changed_take(const struct tmr_changed *changed, struct tmr_changed *
 
 /**
  * Does: ends a set, and clears the pointer.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no set.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no set, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRGCLS, TMR_F_CHANGED_CLOSE.
@@ -2912,7 +2917,7 @@ int32_t tmr_copier_leave_out(struct tmr_copier *copier, const char *volser, uint
 /**
  * Does: says the digest of the tracks of an entry of the table, addresses aside.
  * Gives back: 0 and the digest; 4 and no digest if not all of its tracks were copied by this copier, or no
- *   digests are kept (TMR_COPY_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this
+ *   digests are kept (TMR_DIGESTS); 8 with the reason TMR_R_NO_MORE if there is no entry of this
  *   number.
  * Threads: one at a time.
  * When: while the copier is open.
@@ -2977,7 +2982,7 @@ int32_t tmr_verification_digest(const struct tmr_verification *verification, uin
 
 /**
  * Does: ends the use of what a comparison found, and clears the pointer.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRVRCL, TMR_F_VERIFICATION_CLOSE.
@@ -3004,7 +3009,8 @@ int32_t tmr_migration_new(const struct tmr_host *host, const struct tmr_plan *pl
 /**
  * Does: goes on with a migration that was interrupted, wherever that was: the change inside which it was interrupted is done,
  *   and it goes back to where it can go on from.
- * Gives back: 0 and the migration, to be closed with tmr_migration_close; 8 if there is none, or its state is older than what was
+ * Gives back: 0 and the migration, to be closed with tmr_migration_close; 4, and the migration too, if it has ended: nothing is
+ *   left to do, and another one needs another state; 8 if there is none (TMR_R_NO_CHECKPOINT), or its state is older than what was
  *   done since; 12 if it could not be taken up now. The table of the store is as of tmr_migration_new.
  * Threads: one.
  * When: the host has the same volumes as before; no other process owns the migration.
@@ -3133,7 +3139,8 @@ int32_t tmr_migration_terminate(struct tmr_migration *migration, struct tmr_erro
 
 /**
  * Does: the verb that leads towards the end, whichever that is now. A step copies at most `track_count_max` tracks. While
- *   somebody has a data set open still, it copies what changed, and asks again.
+ *   somebody has a data set open still, it copies what changed, and asks again. It never compares (tmr_migration_verify), and it goes
+ *   through the window by itself: who wants to choose its time calls the verbs.
  * Gives back: 0 at the end, and only there; 4 if there is more to do: call again, after tmr_status.pause_us if you like; else what
  *   the verb gives back.
  * Threads: one at a time.
@@ -3286,7 +3293,7 @@ int32_t tmr_area_retire(const struct tmr_area *area, const char *image, struct t
 /**
  * Does: ends the use of an area, and clears the pointer. What was made with it (images, subscriptions, a host) keeps it open as
  *   long as it needs it.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no area.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no area, or in use.
  * Threads: the last one that uses it.
  * When: once.
  * Alias: TMRARCL, TMR_F_AREA_CLOSE.
@@ -3308,7 +3315,9 @@ int32_t tmr_image_register(const struct tmr_area *area, const char *name, uint32
 /**
  * Does: says that these tracks are about to be written. It never waits, and asks for no memory.
  * Gives back: 0 and the write, which must be ended with tmr_image_end, whatever becomes of it; 8 if it must not happen: a track
- *   is sealed (TMR_R_VOLUME_SEALED), or outside the volume, or the image was retired.
+ *   is outside the volume, or there is none, or the image was retired; or one is sealed (TMR_R_VOLUME_SEALED), because its data
+ *   set is just being moved. Such a write must not be tried again at this place, which may belong to nobody soon: the program closes
+ *   the data set, and opens it again by its name, through the catalog.
  * Threads: any, several at a time; also in a signal handler, if the thread has called it before.
  * When: directly before each write.
  * Alias: TMRIBEG, TMR_F_IMAGE_BEGIN.
@@ -3348,7 +3357,7 @@ int32_t tmr_image_sign_of_life(const struct tmr_image *image, struct tmr_error *
 /**
  * Does: ends an image: this program writes the volume no more. Clears the pointer. Writes that were begun and not ended count as
  *   changed.
- * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no image.
+ * Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no image, or in use.
  * Threads: the last one that uses it.
  * When: once, after the last write.
  * Alias: TMRICLS, TMR_F_IMAGE_CLOSE.
@@ -3689,7 +3698,7 @@ int32_t tmr_agent_farewell(struct tmr_agent *agent, struct tmr_error *error);
 #pragma map(tmr_host_set_events, "TMRHEVT")
 #pragma map(tmr_host_keep_events, "TMRHKEV")
 #pragma map(tmr_host_next_event, "TMRHNEV")
-#pragma map(tmr_host_set_enqueue, "TMRHENQ")
+#pragma map(tmr_host_add_enqueue, "TMRHENQ")
 #pragma map(tmr_host_use_registry, "TMRHREG")
 #pragma map(tmr_host_add_area, "TMRHARE")
 #pragma map(tmr_host_add_image, "TMRHIMG")

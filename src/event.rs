@@ -487,54 +487,8 @@ impl EventSink for EventLog {
     }
 }
 
-/// One event of each kind, in the order of their numbers.
 #[cfg(test)]
-pub(crate) fn one_of_each() -> Vec<Event> {
-    use crate::geometry::Track;
-    let data_set = DsName::parse("TEST.SEQ").unwrap();
-    let volser = Volser::parse("VOL001").unwrap();
-    let (volsers, extents) = (vec![volser], vec![Extent::new(Track(19), 2)]);
-    let word = || "for a reason".to_string();
-    vec![
-        Event::Assessed { data_set, volsers: volsers.clone(), extent_count: 1, track_count: 2 },
-        Event::Refused { data_set, reason: Reason::Unmovable, sentence: word() },
-        Event::Allocated { data_set, volser, extents: extents.clone() },
-        Event::TargetReleased { data_set, volser, extents },
-        Event::TargetRenamed { data_set, volser, to: data_set },
-        Event::CopyBegun { track_count: 2 },
-        Event::MonitorsStarted { volser, images: vec![word()] },
-        Event::Copied(Progress {
-            copied_tracks: 1,
-            left_tracks: 2,
-            total_tracks: 3,
-            byte_count: 4,
-        }),
-        Event::Passed { pass: 1, copied_tracks: 2, left_tracks: 3 },
-        Event::NotConverging { sentence: word() },
-        Event::Resynchronized { left_tracks: 2, window_ms: Some(5) },
-        Event::TakenOut { data_set, sentence: word() },
-        Event::Verified { data_set, track_count: 2 },
-        Event::ClosingBegun,
-        Event::StillOpen { openers: vec![word()] },
-        Event::Closed { waited_ms: 5 },
-        Event::WindowOpened,
-        Event::FinallyResynchronized { copied_tracks: 1 },
-        Event::Accommodated { data_set, what: word() },
-        Event::Compared { data_set_count: 1 },
-        Event::Postponed { why: word() },
-        Event::Cataloged { data_set, catalog: word(), volsers },
-        Event::Looked,
-        Event::Released { window_ms: 5 },
-        Event::Scratched { data_set, volser, erased: false },
-        Event::Kept { data_set, volser, under: data_set },
-        Event::Moved { from: State::Planned, to: State::Copying },
-        Event::Completed,
-        Event::Terminated,
-        Event::Resumed { state: State::Copying },
-        Event::BackedOut { why: word() },
-        Event::Remark { text: word() },
-    ]
-}
+pub(crate) use tests::one_of_each;
 
 #[cfg(test)]
 mod tests {
@@ -590,5 +544,53 @@ mod tests {
         EventSink::event(&sink, Duration::from_millis(5), &Event::Completed);
         NoEvents.event(Duration::ZERO, &Event::Completed);
         assert_eq!(log.timed_events(), [(Duration::from_millis(5), Event::Completed)]);
+    }
+
+    /// One event of each kind, in the order of their numbers.
+    pub(crate) fn one_of_each() -> Vec<Event> {
+        use crate::geometry::Track;
+        let data_set = DsName::parse("TEST.SEQ").unwrap();
+        let volser = Volser::parse("VOL001").unwrap();
+        let (volsers, extents) = (vec![volser], vec![Extent::new(Track(19), 2)]);
+        let word = || "for a reason".to_string();
+        vec![
+            Event::Assessed { data_set, volsers: volsers.clone(), extent_count: 1, track_count: 2 },
+            Event::Refused { data_set, reason: Reason::Unmovable, sentence: word() },
+            Event::Allocated { data_set, volser, extents: extents.clone() },
+            Event::TargetReleased { data_set, volser, extents },
+            Event::TargetRenamed { data_set, volser, to: data_set },
+            Event::CopyBegun { track_count: 2 },
+            Event::MonitorsStarted { volser, images: vec![word()] },
+            Event::Copied(Progress {
+                copied_tracks: 1,
+                left_tracks: 2,
+                total_tracks: 3,
+                byte_count: 4,
+            }),
+            Event::Passed { pass: 1, copied_tracks: 2, left_tracks: 3 },
+            Event::NotConverging { sentence: word() },
+            Event::Resynchronized { left_tracks: 2, window_ms: Some(5) },
+            Event::TakenOut { data_set, sentence: word() },
+            Event::Verified { data_set, track_count: 2 },
+            Event::ClosingBegun,
+            Event::StillOpen { openers: vec![word()] },
+            Event::Closed { waited_ms: 5 },
+            Event::WindowOpened,
+            Event::FinallyResynchronized { copied_tracks: 1 },
+            Event::Accommodated { data_set, what: word() },
+            Event::Compared { data_set_count: 1 },
+            Event::Postponed { why: word() },
+            Event::Cataloged { data_set, catalog: word(), volsers },
+            Event::Looked,
+            Event::Released { window_ms: 5 },
+            Event::Scratched { data_set, volser, erased: false },
+            Event::Kept { data_set, volser, under: data_set },
+            Event::Moved { from: State::Planned, to: State::Copying },
+            Event::Completed,
+            Event::Terminated,
+            Event::Resumed { state: State::Copying },
+            Event::BackedOut { why: word() },
+            Event::Remark { text: word() },
+        ]
     }
 }

@@ -30,20 +30,21 @@ use programs::{How, Program};
 
 #[test]
 fn every_function_refuses_what_is_not_right() {
-    Program::new("matrix").run_as(&[How::Gcc, How::ClangSanitized], &[]);
-}
-
-#[test]
-fn valgrind_finds_nothing_in_what_is_refused() {
-    Program::new("matrix").run_as(&[How::Valgrind], &[]);
+    Program::new("matrix").run_as(&[How::Gcc, How::ClangSanitized, How::Valgrind], &[]);
 }
 
 #[test]
 fn the_wrong_time_is_refused() {
-    Program::new("wrong").run_as(&[How::Gcc, How::GccSanitized], &[]);
+    Program::new("wrong").run_as(&[How::Gcc, How::GccSanitized, How::Valgrind], &[]);
 }
 
 #[test]
 fn hosts_that_fail_lose_nothing() {
     Program::new("hosts").run_as(&[How::Gcc], &["1"]);
+}
+
+#[test]
+fn hosts_that_fail_leave_no_trace_in_memory() {
+    Program::new("hosts").run_as(&[How::ClangSanitized], &["8"]);
+    Program::new("hosts").run_as(&[How::Valgrind], &["8", "1"]);
 }

@@ -79,7 +79,7 @@ impl Lead for ByTheAbi {
     fn start(&self, world: &World, orders: &Orders) -> Process {
         let manner = Manner::new(self.seed);
         // Without notes nobody knows whether a data set that has gone was moved, or deleted while nobody was watching.
-        let is_followed = orders.images.iter().any(|image| image == chaos::ALLOCATOR);
+        let is_changed = orders.images.iter().any(|image| image == chaos::ALLOCATOR);
         let job = Job {
             folder: world.folder.path().into(),
             sources: world.sources.clone(),
@@ -93,7 +93,8 @@ impl Lead for ByTheAbi {
             seed: self.seed,
             lie: self.lie,
             diary: self.diary.clone(),
-            has_notes: self.has_notes.unwrap_or(is_followed || manner.has_notes),
+            has_notes: self.has_notes.unwrap_or(is_changed || manner.has_notes),
+            is_changed,
         };
         let mut command = Command::new(std::env::current_exe().expect("the test has a file"));
         command.args(["--exact", "a_role_of_another_process", "--nocapture", "--test-threads=1"]);

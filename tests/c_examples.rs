@@ -4,9 +4,8 @@
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
-#[allow(dead_code)] // It is there for others, too.
 mod moves;
-#[allow(dead_code)]
+#[allow(dead_code)] // It is there for others, too.
 #[path = "kill/process.rs"]
 mod process;
 #[path = "c_examples/program.rs"]
@@ -80,15 +79,6 @@ fn migrate_moves_data_sets_that_nobody_else_uses() {
         assert!(said.contains("TEST.PDS") && said.contains("TEST.SEQ"), "{said}");
         world.assert_moved();
     }
-}
-
-/// The one in assembler, on the machine that it is written for.
-#[cfg(target_arch = "s390x")]
-#[test]
-fn translate_says_where_a_track_goes() {
-    let program = compiled(&compilers()[0], "translate");
-    let said = expect(0, &run(&program).output().unwrap());
-    assert_eq!(said, "track 505 of the source is track 50 of VOL002\n");
 }
 
 #[test]

@@ -19,6 +19,8 @@ mod backing_out;
 mod errors;
 #[path = "crash/following.rs"]
 mod following;
+#[path = "crash/host_space.rs"]
+mod host_space;
 #[path = "crash/known.rs"]
 mod known;
 #[path = "crash/live.rs"]

@@ -332,7 +332,7 @@ pub unsafe extern "C" fn tmr_assessment_refusal(
 }
 
 /// Does: ends an assessment, and clears the pointer. What was made of it keeps what it needs.
-/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no assessment.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no assessment, or in use.
 /// Threads: the last one that uses it.
 /// When: once.
 ///

@@ -222,7 +222,7 @@ pub unsafe extern "C" fn tmr_changed_take(
 }
 
 /// Does: ends a set, and clears the pointer.
-/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no set.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no set, or in use.
 /// Threads: the last one that uses it.
 /// When: once.
 ///

@@ -374,7 +374,7 @@ pub unsafe extern "C" fn tmr_changes_run(
 }
 
 /// Does: ends the use of changes, and clears the pointer.
-/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is none, or in use.
 /// Threads: the last one that uses it.
 /// When: once.
 ///

@@ -8,7 +8,7 @@ use crate::error::Result;
 use parking_lot::Mutex;
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The functions of a host's own clock. They are called by any thread, also by several at a time. While one fails, the library
 /// goes on from its last answer with the machine's own clock.
@@ -54,7 +54,7 @@ unsafe impl Send for tmr_clock_functions {}
 unsafe impl Sync for tmr_clock_functions {}
 
 /// A time, and when it was that by the machine's own clock.
-type Known = Mutex<Option<(Duration, Instant)>>;
+type Known = Mutex<Option<(Duration, Duration)>>;
 
 /// The clock of a host.
 struct HostClock {
@@ -83,7 +83,9 @@ fn ask(
         Ok(()) => Duration::from_micros(time_us),
         Err(error) => {
             log::warn!("the machine's own clock is taken meanwhile: {error}");
-            let going_on = |(time, at): &(Duration, Instant)| time.saturating_add(at.elapsed());
+            let now = SystemClock.monotonic();
+            let going_on =
+                |(time, at): &(Duration, Duration)| time.saturating_add(now.saturating_sub(*at));
             known.lock().as_ref().map_or_else(otherwise, going_on)
         }
     }
@@ -93,7 +95,7 @@ impl Clock for HostClock {
     fn now(&self) -> Duration {
         let function = ("now", self.table.functions.now);
         let time = ask(self, function, &self.now, || SystemClock.now());
-        *self.now.lock() = Some((time, Instant::now()));
+        *self.now.lock() = Some((time, SystemClock.monotonic()));
         time
     }
 
@@ -107,7 +109,7 @@ impl Clock for HostClock {
         let time = ask(self, function, &self.monotonic, || SystemClock.monotonic());
         let mut known = self.monotonic.lock();
         let time = known.map_or(time, |(last, _)| time.max(last));
-        *known = Some((time, Instant::now()));
+        *known = Some((time, SystemClock.monotonic()));
         time
     }
 }

@@ -374,7 +374,7 @@ pub unsafe extern "C" fn tmr_image_sign_of_life(
 
 /// Does: ends an image: this program writes the volume no more. Clears the pointer. Writes that were begun and not ended count as
 ///   changed.
-/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no image.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no image, or in use.
 /// Threads: the last one that uses it.
 /// When: once, after the last write.
 ///

@@ -1,30 +1,27 @@
 //! The whole migration.
 
 use super::boundary::{
-    Alone, Filled, Handle, OneAtATime, Out, Structure, alone, bytes_of_text, check_options,
-    check_reserved, close, guarded, guarded_as, input, input_if_any, shared, text, to_array,
+    Alone, Filled, Handle, OneAtATime, Out, Structure, alone, bytes_of_text, check_options, close,
+    guarded, guarded_as, input, input_if_any, shared, text,
 };
 use super::checkpoint::{HostStore, store, tmr_checkpoint_functions};
-use super::enqueue::tmr_opener;
 use super::host::{tmr_host, with_ports};
 use super::plan::tmr_plan;
 use super::tables::Taken;
+use super::told::{tmr_estimate, tmr_status};
 use super::{TMR_DONE, TMR_MORE, tmr_error};
 use crate::checkpoint::{CheckpointStore, FileStore};
 use crate::copy::CopyOptions;
 use crate::error::{Error, Reason, Result};
-use crate::estimate::{Estimate, Verdict};
 use crate::event::Progress;
 use crate::host::Host;
-use crate::migrate::{Goal, Limits, Migration, MoveOptions, OnUnreadable};
-use crate::pace::Pace;
+use crate::migrate::{Migration, MoveOptions};
 use crate::registry::openers::Opener;
 use crate::state::{State, Verb};
 use parking_lot::Mutex;
 use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// A migration. One call uses it at a time; tmr_migration_status and tmr_migration_estimate may be called beside it.
 pub struct tmr_migration {
@@ -34,13 +31,13 @@ pub struct tmr_migration {
 /// A migration, and what is told of it beside the calls that change it.
 pub(super) struct Run {
     driven: Mutex<Driven>,
-    told: Mutex<(tmr_status, tmr_estimate)>,
+    pub(super) told: Mutex<(tmr_status, tmr_estimate)>,
 }
 
 /// A migration, and who had its data sets open when it was asked last.
 pub(super) struct Driven {
-    migration: Migration,
-    openers: Vec<Opener>,
+    pub(super) migration: Migration,
+    pub(super) openers: Vec<Opener>,
 }
 
 impl OneAtATime for Run {
@@ -129,169 +126,6 @@ impl tmr_migration_options {
             return Err(Error::new(Reason::BadText, why));
         }
         Ok(Some(Path::new(OsStr::from_bytes(bytes)).to_path_buf()))
-    }
-}
-
-/// What is not known.
-pub const TMR_UNKNOWN: u64 = 0xFFFF_FFFF_FFFF_FFFF;
-
-/// The target is as near to the source as was asked for.
-pub const TMR_STATUS_AT_GOAL: u32 = 1;
-/// It can go on only when it is closed and resumed: its switch was undone after the targets were given to their users.
-pub const TMR_STATUS_RESUME: u32 = 2;
-
-/// How far a migration is, as of the end of the last call that changed it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct tmr_status {
-    /// sizeof (tmr_status).
-    pub size: u32,
-    /// TMR_STATE_...
-    pub state: u32,
-    /// The verb that leads towards the end, TMR_VERB_..., or 0 at the end.
-    pub next_verb: u32,
-    /// TMR_STATUS_..., added.
-    pub flags: u32,
-    /// How many data sets are moved.
-    pub data_set_count: u32,
-    /// How many openers tmr_migration_opener can tell of.
-    pub opener_count: u32,
-    /// How long the caller may wait before the next verb, in microseconds, because of the pace, or because nothing is to do.
-    pub pause_us: u64,
-    /// Tracks of the data sets.
-    pub track_count: u64,
-    /// Tracks that the target does not hold yet in their present state; TMR_UNKNOWN before the first step of a process.
-    pub left_tracks: u64,
-    /// Tracks copied in this process, those copied again included.
-    pub copied_tracks: u64,
-    /// Tracks copied a second time or more.
-    pub again_tracks: u64,
-    /// Tracks copied in the window.
-    pub window_tracks: u64,
-    /// How often all work was gone through.
-    pub pass_count: u64,
-    /// What the window was predicted to take when it began, in milliseconds, or TMR_UNKNOWN.
-    pub predicted_ms: u64,
-    /// What it took, or TMR_UNKNOWN.
-    pub window_ms: u64,
-    /// How long it took until everybody had closed, in milliseconds, or TMR_UNKNOWN.
-    pub waited_ms: u64,
-}
-
-// SAFETY: `repr(C)`, begins with its size, any bytes are a value, and its fields leave no bytes between them.
-unsafe impl Structure for tmr_status {
-    const NAME: &'static str = "tmr_status";
-    const SIZE_MIN: usize = 104;
-}
-
-const _: () = assert!(size_of::<tmr_status>() == 104);
-
-/// Too little was measured yet.
-pub const TMR_VERDICT_UNKNOWN: u32 = 0;
-/// What is left gets less.
-pub const TMR_VERDICT_CONVERGING: u32 = 1;
-/// What is left is as little as it gets.
-pub const TMR_VERDICT_FOLLOWING: u32 = 2;
-/// Changes come about as fast as copies, or faster: it does not converge.
-pub const TMR_VERDICT_AT_DISTANCE: u32 = 3;
-
-/// How copying goes, and how long a window would be, as of the end of the last call that changed the migration.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct tmr_estimate {
-    /// sizeof (tmr_estimate).
-    pub size: u32,
-    /// TMR_VERDICT_...
-    pub verdict: u32,
-    /// 1 if the pace is what limits the copying, else 0.
-    pub is_paced: u32,
-    /// Zero.
-    pub reserved: u32,
-    /// Thousandths of a track that can be copied in a second, or TMR_UNKNOWN.
-    pub copy_rate: u64,
-    /// Thousandths of a track that become work again in a second, or TMR_UNKNOWN.
-    pub change_rate: u64,
-    /// Tracks left.
-    pub left_tracks: u64,
-    /// Nine of ten windows would take longer, in microseconds, or TMR_UNKNOWN.
-    pub window_low_us: u64,
-    /// As many would take longer as shorter, or TMR_UNKNOWN.
-    pub window_likely_us: u64,
-    /// Nine of ten would be shorter, or TMR_UNKNOWN.
-    pub window_high_us: u64,
-    /// How long it takes until closed is confirmed, in microseconds, or TMR_UNKNOWN.
-    pub answer_us: u64,
-}
-
-// SAFETY: `repr(C)`, begins with its size, any bytes are a value, and its fields leave no bytes between them.
-unsafe impl Structure for tmr_estimate {
-    const NAME: &'static str = "tmr_estimate";
-    const SIZE_MIN: usize = 72;
-}
-
-const _: () = assert!(size_of::<tmr_estimate>() == 72);
-
-fn known(value: Option<u64>) -> u64 {
-    value.unwrap_or(TMR_UNKNOWN)
-}
-
-fn micros(time: Option<Duration>) -> u64 {
-    known(time.map(|time| u64::try_from(time.as_micros()).unwrap_or(TMR_UNKNOWN)))
-}
-
-impl tmr_estimate {
-    fn of(estimate: &Estimate) -> tmr_estimate {
-        let verdict = match estimate.verdict {
-            Verdict::Unknown => TMR_VERDICT_UNKNOWN,
-            Verdict::Converging => TMR_VERDICT_CONVERGING,
-            Verdict::Following => TMR_VERDICT_FOLLOWING,
-            Verdict::AtDistance => TMR_VERDICT_AT_DISTANCE,
-        };
-        // A cast of a number that is too large, or none, is the largest or zero.
-        let thousandths = |rate: Option<f64>| known(rate.map(|rate| (rate * 1000.0) as u64));
-        tmr_estimate {
-            size: size_of::<tmr_estimate>() as u32,
-            verdict,
-            is_paced: estimate.is_paced.into(),
-            reserved: 0,
-            copy_rate: thousandths(estimate.copy_rate),
-            change_rate: thousandths(estimate.change_rate),
-            left_tracks: estimate.left_tracks,
-            window_low_us: micros(estimate.window.map(|window| window.low)),
-            window_likely_us: micros(estimate.window.map(|window| window.likely)),
-            window_high_us: micros(estimate.window.map(|window| window.high)),
-            answer_us: micros(estimate.answer),
-        }
-    }
-}
-
-impl Driven {
-    fn status(&self) -> tmr_status {
-        let (migration, receipt) = (&self.migration, self.migration.counts());
-        let flag = |is_so, flag| if is_so { flag } else { 0 };
-        tmr_status {
-            size: size_of::<tmr_status>() as u32,
-            state: migration.state() as u32,
-            next_verb: migration.next_verb().map_or(0, |verb| verb as u32),
-            flags: flag(migration.is_at_goal(), TMR_STATUS_AT_GOAL)
-                | flag(migration.must_be_opened_again(), TMR_STATUS_RESUME),
-            data_set_count: migration.plan().data_sets.len() as u32,
-            opener_count: self.openers.len() as u32,
-            pause_us: micros(Some(migration.pause())),
-            track_count: receipt.track_count,
-            left_tracks: known(migration.left_tracks()),
-            copied_tracks: receipt.copied_tracks,
-            again_tracks: receipt.again_tracks,
-            window_tracks: receipt.window_tracks,
-            pass_count: receipt.pass_count,
-            predicted_ms: known(receipt.predicted_ms),
-            window_ms: known(receipt.window_ms),
-            waited_ms: known(receipt.waited_ms),
-        }
-    }
-
-    fn told(&self) -> (tmr_status, tmr_estimate) {
-        (self.status(), tmr_estimate::of(&self.migration.estimate()))
     }
 }
 
@@ -502,7 +336,7 @@ pub unsafe extern "C" fn tmr_migration_open(
 ///
 /// # Safety
 /// As of the functions that call it.
-unsafe fn drive(
+pub(super) unsafe fn drive(
     migration: *const tmr_migration,
     error: *mut tmr_error,
     verb: impl FnOnce(&mut Driven) -> Result<i32>,
@@ -515,7 +349,7 @@ unsafe fn drive(
 ///
 /// # Safety
 /// As of the functions that call it.
-unsafe fn drive_to<T>(
+pub(super) unsafe fn drive_to<T>(
     migration: *const tmr_migration,
     error: *mut tmr_error,
     take: impl FnOnce() -> Result<T>,
@@ -835,273 +669,6 @@ pub unsafe extern "C" fn tmr_migration_advance(
     };
     // SAFETY: as the caller promised.
     unsafe { drive(migration, error, advance) }
-}
-
-/// Does: says how far the migration is.
-/// Gives back: 0.
-/// Threads: several may at a time, also beside a call that changes it, and inside the host's functions.
-/// When: in every state.
-///
-/// # Safety
-/// The pointers are as the text says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tmr_migration_status(
-    migration: *const tmr_migration,
-    status: *mut tmr_status,
-    error: *mut tmr_error,
-) -> i32 {
-    let say = || {
-        // SAFETY: as the caller promised.
-        let (out, run) = unsafe { (Filled::take(status)?, shared(migration)?) };
-        out.give(&run.told.lock().0);
-        Ok(TMR_DONE)
-    };
-    // SAFETY: as the caller promised.
-    unsafe { guarded(error, say) }
-}
-
-/// Does: says how copying goes, and how long a window would be.
-/// Gives back: 0.
-/// Threads: several may at a time, also beside a call that changes it, and inside the host's functions.
-/// When: in every state.
-///
-/// # Safety
-/// The pointers are as the text says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tmr_migration_estimate(
-    migration: *const tmr_migration,
-    estimate: *mut tmr_estimate,
-    error: *mut tmr_error,
-) -> i32 {
-    let say = || {
-        // SAFETY: as the caller promised.
-        let (out, run) = unsafe { (Filled::take(estimate)?, shared(migration)?) };
-        out.give(&run.told.lock().1);
-        Ok(TMR_DONE)
-    };
-    // SAFETY: as the caller promised.
-    unsafe { guarded(error, say) }
-}
-
-/// tmr_tuning.goal_tracks is set.
-pub const TMR_TUNE_GOAL_TRACKS: u32 = 1;
-/// tmr_tuning.goal_ms is set.
-pub const TMR_TUNE_GOAL_MS: u32 = 2;
-/// tmr_tuning.wait_ms and window_ms are set.
-pub const TMR_TUNE_LIMITS: u32 = 4;
-/// tmr_tuning.pace_tracks is set.
-pub const TMR_TUNE_PACE_TRACKS: u32 = 8;
-/// tmr_tuning.pace_bytes is set.
-pub const TMR_TUNE_PACE_BYTES: u32 = 16;
-/// tmr_tuning.attempts is set.
-pub const TMR_TUNE_ATTEMPTS: u32 = 32;
-
-/// What may be changed while a migration runs.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct tmr_tuning {
-    /// sizeof (tmr_tuning).
-    pub size: u32,
-    /// Which of the following are set: TMR_TUNE_..., added. The others stay as they are.
-    pub set: u32,
-    /// The target is called mirrored when at most so many tracks are left. As long as no goal is set, it is one of 1000 ms.
-    pub goal_tracks: u64,
-    /// The target is called mirrored when a window would take at most so many milliseconds.
-    pub goal_ms: u64,
-    /// How long everybody may take to close, in milliseconds, before the window is given up. As long as it is not set: ten minutes.
-    pub wait_ms: u64,
-    /// How long the window may take up to the switch, in milliseconds, before it is given up. As long as it is not set: one minute.
-    pub window_ms: u64,
-    /// How many tracks may be copied in a second; 0: no limit.
-    pub pace_tracks: u64,
-    /// How many bytes of track images may be copied in a second; 0: no limit.
-    pub pace_bytes: u64,
-    /// How often a track that cannot be copied is tried before its data set is left where it is and the others go on; 0: a step
-    /// with such a track fails, and can be called again.
-    pub attempts: u32,
-    /// Zero.
-    pub reserved: u32,
-}
-
-// SAFETY: `repr(C)`, begins with its size, any bytes are a value, and its fields leave no bytes between them.
-unsafe impl Structure for tmr_tuning {
-    const NAME: &'static str = "tmr_tuning";
-    const SIZE_MIN: usize = 64;
-
-    fn check(&self) -> Result<()> {
-        check_options(self.set, 63, "tmr_tuning.set")?;
-        check_reserved(Self::NAME, &[self.reserved])?;
-        for (one, other) in
-            [(TMR_TUNE_GOAL_TRACKS, TMR_TUNE_GOAL_MS), (TMR_TUNE_PACE_TRACKS, TMR_TUNE_PACE_BYTES)]
-        {
-            if self.set & one != 0 && self.set & other != 0 {
-                let why = "tmr_tuning sets two goals, or two paces; set one of them";
-                return Err(Error::new(Reason::BadValue, why));
-            }
-        }
-        Ok(())
-    }
-}
-
-const _: () = assert!(size_of::<tmr_tuning>() == 64);
-
-impl tmr_tuning {
-    fn tune(&self, migration: &mut Migration) {
-        let has = |field| self.set & field != 0;
-        if has(TMR_TUNE_GOAL_TRACKS) {
-            migration.set_goal(Goal::Tracks(self.goal_tracks));
-        }
-        if has(TMR_TUNE_GOAL_MS) {
-            migration.set_goal(Goal::Millis(self.goal_ms));
-        }
-        if has(TMR_TUNE_LIMITS) {
-            let (wait, window) = (self.wait_ms, self.window_ms);
-            let (wait, window) = (Duration::from_millis(wait), Duration::from_millis(window));
-            migration.set_limits(Limits { wait, window });
-        }
-        if has(TMR_TUNE_PACE_TRACKS) {
-            migration.set_pace(match u32::try_from(self.pace_tracks).unwrap_or(u32::MAX) {
-                0 => Pace::Unlimited,
-                per_second => Pace::Tracks { per_second },
-            });
-        }
-        if has(TMR_TUNE_PACE_BYTES) {
-            migration.set_pace(match self.pace_bytes {
-                0 => Pace::Unlimited,
-                per_second => Pace::Bytes { per_second },
-            });
-        }
-        if has(TMR_TUNE_ATTEMPTS) {
-            migration.set_on_unreadable(match self.attempts {
-                0 => OnUnreadable::Stop,
-                attempts => OnUnreadable::TakeOut { attempts },
-            });
-        }
-    }
-}
-
-/// Does: changes goal, limits, pace, and what becomes of tracks that cannot be copied. They last as long as the handle.
-/// Gives back: 0, or 8.
-/// Threads: one at a time.
-/// When: in every state.
-///
-/// # Safety
-/// The pointers are as the text says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tmr_migration_tune(
-    migration: *mut tmr_migration,
-    tuning: *const tmr_tuning,
-    error: *mut tmr_error,
-) -> i32 {
-    let tune = |driven: &mut Driven| {
-        // SAFETY: as the caller promised.
-        unsafe { input(tuning) }?.tune(&mut driven.migration);
-        Ok(TMR_DONE)
-    };
-    // SAFETY: as the caller promised.
-    unsafe { drive(migration, error, tune) }
-}
-
-/// Does: tells who had a data set open when tmr_migration_quiesce or tmr_migration_advance asked last.
-/// Gives back: 0; 8 if there are not more than `index` (tmr_status.opener_count).
-/// Threads: one at a time.
-/// When: after they gave back 4.
-///
-/// # Safety
-/// The pointers are as the text says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tmr_migration_opener(
-    migration: *const tmr_migration,
-    index: u32,
-    opener: *mut tmr_opener,
-    error: *mut tmr_error,
-) -> i32 {
-    let tell = || {
-        // SAFETY: as the caller promised.
-        let out = unsafe { Filled::take(opener) }?;
-        // SAFETY: as the caller promised.
-        let driven = unsafe { alone(migration) }?;
-        let found = driven.openers.get(index as usize).ok_or_else(|| {
-            let why = format!("there are {} openers, counted from 0", driven.openers.len());
-            Error::new(Reason::NoMore, why)
-        })?;
-        out.give(&tmr_opener::of(found));
-        Ok(TMR_DONE)
-    };
-    // SAFETY: as the caller promised.
-    unsafe { guarded(error, tell) }
-}
-
-/// tmr_migrated_data_set.digest is known.
-pub const TMR_MIGRATED_DIGEST: u32 = 1;
-
-/// What a migration moves.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct tmr_migrated_data_set {
-    /// sizeof (tmr_migrated_data_set).
-    pub size: u32,
-    /// TMR_MIGRATED_DIGEST, or 0.
-    pub flags: u32,
-    /// A digest of its tracks, addresses aside, if TMR_DIGESTS was asked for and all of them were copied in this process.
-    pub digest: u32,
-    /// Zero.
-    pub reserved: u32,
-    /// Its tracks.
-    pub track_count: u64,
-    /// Its name.
-    pub name: [c_char; 96],
-    /// The name under which its source is kept; empty if it is scratched.
-    pub kept_as: [c_char; 96],
-}
-
-// SAFETY: `repr(C)`, begins with its size, any bytes are a value, and its fields leave no bytes between them.
-unsafe impl Structure for tmr_migrated_data_set {
-    const NAME: &'static str = "tmr_migrated_data_set";
-    const SIZE_MIN: usize = 216;
-}
-
-const _: () = assert!(size_of::<tmr_migrated_data_set>() == 216);
-
-/// Does: tells of one of the data sets that are moved, as the plan has it now: what was deleted meanwhile is gone, what is new is
-///   there.
-/// Gives back: 0; 8 if there are not more than `index` (tmr_status.data_set_count).
-/// Threads: one at a time.
-/// When: in every state.
-///
-/// # Safety
-/// The pointers are as the text says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tmr_migration_data_set(
-    migration: *const tmr_migration,
-    index: u32,
-    data_set: *mut tmr_migrated_data_set,
-    error: *mut tmr_error,
-) -> i32 {
-    let tell = || {
-        // SAFETY: as the caller promised.
-        let out = unsafe { Filled::take(data_set) }?;
-        // SAFETY: as the caller promised.
-        let driven = unsafe { alone(migration) }?;
-        let (plan, kept_as) = (driven.migration.plan(), driven.migration.kept_as());
-        let found = super::assess::numbered(&plan.data_sets, index, "data sets")?;
-        let name = found.assessment.name;
-        let digests = driven.migration.receipt().digests;
-        let digest = digests.iter().find(|(of, _)| *of == name).map(|(_, digest)| *digest);
-        let kept_as = kept_as.get(index as usize).copied().flatten();
-        out.give(&tmr_migrated_data_set {
-            size: size_of::<tmr_migrated_data_set>() as u32,
-            flags: if digest.is_some() { TMR_MIGRATED_DIGEST } else { 0 },
-            digest: digest.unwrap_or(0),
-            reserved: 0,
-            track_count: found.assessment.track_count().into(),
-            name: to_array(&name.to_string()),
-            kept_as: to_array(&kept_as.map(|name| name.to_string()).unwrap_or_default()),
-        });
-        Ok(TMR_DONE)
-    };
-    // SAFETY: as the caller promised.
-    unsafe { guarded(error, tell) }
 }
 
 /// Does: tells of one more image of this machine that can write to a source volume; it must be covered from now on.

@@ -46,7 +46,9 @@ mod remote;
 mod space;
 mod subscription;
 mod tables;
+mod told;
 mod translate;
+mod tuning;
 mod verify;
 mod volume;
 
@@ -76,7 +78,9 @@ pub use remote::*;
 pub use space::*;
 pub use subscription::*;
 pub use tables::*;
+pub use told::*;
 pub use translate::*;
+pub use tuning::*;
 pub use verify::*;
 pub use volume::*;
 

@@ -300,7 +300,7 @@ pub unsafe extern "C" fn tmr_area_retire(
 
 /// Does: ends the use of an area, and clears the pointer. What was made with it (images, subscriptions, a host) keeps it open as
 ///   long as it needs it.
-/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no area.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no area, or in use.
 /// Threads: the last one that uses it.
 /// When: once.
 ///

@@ -342,7 +342,7 @@ pub unsafe extern "C" fn tmr_plan_refusal(
 }
 
 /// Does: ends a plan, and clears the pointer. What was made of it keeps what it needs.
-/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no plan.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no plan, or in use.
 /// Threads: the last one that uses it.
 /// When: once.
 ///

@@ -11,7 +11,6 @@ use crate::error::{Error, Reason, Result};
 use parking_lot::Mutex;
 use std::ffi::c_void;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -203,8 +202,8 @@ pub struct tmr_sink {
 
 type Put<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
-/// What is behind a sink: a function that takes an item's bytes.
-pub(super) struct Putting(*mut Put<'static>);
+/// What is behind a sink: where the function is that takes an item's bytes, a `&mut Put`.
+pub(super) struct Putting(*mut c_void);
 
 impl Handle for tmr_sink {
     type Value = Mutex<Putting>;
@@ -212,19 +211,32 @@ impl Handle for tmr_sink {
 }
 
 /// A sink for the time of one call. Afterwards it is refused, also if the host has kept it.
-pub(super) struct Sink<'a>(Lent<tmr_sink>, PhantomData<&'a mut Put<'a>>);
+pub(super) struct Sink<'a> {
+    /// It ends before the function does: fields go in their order.
+    lent: Lent<tmr_sink>,
+    _put: Kept<'a>,
+}
+
+/// The function, at a place that does not move.
+struct Kept<'a>(*mut &'a mut Put<'a>);
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it was made by `Sink::new`, and this is the one time.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
 
 impl<'a> Sink<'a> {
     /// `put` takes each item.
     pub(super) fn new(put: &'a mut Put<'a>) -> Sink<'a> {
-        // SAFETY: only the time for which it can be used is forgotten; the sink ends before, and with it every use.
-        let put = unsafe { std::mem::transmute::<*mut Put<'a>, *mut Put<'static>>(put) };
-        Sink(Lent::new(Mutex::new(Putting(put))), PhantomData)
+        let kept = Kept(Box::into_raw(Box::new(put)));
+        Sink { lent: Lent::new(Mutex::new(Putting(kept.0.cast()))), _put: kept }
     }
 
     /// What the host gets.
     pub(super) fn pointer(&self) -> *mut tmr_sink {
-        self.0.handle()
+        self.lent.handle()
     }
 }
 
@@ -247,7 +259,7 @@ pub unsafe extern "C" fn tmr_sink_put(
         // SAFETY: as the caller promised.
         let (sink, item) =
             unsafe { (alone(sink.cast_const())?, list(item.cast::<u8>(), length, "the item")?) };
-        let put = sink.0;
+        let put = sink.0.cast::<&mut Put<'_>>();
         // SAFETY: the function is there as long as the sink is, and the sink is this call's alone.
         unsafe { (*put)(item) }?;
         Ok(TMR_DONE)

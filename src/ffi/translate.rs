@@ -396,7 +396,7 @@ pub(super) unsafe fn volser_of(pointer: *const c_char) -> Result<Volser> {
 }
 
 /// Does: ends a table, and clears the pointer. What was made with it keeps what it needs.
-/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no table.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no table, or in use.
 /// Threads: the last one that uses it.
 /// When: once.
 ///

@@ -623,7 +623,7 @@ pub unsafe extern "C" fn tmr_volume_initialize(
 
 /// Does: ends the use of a volume, and clears the pointer. What was made with it (a host, a copier) keeps it open as long as it
 ///   needs it.
-/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no volume.
+/// Gives back: 0, also for NULL, and for a pointer to NULL; 8 if it is no volume, or in use.
 /// Threads: the last one that uses it.
 /// When: once.
 ///

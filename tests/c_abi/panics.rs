@@ -1,4 +1,5 @@
 //! A panic inside the library, as a program in C meets it.
+#![allow(unsafe_code)]
 
 use std::ffi::c_char;
 use std::ptr::{null, null_mut};

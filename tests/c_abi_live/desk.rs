@@ -3,7 +3,7 @@
 
 use super::program::Done;
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use trackmirror::bytes::ebcdic_text;
@@ -26,6 +26,7 @@ pub struct Port<T> {
     /// `None` when it was given back.
     serves: RwLock<Option<Arc<T>>>,
     trouble: Trouble,
+    is_quick: Arc<AtomicBool>,
     calls: AtomicU64,
     releases: Arc<AtomicU32>,
 }
@@ -34,6 +35,8 @@ pub struct Port<T> {
 #[derive(Default)]
 pub struct Desk {
     trouble: Trouble,
+    /// For a while nothing is slow.
+    is_quick: Arc<AtomicBool>,
     given: Mutex<Vec<Given>>,
 }
 
@@ -47,7 +50,12 @@ struct Given {
 
 impl Desk {
     pub fn new(trouble: Trouble) -> Desk {
-        Desk { trouble, given: Mutex::default() }
+        Desk { trouble, ..Desk::default() }
+    }
+
+    /// Sets whether nothing is slow now.
+    pub fn set_quick(&self, is_quick: bool) {
+        self.is_quick.store(is_quick, Ordering::SeqCst);
     }
 
     /// The `user` of a table. What is behind it stays for ever, so that it is seen who calls what was given back.
@@ -64,7 +72,8 @@ impl Desk {
         let releases = Arc::new(AtomicU32::new(0));
         let serves = RwLock::new(Some(Arc::new(serves)));
         let calls = AtomicU64::new(0);
-        let port = Port { serves, trouble, calls, releases: releases.clone() };
+        let is_quick = self.is_quick.clone();
+        let port = Port { serves, trouble, is_quick, calls, releases: releases.clone() };
         let user: *mut c_void = Box::into_raw(Box::new(port)).cast();
         let given = Given { name: name.into(), user: user as usize, releases, let_go: let_go::<T> };
         self.given.lock().unwrap().push(given);
@@ -123,7 +132,9 @@ pub unsafe fn serve<T>(
     let serves = port.serves.read().unwrap().clone();
     let serves = serves.expect("nobody calls a table that was given back");
     let number = port.calls.fetch_add(1, Ordering::SeqCst) + 1;
-    if let Some(pause) = port.trouble.slow {
+    if let Some(pause) = port.trouble.slow
+        && !port.is_quick.load(Ordering::SeqCst)
+    {
         std::thread::sleep(pause);
     }
     let multiple = port.trouble.fails_every.filter(|every| number % every == 0);

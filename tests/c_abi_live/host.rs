@@ -6,8 +6,8 @@ use super::program::{Done, Failure, Job, Manner, call};
 use super::{catalog, ports, space, volumes};
 use std::ffi::CString;
 use std::ptr::{null, null_mut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use trackmirror::ffi::*;
 
@@ -17,8 +17,8 @@ pub struct Host<'a> {
     manner: Manner,
     desk: &'a Desk,
     host: *mut tmr_host,
-    /// What the function of the host was told: kinds and times.
-    heard: Arc<Mutex<Vec<(u32, u64)>>>,
+    /// What the function of the host was told.
+    heard: ports::Heard,
 }
 
 // SAFETY: what other threads call is what the manual allows there.

@@ -140,9 +140,12 @@ unsafe extern "C" fn let_open(
 /// Where the migration's state is.
 pub struct State {
     store: FileStore,
-    /// What is in memory only, if it forgets, and how many writes were kept.
-    forgotten: Option<Mutex<(u32, HashMap<u32, Vec<u8>>)>>,
+    /// What it forgets, if it does.
+    forgotten: Option<Mutex<Forgotten>>,
 }
+
+/// How often it was written, and the slots that are in memory only.
+type Forgotten = (u32, HashMap<u32, Vec<u8>>);
 
 /// So many saves are kept by one that forgets: it is reserved then, and copying has begun.
 const SAVES_KEPT: u32 = 5;
@@ -276,21 +279,21 @@ unsafe extern "C" fn monotonic(user: *mut c_void, time_us: *mut u64, error: *mut
     unsafe { serve(user, error, tell) }
 }
 
+/// What was heard: kinds and times.
+pub type Heard = Arc<Mutex<Vec<(u32, u64)>>>;
+
 /// What is heard of events: a line of each in a file, as the command writes them, and its kind and time.
 pub struct Log {
     file: Mutex<File>,
-    pub heard: Arc<Mutex<Vec<(u32, u64)>>>,
+    pub heard: Heard,
 }
 
 /// The table that hears of events, and what it has heard.
-pub fn log(
-    desk: &Desk,
-    folder: &Path,
-) -> Result<(tmr_event_functions, Arc<Mutex<Vec<(u32, u64)>>>)> {
+pub fn log(desk: &Desk, folder: &Path) -> Result<(tmr_event_functions, Heard)> {
     let path = folder.join("events.jsonl");
     let file = OpenOptions::new().create(true).append(true).open(&path);
     let file = Mutex::new(file.map_err(|error| Error::io(path.display(), &error))?);
-    let heard: Arc<Mutex<Vec<(u32, u64)>>> = Arc::default();
+    let heard: Heard = Arc::default();
     let serves = Log { file, heard: heard.clone() };
     let functions = tmr_event_functions {
         size: size_of_it::<tmr_event_functions>(),

@@ -54,6 +54,8 @@ pub struct Job {
     pub diary: PathBuf,
     /// Whether notes beside the images tell of the migration.
     pub has_notes: bool,
+    /// Somebody changes what is allocated meanwhile.
+    pub is_changed: bool,
 }
 
 fn paths(value: &Value) -> Vec<PathBuf> {
@@ -71,7 +73,7 @@ impl Job {
             "folder": self.folder, "sources": self.sources, "targets": self.targets, "system": self.system,
             "images": self.images, "goal_tracks": self.goal_tracks, "threads": self.threads, "pace": self.pace,
             "options": self.options, "seed": self.seed, "lie": self.lie.map(Lie::name),
-            "diary": self.diary, "has_notes": self.has_notes,
+            "diary": self.diary, "has_notes": self.has_notes, "is_changed": self.is_changed,
         })
     }
 
@@ -92,6 +94,7 @@ impl Job {
             lie: value["lie"].as_str().and_then(Lie::named),
             diary: value["diary"].as_str().expect("a file").into(),
             has_notes: value["has_notes"].as_bool().expect("yes or no"),
+            is_changed: value["is_changed"].as_bool().expect("yes or no"),
         }
     }
 
@@ -243,6 +246,8 @@ struct Program<'a> {
 impl<'a> Program<'a> {
     /// From its beginning, or where it was interrupted, to its end.
     fn live(job: &Job, manner: Manner, desk: &Desk) -> Done<()> {
+        // What is changed every few milliseconds is never seen whole by who needs longer to look at it.
+        desk.set_quick(job.is_changed);
         let host = Host::open(job, manner, desk)?;
         let life = match begin(job, &host) {
             Ok(life) => life,
@@ -251,6 +256,7 @@ impl<'a> Program<'a> {
                 return Err(failure);
             }
         };
+        desk.set_quick(false);
         let is_over = AtomicBool::new(false);
         let done = std::thread::scope(|scope| {
             let polled = scope.spawn(|| host.poll(&life, &is_over));

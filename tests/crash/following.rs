@@ -3,11 +3,12 @@
 //! next process leads it to the same end: each data set that is there is at the target, cataloged, with what its source
 //! held, and of the others nothing is left.
 
+use crate::host_space::HostSpace;
 use crate::known::{
     Checked, Known, OPTIONS, View, assert_none_failed, catalog, has_torn_structure, told,
 };
 use crate::scenario::{Builder, Scenario, volser};
-use crate::world::{At, Fate, Fault, Random, Slots, World};
+use crate::world::{self, At, Fate, Fault, Random, Slots, World};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use trackmirror::catalog::{Catalog, CatalogEntry};
@@ -58,12 +59,15 @@ struct Guest {
     /// What it has done.
     phases: usize,
     random: Random,
+    /// It makes the changes of the VTOCs itself.
+    manages_space: bool,
 }
 
 impl Guest {
-    fn new(world: &Arc<World>) -> Guest {
+    fn new(world: &Arc<World>, manages_space: bool) -> Guest {
         let (areas, images) = (BTreeMap::new(), BTreeMap::new());
-        let mut guest = Guest { areas, images, phases: 0, random: Random::new(99) };
+        let random = Random::new(99);
+        let mut guest = Guest { areas, images, phases: 0, random, manages_space };
         guest.boot(world);
         guest
     }
@@ -278,7 +282,12 @@ fn process(
         });
     }
     let images = BTreeMap::new();
-    let host = Host::of_volumes(volumes)?;
+    let mut host = Host::of_volumes(volumes)?;
+    if guest.manages_space {
+        for (volser, space) in &mut host.space {
+            *space = Arc::new(HostSpace { world: world.clone(), volser: *volser });
+        }
+    }
     let host = host.monitored_by(Live {
         areas,
         images,
@@ -369,9 +378,9 @@ fn check_end(known: &Known, world: &Arc<World>, guest: &Guest, wanted: &Expected
     Ok(())
 }
 
-fn run(known: &Known, at: Option<At>, again: Option<At>) -> Checked {
+fn run(known: &Known, manages_space: bool, at: Option<At>, again: Option<At>) -> Checked {
     let mut world = known.scenario.world.after(at);
-    let mut guest = Guest::new(&world);
+    let mut guest = Guest::new(&world, manages_space);
     let mut wanted = Expected::new();
     let patience = if at.is_some_and(|at| matches!(at.fault, Fault::Fail(_))) { 3 } else { 0 };
     let mut ended = process(known, &world, &mut guest, &mut wanted, patience);
@@ -393,14 +402,19 @@ fn run(known: &Known, at: Option<At>, again: Option<At>) -> Checked {
     check_end(known, &world, &guest, &wanted).map_err(|what| format!("in the end: {what}"))
 }
 
+/// The operations of a run that nothing interrupts.
+fn clean_run(known: &Known, manages_space: bool) -> Vec<world::Kind> {
+    let world = known.scenario.world.after(None);
+    let (mut guest, mut wanted) = (Guest::new(&world, manages_space), Expected::new());
+    process(known, &world, &mut guest, &mut wanted, 0).unwrap();
+    check_end(known, &world, &guest, &wanted).unwrap();
+    world.operations()
+}
+
 /// Every third operation from this one on; the others with the next seeds, and in the other tests.
 fn everywhere(first: usize, options: MoveOptions) {
     let known = Known::of(scenario(options));
-    let world = known.scenario.world.after(None);
-    let (mut guest, mut wanted) = (Guest::new(&world), Expected::new());
-    process(&known, &world, &mut guest, &mut wanted, 0).unwrap();
-    check_end(&known, &world, &guest, &wanted).unwrap();
-    let operations = world.operations();
+    let operations = clean_run(&known, false);
     let (mut run_count, mut failures) = (0, Vec::new());
     for seed in 0..crate::seed_count() {
         let places = operations.iter().enumerate().skip((first + seed as usize) % 3).step_by(3);
@@ -417,7 +431,7 @@ fn everywhere(first: usize, options: MoveOptions) {
             let at = At { operation, fault, seed: random.below(1 << 30) as u64 };
             let again = At::again(&mut random, 3, 40);
             run_count += 1;
-            let failed = run(&known, Some(at), again).err();
+            let failed = run(&known, false, Some(at), again).err();
             failures.extend(failed.map(|what| format!("{kind:?}, {at:?}, {again:?}: {what}")));
         }
     }
@@ -438,4 +452,20 @@ fn whatever_happens_while_only_used_tracks_are_copied() {
 #[test]
 fn whatever_happens_and_the_sources_are_kept() {
     everywhere(2, MoveOptions { keep: true, ..MoveOptions::default() });
+}
+
+/// Nothing of what it did is in the journal: a process that ends before it has noted a change finds it made.
+#[test]
+fn whatever_happens_where_the_system_itself_manages_the_space() {
+    let known = Known::of(scenario(MoveOptions::default()));
+    let operations = clean_run(&known, true);
+    let mut failures = Vec::new();
+    for (index, kind) in operations.iter().enumerate() {
+        for fate in [Fate::Dropped, Fate::Done] {
+            let at = At { operation: index + 1, fault: Fault::Kill(fate), seed: index as u64 };
+            let failed = run(&known, true, Some(at), None).err();
+            failures.extend(failed.map(|what| format!("{kind:?}, {at:?}: {what}")));
+        }
+    }
+    assert_none_failed("space of the system", 2 * operations.len(), &failures);
 }

@@ -145,7 +145,12 @@ impl Migration {
                 return Err(error);
             }
         };
+        // Who keeps no journal has left it open whether it is done, and a later deed hides that it was.
+        let is_noted = self.durable.lock().stored.next.as_ref().is_none_or(|next| !next.is_inside);
         note(number + 1, false);
+        if !is_noted {
+            self.durable.lock().save()?;
+        }
         let (data_set, volser) = deed.place();
         match done {
             Done::Silently => {}

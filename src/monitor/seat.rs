@@ -100,18 +100,16 @@ impl Seat {
         if !self.fork_mark.is_here() {
             return Err(Refusal::Forked);
         }
-        MEMORY.with(|memory| {
-            let (thread, hint) = memory.recall(self.number);
-            let seat = (self.index, self.incarnation);
-            let holder = if bound { thread } else { 0 };
-            let begun = self.area.flow().begin(seat, (first, count), holder, hint)?;
-            if let Some(slot) = begun.slot()
-                && slot != hint
-            {
-                memory.keep(self.number, thread, slot);
-            }
-            Ok(begun)
-        })
+        let (thread, hint) = MEMORY.with(|memory| memory.recall(self.number));
+        let seat = (self.index, self.incarnation);
+        let holder = if bound { thread } else { 0 };
+        let begun = self.area.flow().begin(seat, (first, count), holder, hint)?;
+        if let Some(slot) = begun.slot()
+            && slot != hint
+        {
+            MEMORY.with(|memory| memory.keep(self.number, thread, slot));
+        }
+        Ok(begun)
     }
 
     /// Tells that a write has ended, whatever its result. Never blocks or allocates.
@@ -466,6 +464,12 @@ impl ThreadMemory {
             let value = value.load(Ordering::Relaxed);
             return ((value >> 32) as u32, value as u32);
         }
+        self.meet(seat)
+    }
+
+    /// The same for a seat that it does not remember.
+    #[cold]
+    fn meet(&self, seat: u64) -> (u32, u32) {
         let thread = map::thread_id();
         // Threads that start at different slots need not find out that others are there.
         self.keep(seat, thread, thread);

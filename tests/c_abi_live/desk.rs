@@ -5,7 +5,7 @@ use super::program::Done;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use trackmirror::bytes::ebcdic_text;
 use trackmirror::ffi::*;
 use trackmirror::{Error, Reason, Result};
@@ -21,12 +21,16 @@ pub struct Trouble {
     pub fails_after: bool,
 }
 
+/// Then somebody has repaired it: what fails all the time may never come nearer to those who write at full speed.
+const REPAIR: Duration = Duration::from_secs(8);
+
 /// What is behind a table's `user`.
 pub struct Port<T> {
     /// `None` when it was given back.
     serves: RwLock<Option<Arc<T>>>,
     trouble: Trouble,
     is_quick: Arc<AtomicBool>,
+    since: Instant,
     calls: AtomicU64,
     releases: Arc<AtomicU32>,
 }
@@ -73,7 +77,8 @@ impl Desk {
         let serves = RwLock::new(Some(Arc::new(serves)));
         let calls = AtomicU64::new(0);
         let is_quick = self.is_quick.clone();
-        let port = Port { serves, trouble, is_quick, calls, releases: releases.clone() };
+        let (since, count) = (Instant::now(), releases.clone());
+        let port = Port { serves, trouble, is_quick, since, calls, releases: count };
         let user: *mut c_void = Box::into_raw(Box::new(port)).cast();
         let given = Given { name: name.into(), user: user as usize, releases, let_go: let_go::<T> };
         self.given.lock().unwrap().push(given);
@@ -137,7 +142,8 @@ pub unsafe fn serve<T>(
     {
         std::thread::sleep(pause);
     }
-    let multiple = port.trouble.fails_every.filter(|every| number % every == 0);
+    let is_repaired = port.since.elapsed() > REPAIR;
+    let multiple = port.trouble.fails_every.filter(|every| number % every == 0 && !is_repaired);
     let is_carried_out = match multiple {
         None => true,
         Some(every) => port.trouble.fails_after && number / every % 2 == 0,

@@ -149,7 +149,11 @@ impl Migration {
 
     /// What this migration did so far.
     pub fn receipt(&self) -> Receipt {
-        Receipt { digests: self.digests(), ..self.counts() }
+        match self.copier {
+            Some(_) => Receipt { digests: self.digests(), ..self.counts() },
+            // What it was at the end.
+            None => self.counts(),
+        }
     }
 
     /// The same without digests, which cost a look at every track.

@@ -295,7 +295,7 @@ impl<'a> Play<'a> {
             // It closes by itself at its goal only; where it comes no nearer, somebody has to decide.
             if closes.elapsed() > CLOSE_AGAIN
                 && closing.as_mut().is_none_or(|order| order.ended().is_some())
-                && self.world.has_happened("not-converging")
+                && (self.world.has_happened("not-converging") || begun.elapsed() > LONG / 4)
             {
                 closes = Instant::now();
                 // Its answer is not waited for: who gives it may be stopped until this loop lets him go on.

@@ -197,16 +197,11 @@ mod tests {
         }
     }
 
-    /// The library's list of words, and that of the fields of each event there, are read from its text: an event that is
-    /// added there without being told here is found.
+    /// An event that is added to the library without being told here is found.
     #[test]
     fn no_event_is_left_out() {
-        let library = include_str!("../../event.rs");
-        let words = library.lines().filter_map(|line| line.trim().strip_prefix("Event::"));
-        let words: BTreeSet<&str> =
-            words.filter_map(|line| line.split(" => \"").nth(1)?.strip_suffix("\",")).collect();
+        let words: BTreeSet<&str> = Event::NAMES.iter().copied().collect();
         let told: BTreeSet<&str> = samples().iter().map(|(event, _)| event.name()).collect();
-        assert!(words.len() > 20);
         assert_eq!(told, words);
     }
 }

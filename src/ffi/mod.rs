@@ -3,13 +3,18 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`boundary`] | what every function does first and last: handles, structures, texts, panics |
-//! | [`error`] | the error block |
-//! | [`extent`] | a run of tracks |
-//! | [`functions`] | the list of all functions, their aliases, the call by a list of addresses |
-//! | [`host`] | the ports bundled |
-//! | [`space`], [`catalog`], [`enqueue`], [`checkpoint`], [`clock`], [`events`], [`channel`] | ports that are the host's own |
-//! | [`tables`] | what the host's tables of functions have in common; sinks |
+//! | `boundary` | what every function does first and last: handles, structures, texts, panics |
+//! | `error` | the error block |
+//! | `extent` | a run of tracks |
+//! | `functions` | the list of all functions, their aliases, the call by a list of addresses |
+//! | `host` | the ports bundled |
+//! | `assess`, `changes`, `plan`, `translate`, `changed`, `copy`, `verify` | the parts alone |
+//! | `migration`, `told`, `tuning` | the whole migration; what it tells; what may be changed while it runs |
+//! | `monitor`, `image`, `subscription` | monitors |
+//! | `remote`, `receiver`, `agent` | what goes between machines |
+//! | `volume` | volumes: image files, memory, the host's own |
+//! | `space`, `catalog`, `enqueue`, `checkpoint`, `clock`, `events`, `channel` | ports that are the host's own |
+//! | `tables` | what the host's tables of functions have in common; sinks |
 //!
 //! Types are written as C spells them, so that header and source read the same. Whoever writes Rust has no use for any of
 //! this.

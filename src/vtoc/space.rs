@@ -144,7 +144,7 @@ pub enum Expiration {
 /// what cannot be kept right, makes its intent durable in the journal, and writes.
 ///
 /// What exists already is found by its [`Identity`]: if the name now stands for another data set, the change is
-/// refused with [`Reason::IdentityChanged`](crate::Reason::IdentityChanged).
+/// refused with [`Reason::IdentityChanged`].
 pub trait SpaceManager: Send + Sync + fmt::Debug {
     /// The volume.
     fn volser(&self) -> Volser;

@@ -228,9 +228,17 @@ fn an_image_that_is_silent_keeps_the_window_shut_until_it_is_retired() {
     scene.wait_for_standing("silent");
     let list = scene.steer("image list", &[]).expect(4).out;
     assert!(list.contains("silent"), "{list}");
-    let status = scene.steer("status", &["--json"]).json(4);
-    let waits_for = status["result"]["now"]["waits_for"].as_str().unwrap();
-    assert!(waits_for.contains("silent") && waits_for.contains("image retire"), "{waits_for}");
+    // What it waits for is told at its next look.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let status = scene.steer("status", &["--json"]).json(4);
+        let waits_for = status["result"]["now"]["waits_for"].as_str().unwrap();
+        if waits_for.contains("silent") && waits_for.contains("image retire") {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "{waits_for}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     assert_eq!(scene.steer("close-now", &["--wait"]).code, 8);
     migration.hear("no window can be opened now");
     migration.hear("has not been heard");

@@ -27,7 +27,9 @@ struct Line {
 /// together, and so differs by design.
 fn dasdls(image: &Path) -> Vec<Line> {
     let text = support::tool("dasdls", ["-info", image.to_str().unwrap()]);
-    let lines = text.lines().filter(|line| line.len() > 90);
+    // Before the list stands the path of the image, which may be as long as its lines are.
+    let (_, list) = text.split_once(": VOLSER=").unwrap();
+    let lines = list.lines().filter(|line| line.len() > 90);
     let mut lines: Vec<Line> = lines
         .map(|line| {
             let column = |from: usize, to: usize| line[from..to].trim().to_string();

@@ -4,6 +4,7 @@ use crate::track::Place;
 use crate::volume::memory::MemoryVolume;
 use crate::volume::{Held, Lock};
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const CYLINDERS: u32 = 6;
 const HEADS: u32 = 19;
@@ -78,6 +79,8 @@ struct Seen {
     calls: BTreeMap<Op, u64>,
     /// Which calls fail, counted from 1.
     failing: BTreeSet<(Op, u64)>,
+    /// Which calls panic.
+    panicking: BTreeSet<(Op, u64)>,
     /// Tracks whose reading fails.
     unreadable: BTreeSet<Track>,
     pending: Vec<(Track, Vec<u8>)>,
@@ -92,6 +95,7 @@ impl Seen {
     fn call(&mut self, op: Op) -> Result<()> {
         let calls = self.calls.entry(op).or_default();
         *calls += 1;
+        assert!(!self.panicking.contains(&(op, *calls)), "{op:?} {calls} panics");
         if self.failing.contains(&(op, *calls)) {
             return Err(Error::new(Reason::Io, format!("{op:?} {calls} fails")));
         }
@@ -362,6 +366,34 @@ fn whatever_operation_fails_the_rest_is_durable_and_the_next_step_goes_on() {
                     world.assert_durable(&copier);
                     world.assert_rest_untouched();
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_a_thread_that_copies_ends_the_step_and_counts_nothing_as_copied() {
+    for threads in [1, 3] {
+        for op in [Op::Read, Op::Write] {
+            for call in 1..9 {
+                let world = World::large(call);
+                world.volume("SRC001").seen.lock().panicking.insert((op, call));
+                let mut copier =
+                    world.copier(CopyOptions { batch_tracks: Some(6), ..options(threads) });
+                let mut panics = 0;
+                for step in 0.. {
+                    assert!(step < 100, "no end");
+                    match catch_unwind(AssertUnwindSafe(|| copier.step(25).unwrap())) {
+                        Ok(progress) if progress.done => break,
+                        Ok(_) => {}
+                        Err(_) => panics += 1,
+                    }
+                    world.assert_durable(&copier);
+                }
+                let happened = world.volume("SRC001").seen.lock().calls.get(&op) >= Some(&call);
+                assert_eq!(panics, u32::from(happened), "{op:?} {call}");
+                world.assert_durable(&copier);
+                world.assert_rest_untouched();
             }
         }
     }

@@ -175,8 +175,6 @@ struct Course {
     marked_plan: u64,
     /// The targets were given to their users: this process writes nothing there any more.
     are_targets_shared: bool,
-    /// What stands in the planned extents may be this migration's: an earlier attempt, or an earlier process, allocated it.
-    may_have_reserved: bool,
 }
 
 impl Course {
@@ -205,7 +203,6 @@ impl Course {
             troubles: BTreeMap::new(),
             marked_plan: 0,
             are_targets_shared: false,
-            may_have_reserved: true,
         }
     }
 }
@@ -259,6 +256,7 @@ impl Migration {
             options,
             kept_as,
             state,
+            may_have_reserved: false,
             released,
             intent,
             watched,
@@ -270,7 +268,6 @@ impl Migration {
         let durable = Durable::new(stored, checkpoint)?;
         let mut migration = Migration::over(host, durable, state_folder)?;
         (migration.is_taken_up, migration.course.is_surely_unfinished) = (true, true);
-        migration.course.may_have_reserved = false;
         migration.write_notes(registry::claim_shared)?;
         migration.mark_notes()?;
         Ok(migration)
@@ -393,9 +390,9 @@ impl Migration {
     pub fn reserve(&mut self) -> Result<()> {
         self.begin(Verb::Reserve)?;
         let plan = self.plan();
-        if !self.course.may_have_reserved {
+        if !self.may_have_reserved() {
             self.check_unreserved(&plan)?;
-            self.course.may_have_reserved = true;
+            self.durable.lock().set_may_have_reserved(true)?;
         }
         let reserved = plan.data_sets.iter().try_for_each(|data_set| self.reserve_one(data_set));
         if let Err(error) = reserved {
@@ -405,13 +402,19 @@ impl Migration {
                 plan.data_sets
                     .iter()
                     .try_for_each(|data_set| switch::release_target(data_set, &ports))?;
+                self.durable.lock().set_may_have_reserved(false)?;
             }
             return Err(error);
         }
         self.move_to(State::Copying)
     }
 
-    /// That nobody has allocated what a new migration is about to: it would be taken for its own.
+    /// Whether what stands in the planned extents may be this migration's: an earlier attempt allocated it.
+    fn may_have_reserved(&self) -> bool {
+        self.durable.lock().stored.may_have_reserved
+    }
+
+    /// That nobody has allocated what this migration is about to: it would be taken for its own.
     ///
     /// Error: [`Reason::NameExists`].
     fn check_unreserved(&self, plan: &Plan) -> Result<()> {

@@ -6,6 +6,7 @@
 //! | `PLAN` | the [`Plan`]: assessments, intended target extents (the translate table is made from them) |
 //! | `OPTS` | the [`MoveOptions`], and the name under which each source is kept |
 //! | `STAT` | the [`State`] |
+//! | `FREE` | there as long as nothing was allocated: what stands in the planned extents is somebody else's |
 //! | `PROG` | for each data set how many of its source's parts are released; which one is being released |
 //! | `INTN` | the [`Intent`] that is being carried out, if one is |
 //! | `MONI` | what is [`Watched`], if others write to the sources meanwhile |
@@ -35,6 +36,7 @@ const IDEN: [u8; 4] = *b"IDEN";
 const PLAN: [u8; 4] = *b"PLAN";
 const OPTS: [u8; 4] = *b"OPTS";
 const STAT: [u8; 4] = *b"STAT";
+const FREE: [u8; 4] = *b"FREE";
 const PROG: [u8; 4] = *b"PROG";
 const INTN: [u8; 4] = *b"INTN";
 const MONI: [u8; 4] = *b"MONI";
@@ -45,8 +47,8 @@ const DEED: [u8; 4] = *b"DEED";
 const BACK: [u8; 4] = *b"BACK";
 
 /// Every section that this release knows.
-const KNOWN: [[u8; 4]; 12] =
-    [IDEN, PLAN, OPTS, STAT, PROG, INTN, MONI, REMO, GONE, NEXT, DEED, BACK];
+const KNOWN: [[u8; 4]; 13] =
+    [IDEN, PLAN, OPTS, STAT, FREE, PROG, INTN, MONI, REMO, GONE, NEXT, DEED, BACK];
 
 /// How the data sets of a plan are moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -167,6 +169,8 @@ pub(super) struct Stored {
     pub options: MoveOptions,
     pub kept_as: Vec<Option<DsName>>,
     pub state: State,
+    /// What stands in the planned extents may be this migration's: an allocation was begun, and not taken back.
+    pub may_have_reserved: bool,
     pub released: Released,
     pub intent: Option<Intent>,
     /// `None` if nobody else writes.
@@ -276,6 +280,7 @@ impl Durable {
             options: from.get()?,
             kept_as: from.get()?,
             state: sections.require(STAT)?,
+            may_have_reserved: !sections.get(FREE)?.unwrap_or(false),
             released: sections.require(PROG)?,
             intent: sections.get(INTN)?,
             watched: sections.get(MONI)?,
@@ -301,6 +306,10 @@ impl Durable {
     /// Makes the present state durable.
     pub fn save(&mut self) -> Result<()> {
         self.sections.put(STAT, &self.stored.state);
+        match self.stored.may_have_reserved {
+            false => self.sections.put(FREE, &true),
+            true => self.sections.remove(FREE),
+        }
         self.sections.put(PROG, &self.stored.released);
         match &self.stored.intent {
             Some(intent) => self.sections.put(INTN, intent),
@@ -327,6 +336,16 @@ impl Durable {
             true => self.sections.remove(BACK),
         }
         self.checkpoint.save(&self.sections)
+    }
+
+    /// Says, durably, whether what stands in the planned extents may be this migration's. If it cannot be saved, it has to be
+    /// said again before anything is allocated: what is kept may be the one or the other.
+    pub fn set_may_have_reserved(&mut self, may: bool) -> Result<()> {
+        let before = std::mem::replace(&mut self.stored.may_have_reserved, may);
+        if before == may {
+            return Ok(());
+        }
+        self.save().inspect_err(|_| self.stored.may_have_reserved = false)
     }
 
     /// Moves to the next state, durably. If it cannot be saved, the state stays what it was.

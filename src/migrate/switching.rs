@@ -327,7 +327,7 @@ impl Migration {
         let ports = self.ports();
         let release = if is_spare { switch::scratch_target } else { switch::release_target };
         // What stands there before anything was allocated is somebody else's.
-        if self.course.may_have_reserved {
+        if self.may_have_reserved() {
             self.plan().data_sets.iter().try_for_each(|data_set| release(data_set, &ports))?;
         }
         self.end_terminated()

@@ -1,10 +1,12 @@
-//! Targets whose DSCBs somebody changed: the data set stops, and the others go on.
+//! Targets whose DSCBs somebody changed: the data set stops, and the others go on. And targets that were somebody else's
+//! before anything was allocated here: they stay his.
 
 use crate::refused;
 use crate::stage::{Setting, Stage, set, write};
 use crate::world::name;
 use trackmirror::event::Event;
 use trackmirror::geometry::{Extent, Track};
+use trackmirror::plan::Plan;
 use trackmirror::state::State;
 use trackmirror::volume::intent::NoJournal;
 use trackmirror::volume::{self, Access, Volume};
@@ -131,4 +133,45 @@ impl Stage {
     fn new001(&self) -> std::sync::Arc<dyn Volume> {
         self.volumes[&crate::world::volser("NEW001")].clone()
     }
+}
+
+/// What is planned on NEW001 for these data sets, allocated by somebody else.
+fn allocate_as_planned(setting: &Setting, plan: &Plan, data_sets: &[&str]) {
+    let space = new001(setting);
+    for part in plan.data_sets.iter().flat_map(|data_set| &data_set.parts) {
+        if data_sets.contains(&part.new.format1.name().to_string().as_str()) {
+            space.allocate(&part.new, &NoJournal).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_equal_allocation_of_somebody_else_is_not_taken_by_a_migration_that_was_planned_before() {
+    let stage = set(TWO, &["SYSA"]).begin();
+    let plan = stage.migration.plan();
+    let setting = stage.stop();
+    allocate_as_planned(&setting, &plan, &["TEST.LEDGER"]);
+    let mut stage = setting.resume().unwrap();
+    refused(stage.migration.reserve(), Reason::NameExists, &["NEW001", "TEST.LEDGER", "plan anew"]);
+    stage.migration.terminate().unwrap();
+    let setting = stage.stop();
+    assert!(setting.world.present("NEW001").keys().eq([&name("TEST.LEDGER")]), "it is his");
+}
+
+#[test]
+fn nor_by_one_that_was_refused_its_targets_and_released_them() {
+    let mut stage = set(TWO, &["SYSA"]).begin();
+    let plan = stage.migration.plan();
+    // Where the last of the targets should be is something else, so that the first one is allocated, and released.
+    let mut other = plan.data_sets[1].parts[0].new.clone();
+    other.format1.set_name(name("HIS.OWN"));
+    VtocSpaceManager::new(stage.new001()).allocate(&other, &NoJournal).unwrap();
+    refused(stage.migration.reserve(), Reason::ExtentNotFree, &["NEW001", "TEST.PAYROLL"]);
+    let setting = stage.stop();
+    assert!(setting.world.present("NEW001").is_empty());
+    allocate_as_planned(&setting, &plan, &["TEST.LEDGER"]);
+    let mut stage = setting.resume().unwrap();
+    refused(stage.migration.reserve(), Reason::NameExists, &["NEW001", "TEST.LEDGER"]);
+    stage.migration.terminate().unwrap();
+    assert!(stage.stop().world.present("NEW001").keys().eq([&name("TEST.LEDGER")]));
 }

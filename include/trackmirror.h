@@ -1647,9 +1647,9 @@ typedef struct tmr_migration_options {
     uint32_t size;
     /** TMR_USED_ONLY, TMR_ERASE, TMR_KEEP, TMR_DIGESTS, added. To resume, only TMR_DIGESTS has a meaning. */
     uint32_t options;
-    /** How many threads copy inside a step, the caller's included; 0 is taken for 1. */
+    /** How many threads copy inside a step, the caller's included: at most 256; 0 is 1. */
     uint32_t threads;
-    /** The most tracks of one read and one write; 0: what is fast. */
+    /** The most tracks of one read and one write, at most 1024; 0 leaves it to the library. */
     uint32_t batch_tracks;
     /**
      * The folder of this migration's state, which is made; notes beside the volumes' images name it. NULL only together
@@ -2625,7 +2625,8 @@ int32_t tmr_changes_run(const struct tmr_changes *changes, uint32_t index, uint3
 /**
  * Does: finds out which of the selected data sets can be moved, and where to. Nothing is changed.
  * Gives back: 0 and the plan, to be closed with tmr_plan_close; 4 and the plan if some data sets, or all,
- *   are refused (tmr_plan_refusal); 8 if nothing is selected, or a volume is not the host's; 12 if one
+ *   are refused (tmr_plan_refusal), or if a mask selects nothing: then the error block has the reason
+ *   TMR_R_NOTHING_SELECTED, and names it; 8 if nothing is selected, or a volume is not the host's; 12 if one
  *   cannot be read.
  * Threads: one at a time with this host.
  * When: at any time.

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::ffi::c_char;
 
 /// More threads would have nothing to do.
-pub(super) const THREADS_MAX: u32 = 256;
+const THREADS_MAX: u32 = 256;
 /// Larger batches cost memory, and save nothing.
 const BATCH_TRACKS_MAX: u32 = 1024;
 
@@ -130,20 +130,29 @@ pub(super) fn threads_of(threads: u32, what: &str) -> Result<usize> {
     Ok(threads.max(1) as usize)
 }
 
-fn options_of(options: Option<&tmr_copier_options>) -> Result<CopyOptions> {
-    let Some(options) = options else { return Ok(CopyOptions::default()) };
-    if options.batch_tracks > BATCH_TRACKS_MAX {
+/// How it is copied, as a structure says it.
+pub(super) fn copying(
+    structure: &str,
+    (threads, batch_tracks): (u32, u32),
+    options: u32,
+) -> Result<CopyOptions> {
+    if batch_tracks > BATCH_TRACKS_MAX {
         let why = format!(
-            "tmr_copier_options.batch_tracks is {}; give at most {BATCH_TRACKS_MAX}, or 0",
-            options.batch_tracks
+            "{structure}.batch_tracks is {batch_tracks}; give at most {BATCH_TRACKS_MAX}, or 0"
         );
         return Err(Error::new(Reason::BadValue, why));
     }
     Ok(CopyOptions {
-        threads: threads_of(options.threads, "tmr_copier_options.threads")?,
-        batch_tracks: (options.batch_tracks != 0).then_some(options.batch_tracks),
-        digests: options.options & TMR_DIGESTS != 0,
+        threads: threads_of(threads, &format!("{structure}.threads"))?,
+        batch_tracks: (batch_tracks != 0).then_some(batch_tracks),
+        digests: options & TMR_DIGESTS != 0,
     })
+}
+
+fn options_of(options: Option<&tmr_copier_options>) -> Result<CopyOptions> {
+    let Some(options) = options else { return Ok(CopyOptions::default()) };
+    let how = (options.threads, options.batch_tracks);
+    copying(tmr_copier_options::NAME, how, options.options)
 }
 
 /// The subscriptions of a list, each under its volume.

@@ -5,6 +5,7 @@ use super::boundary::{
     guarded, guarded_as, input, input_if_any, shared, text,
 };
 use super::checkpoint::{HostStore, store, tmr_checkpoint_functions};
+use super::copy::copying;
 use super::host::{tmr_host, with_ports};
 use super::plan::tmr_plan;
 use super::tables::Taken;
@@ -69,9 +70,9 @@ pub struct tmr_migration_options {
     pub size: u32,
     /// TMR_USED_ONLY, TMR_ERASE, TMR_KEEP, TMR_DIGESTS, added. To resume, only TMR_DIGESTS has a meaning.
     pub options: u32,
-    /// How many threads copy inside a step, the caller's included; 0 is taken for 1.
+    /// How many threads copy inside a step, the caller's included: at most 256; 0 is 1.
     pub threads: u32,
-    /// The most tracks of one read and one write; 0: what is fast.
+    /// The most tracks of one read and one write, at most 1024; 0 leaves it to the library.
     pub batch_tracks: u32,
     /// The folder of this migration's state, which is made; notes beside the volumes' images name it. NULL only together
     /// with a checkpoint store of the host; then there are no such notes.
@@ -97,12 +98,8 @@ unsafe impl Structure for tmr_migration_options {
 const _: () = assert!(size_of::<tmr_migration_options>() == 24);
 
 impl tmr_migration_options {
-    fn copying(&self) -> CopyOptions {
-        CopyOptions {
-            threads: self.threads.min(1024) as usize,
-            batch_tracks: (self.batch_tracks > 0).then_some(self.batch_tracks),
-            digests: self.options & TMR_DIGESTS != 0,
-        }
+    fn copying(&self) -> Result<CopyOptions> {
+        copying(Self::NAME, (self.threads, self.batch_tracks), self.options)
     }
 
     fn moving(&self) -> MoveOptions {
@@ -194,6 +191,7 @@ impl CheckpointStore for Store {
 struct Start {
     host: Host,
     options: tmr_migration_options,
+    copying: CopyOptions,
     functions: Option<tmr_checkpoint_functions>,
     folder: Option<PathBuf>,
 }
@@ -211,8 +209,8 @@ impl Start {
         // SAFETY: as the caller promised.
         let (options, functions) = unsafe { (input(options)?, input_if_any(checkpoint)?) };
         // SAFETY: as the caller promised.
-        let folder = unsafe { options.folder() }?;
-        Ok(Start { host, options, functions, folder })
+        let (copying, folder) = (options.copying()?, unsafe { options.folder() }?);
+        Ok(Start { host, options, copying, functions, folder })
     }
 
     fn store(&self, is_new: bool) -> Result<(Store, Option<Taken>)> {
@@ -260,9 +258,9 @@ pub unsafe extern "C" fn tmr_migration_new(
         let plan = plan.plan.clone();
         Migration::check_volumes(&start.host, &plan, start.folder.as_deref())?;
         let (store, taken) = start.store(true)?;
-        let (options, folder) = (start.options, start.folder);
-        let mut new = Migration::new(start.host, plan, options.moving(), store, folder)?;
-        new.set_copy_options(options.copying());
+        let moving = start.options.moving();
+        let mut new = Migration::new(start.host, plan, moving, store, start.folder)?;
+        new.set_copy_options(start.copying);
         Ok(give(out, new, taken))
     };
     // SAFETY: as the caller promised.
@@ -293,8 +291,7 @@ pub unsafe extern "C" fn tmr_migration_resume(
         // SAFETY: as the caller promised.
         let start = unsafe { Start::read(host, options, checkpoint) }?;
         let (store, taken) = start.store(false)?;
-        let copying = start.options.copying();
-        let resumed = Migration::resume(start.host, store, start.folder, copying)?;
+        let resumed = Migration::resume(start.host, store, start.folder, start.copying)?;
         Ok(give(out, resumed, taken))
     };
     // SAFETY: as the caller promised.
@@ -323,9 +320,8 @@ pub unsafe extern "C" fn tmr_migration_open(
         // SAFETY: as the caller promised.
         let start = unsafe { Start::read(host, options, checkpoint) }?;
         let (store, taken) = start.store(false)?;
-        let copying = start.options.copying();
         let mut opened = Migration::open(start.host, store, start.folder)?;
-        opened.set_copy_options(copying);
+        opened.set_copy_options(start.copying);
         Ok(give(out, opened, taken))
     };
     // SAFETY: as the caller promised.

@@ -529,7 +529,12 @@ static void numbers(void)
     tmr_migration *migration = NULL;
     tmr_checkpoint_functions checkpoint = functions_of_store(&world.store);
     TMR_CLEAR(migrating);
+    migrating.threads = much;
+    REFUSED(tmr_migration_new(world.host, plan, &migrating, &checkpoint, &migration, &error), TMR_R_BAD_VALUE);
+    migrating.threads = 2;
     migrating.batch_tracks = much;
+    REFUSED(tmr_migration_new(world.host, plan, &migrating, &checkpoint, &migration, &error), TMR_R_BAD_VALUE);
+    migrating.batch_tracks = 1024;
     REFUSED(tmr_migration_new(world.host, plan, &migrating, NULL, &migration, &error), TMR_R_NULL_POINTER);
     world.store.owner.taken++;
     OK(tmr_migration_new(world.host, plan, &migrating, &checkpoint, &migration, &error));

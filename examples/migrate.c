@@ -243,6 +243,8 @@ static int32_t make_plan(const struct order *order, const tmr_host *host, const 
     code = tmr_plan_propose(host, &selection, plan, error);
     if (code != TMR_MORE)
         return code;
+    if (error->reason == TMR_R_NOTHING_SELECTED)
+        fprintf(stderr, "%s\n", error->sentence);
     code = tmr_plan_describe(*plan, &info, error);
     for (i = 0; code == TMR_DONE && i < info.refused_count; i++) {
         tmr_error refusal = { .size = sizeof refusal };

@@ -350,6 +350,18 @@ fn what_no_catalog_names_is_refused_with_the_option_that_moves_it() {
 }
 
 #[test]
+fn a_mask_that_selects_nothing_beside_others_is_told_of() {
+    let world = World::new();
+    let told = |answer: &str| answer.contains("remark: NO.SUCH.** selects no data set");
+    let words = |verb| [&[verb, "NO.SUCH.**"], &MOVE[1..]].concat();
+    let plan = world.run(&words("plan")).expect(4).out;
+    assert!(told(&plan) && plan.contains("2 data sets to move"), "{plan}");
+    let moved = world.run(&words("migrate")).expect(4);
+    assert!(moved.err.contains("NO.SUCH.**"), "{}{}", moved.out, moved.err);
+    world.assert_moved();
+}
+
+#[test]
 fn a_wrong_command_answers_in_json_if_asked_to() {
     let world = World { folder: support::folder() };
     for words in [&["vtoc"][..], &["plan", "--volume", "x", "A"], &["init", "--nonsense"]] {

@@ -10,8 +10,9 @@ use super::boundary::{
 };
 use super::host::with_ports;
 use super::{TMR_DONE, TMR_MORE, tmr_error, tmr_extent, tmr_host};
-use crate::error::Result;
+use crate::error::{Error, Reason, Result};
 use crate::migrate::{Selection, propose};
+use crate::name::DsMask;
 use crate::plan::{Mode, Plan, PlannedDataSet, Refusal};
 use std::ffi::c_char;
 
@@ -167,7 +168,8 @@ impl tmr_planned_data_set {
 
 /// Does: finds out which of the selected data sets can be moved, and where to. Nothing is changed.
 /// Gives back: 0 and the plan, to be closed with tmr_plan_close; 4 and the plan if some data sets, or all,
-///   are refused (tmr_plan_refusal); 8 if nothing is selected, or a volume is not the host's; 12 if one
+///   are refused (tmr_plan_refusal), or if a mask selects nothing: then the error block has the reason
+///   TMR_R_NOTHING_SELECTED, and names it; 8 if nothing is selected, or a volume is not the host's; 12 if one
 ///   cannot be read.
 /// Threads: one at a time with this host.
 /// When: at any time.
@@ -204,9 +206,16 @@ pub unsafe extern "C" fn tmr_plan_propose(
         };
         // SAFETY: as the caller promised.
         let (plan, refusals) = unsafe { with_ports(host, |host| propose(host, &selection)) }?;
-        let code = if refusals.is_empty() { TMR_DONE } else { TMR_MORE };
+        let idle_masks: Vec<String> = plan.idle_masks().map(DsMask::to_string).collect();
+        let is_all = refusals.is_empty() && idle_masks.is_empty();
+        if !idle_masks.is_empty() {
+            let why = format!("no data set on the source volumes: {}", idle_masks.join(", "));
+            let nothing = Error::new(Reason::NothingSelected, why);
+            // SAFETY: as the caller promised.
+            unsafe { tmr_error::remark(error, tmr_error::of(&nothing)) };
+        }
         out.give_handle(Planned { plan, refusals });
-        Ok(code)
+        Ok(if is_all { TMR_DONE } else { TMR_MORE })
     };
     // SAFETY: as the caller promised.
     unsafe { guarded(error, propose) }

@@ -24,7 +24,8 @@ pub struct Selection<'a> {
     pub slack: u32,
 }
 
-/// Assesses and plans. Nothing is changed. Every data set that the masks select is in the plan, or among the refusals.
+/// Assesses and plans. Nothing is changed. Every data set that the masks select is in the plan, or among the refusals; of
+/// a mask that selects none, beside others that do, an event tells.
 ///
 /// Errors: [`Reason::NothingSelected`], and those of reading volumes and catalogs.
 pub fn propose(host: &Host, selection: &Selection<'_>) -> Result<(Plan, Vec<Refusal>)> {
@@ -70,6 +71,10 @@ pub fn propose(host: &Host, selection: &Selection<'_>) -> Result<(Plan, Vec<Refu
         slack: selection.slack,
         passed_over: passed_over(assessed, &refusals),
     };
+    for mask in planned.idle_masks() {
+        let text = format!("{mask} selects no data set on the source volumes");
+        host.tell(&Event::Remark { text });
+    }
     for data_set in planned.data_sets.iter().filter(|d| d.assessment.name.starts_with("SYSCTLG ")) {
         let volser = data_set.assessment.parts[0].volser;
         host.tell(&Event::Remark {

@@ -102,4 +102,14 @@ impl Plan {
     pub fn possible_targets(&self) -> BTreeSet<Volser> {
         self.target_volsers().into_iter().chain(self.scope.targets.iter().copied()).collect()
     }
+
+    /// The masks that selected nothing when it was made. (A name that nothing has is refused.)
+    pub fn idle_masks(&self) -> impl Iterator<Item = &DsMask> {
+        let selects = |mask: &DsMask| {
+            self.data_sets.iter().any(|data_set| mask.matches(&data_set.assessment.name))
+                || self.scope.passed_over.iter().any(|other| mask.matches(&other.assessment.name))
+        };
+        let masks = self.scope.masks.iter();
+        masks.filter(move |mask| mask.as_name().is_none() && !selects(mask))
+    }
 }

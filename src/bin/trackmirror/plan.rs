@@ -9,7 +9,7 @@ use trackmirror::geometry::Extent;
 use trackmirror::migrate::{Selection, propose};
 use trackmirror::plan::{Plan, PlannedDataSet, Refusal};
 use trackmirror::volume::Access;
-use trackmirror::{Code, Result, Volser};
+use trackmirror::{Code, DsMask, Result, Volser};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,7 +17,7 @@ Examples:
   trackmirror plan TEST.BIG --volume A.ckd --target B.ckd C.ckd --mode best-fit
   trackmirror plan TEST.FRAG --volume A.ckd --target A.ckd     (combines its extents there)
 
-Code 8: something is refused; with --skip-refused 4, if others can be moved.";
+Code 8: something is refused; with --skip-refused 4, if others can be moved; 4 also if a mask selects nothing.";
 
 /// Say which data sets would go where, and change nothing
 #[derive(clap::Args)]
@@ -55,6 +55,7 @@ impl Proposal {
     /// The code of return of what is proposed.
     pub fn code(&self, skip_refused: bool) -> Code {
         match (self.refusals.is_empty(), self.plan.data_sets.is_empty()) {
+            (true, _) if self.plan.idle_masks().next().is_some() => Code::More,
             (true, _) => Code::Done,
             (false, false) if skip_refused => Code::More,
             _ => Code::Refused,
@@ -69,6 +70,9 @@ impl Proposal {
         }
         for refusal in &self.refusals {
             text += &refusals_text(&refusal.reasons);
+        }
+        for mask in self.plan.idle_masks() {
+            text += &format!("remark: {mask} selects no data set on the source volumes\n");
         }
         text += hint(self.refusals.iter().flat_map(|refusal| &refusal.reasons));
         let tracks = count(self.plan.track_count(), "track");
@@ -87,7 +91,12 @@ impl Proposal {
                 "reasons": refusal.reasons.iter().map(error_value).collect::<Vec<_>>(),
             })
         });
-        json!({ "data_sets": values(&self.plan, volumes), "refusals": refusals.collect::<Vec<_>>() })
+        let idle_masks: Vec<String> = self.plan.idle_masks().map(DsMask::to_string).collect();
+        json!({
+            "data_sets": values(&self.plan, volumes),
+            "refusals": refusals.collect::<Vec<_>>(),
+            "idle_masks": idle_masks,
+        })
     }
 }
 

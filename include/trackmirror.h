@@ -59,8 +59,11 @@
  *             code = tmr_migration_resume(host, &options, NULL, &migration, &error);
  *         if (code == TMR_REFUSED && error.reason == TMR_R_NO_CHECKPOINT) {
  *             code = tmr_plan_propose(host, &selection, &plan, &error);
- *             if (code == TMR_MORE && tmr_plan_refusal(plan, 0, 0, &error, NULL) == TMR_DONE)
+ *             if (code == TMR_MORE) {
+ *                 if (error.reason != TMR_R_NOTHING_SELECTED)
+ *                     tmr_plan_refusal(plan, 0, 0, &error, NULL);
  *                 code = TMR_REFUSED;
+ *             }
  *             if (code == TMR_DONE)
  *                 code = tmr_migration_new(host, plan, &options, NULL, &migration, &error);
  *         }
@@ -79,10 +82,15 @@
  *         return code;
  *     }
  *
- * Called a second time it goes on where it was stopped, and says so if nothing is left to do: a state is that of one
- * migration, and stays when that has ended. Who keeps it removes it, by deleting the folder, or what the store holds. With TMR_EXCLUSIVE nobody else uses the volumes
- * meanwhile; for volumes that others write see tmr_area_open, tmr_host_add_area, tmr_host_add_image and
- * tmr_host_add_enqueue.
+ * Where the library is installed it is built by cc program.c $(pkg-config --cflags --libs trackmirror).
+ *
+ * Called a second time it goes on where it was stopped, and says so if nothing is left to do: a state is that
+ * of one migration, and stays when that has ended. Who keeps it removes it, by deleting the folder, or what
+ * the store holds.
+ *
+ * With TMR_EXCLUSIVE nobody else uses the volumes meanwhile; for volumes that others write see tmr_area_open,
+ * tmr_host_add_area, tmr_host_add_image and tmr_host_add_enqueue. Data sets must be there: the library
+ * allocates nothing but targets.
  *
  * RETURN CODES
  *
@@ -101,11 +109,12 @@
  * ERRORS
  *
  * The last parameter of almost every function is an error block, tmr_error, or NULL. It belongs to the caller,
- * who sets its size once (TMR_CLEAR); without it every call gives 8, and the block stays as it is. Each call clears it, and fills it in if the code is 8, 12 or 16: the
- * reason (one of TMR_R_..., whose numbers are never used for anything else), where it was (volume, track, data
- * set, state), and a sentence of what was seen and what to do. A program decides by code and reason; the words
- * of sentences change. Later releases have more reasons, so that one that is not known must be taken for what
- * its return code says.
+ * who sets its size once (TMR_CLEAR); without it every call gives 8, and the block stays as it is. Each call
+ * clears it, and fills it in if the code is 8, 12 or 16, and if it is 4 where the function's comment says so:
+ * the reason (one of TMR_R_..., whose numbers are never used for anything else), where it was (volume, track,
+ * data set, state), and a sentence of what was seen and what to do. A program decides by code and reason; the
+ * words of sentences change. Later releases have more reasons, so that one that is not known must be taken for
+ * what its return code says.
  *
  * HANDLES, AND WHO OWNS WHAT
  *
@@ -334,7 +343,10 @@
 #define TMR_USED_ONLY 1u
 /** Overwrite every track of a source before it is scratched. */
 #define TMR_ERASE 2u
-/** Keep the sources under other names (tmr_migrated_data_set.kept_as): OLDCOPY behind their own. Not together with TMR_ERASE. */
+/**
+ * Keep the sources under other names (tmr_migrated_data_set.kept_as): OLDCOPY behind their own, or OLDCOPY2 and so on where
+ * that is taken; a long name is cut, and told from others by a number. Not together with TMR_ERASE.
+ */
 #define TMR_KEEP 4u
 /** Keep a digest of each data set's tracks. */
 #define TMR_DIGESTS 8u
@@ -2180,8 +2192,10 @@ typedef struct tmr_difference {
 
 /**
  * The functions of a host's own volume. Each gives back a return code, and fills the error block in if that is 8 or 12. They
- * are called by any thread, also by several at a time. A buffer has slots of the volume's slot size, one for each track: home
- * address, R0, records, end marker of eight bytes FF.
+ * are called by any thread, also by several at a time. A buffer has slots of the volume's slot size, one for each track, as they
+ * stand in a CKD image: home address (a zero, CCHH), R0, records, end marker of eight bytes FF. A record is CCHH, its number,
+ * its key length, its data length in two bytes (the higher one first), its key and its data; R0 is number 0, with eight bytes
+ * of data.
  */
 typedef struct tmr_volume_functions {
     /** sizeof (tmr_volume_functions). */

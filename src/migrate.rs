@@ -629,7 +629,7 @@ fn check_writable(host: &Host, plan: &Plan) -> Result<()> {
     };
     for volser in &touched(plan) {
         let volume = host.volumes.get(volser).ok_or_else(|| {
-            Error::new(Reason::NoSuchVolume, "the volume is not given; give its image")
+            Error::new(Reason::NoSuchVolume, "the volume is not given; add it, or give its image")
                 .on_volume(*volser)
         })?;
         if !volume.is_writable() && !is_delegated(volser) {

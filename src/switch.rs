@@ -109,7 +109,8 @@ impl Ports<'_> {
 }
 
 fn missing(volser: Volser) -> Error {
-    Error::new(Reason::NoSuchVolume, "the volume is not given; give its image").on_volume(volser)
+    Error::new(Reason::NoSuchVolume, "the volume is not given; add it, or give its image")
+        .on_volume(volser)
 }
 
 /// The DSCBs of a target part, if it is allocated: exactly the planned extents under its name.

@@ -333,6 +333,9 @@ fn a_restart_under_the_same_name_takes_over_what_was_in_flight() {
     assert!(report(&area, "WRITER").incarnation > before);
     assert_eq!(area.images().len(), 1);
     assert_eq!(subscription.left_count(all()).unwrap(), 4);
+    // A name that is misspelt is told beside those that are right.
+    let words = ["WIRTER is not registered", "registered are: WRITER"];
+    assert_refused(area.check_coverage(&["WIRTER"]), Reason::NotCovered, &words);
     // It ends in peace.
     third.tell("");
     third.process.wait().unwrap();

@@ -57,7 +57,8 @@ impl Handle for tmr_migration {
 pub const TMR_USED_ONLY: u32 = 1;
 /// Overwrite every track of a source before it is scratched.
 pub const TMR_ERASE: u32 = 2;
-/// Keep the sources under other names (tmr_migrated_data_set.kept_as): OLDCOPY behind their own. Not together with TMR_ERASE.
+/// Keep the sources under other names (tmr_migrated_data_set.kept_as): OLDCOPY behind their own, or OLDCOPY2 and so on where
+/// that is taken; a long name is cut, and told from others by a number. Not together with TMR_ERASE.
 pub const TMR_KEEP: u32 = 4;
 /// Keep a digest of each data set's tracks.
 pub const TMR_DIGESTS: u32 = 8;

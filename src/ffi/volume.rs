@@ -146,8 +146,10 @@ pub const TMR_LOCK_VTOC: u32 = 1;
 pub const TMR_LOCK_CATALOG: u32 = 2;
 
 /// The functions of a host's own volume. Each gives back a return code, and fills the error block in if that is 8 or 12. They
-/// are called by any thread, also by several at a time. A buffer has slots of the volume's slot size, one for each track: home
-/// address, R0, records, end marker of eight bytes FF.
+/// are called by any thread, also by several at a time. A buffer has slots of the volume's slot size, one for each track, as they
+/// stand in a CKD image: home address (a zero, CCHH), R0, records, end marker of eight bytes FF. A record is CCHH, its number,
+/// its key length, its data length in two bytes (the higher one first), its key and its data; R0 is number 0, with eight bytes
+/// of data.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tmr_volume_functions {

@@ -319,7 +319,9 @@ impl Migration {
             }
             let names = self.machines_if_any().map(Machines::names).unwrap_or_default().join(", ");
             let why = match names.is_empty() {
-                true => "the migration has no images on other machines".into(),
+                true => {
+                    format!("no image {name} is registered, and there are none on other machines")
+                }
                 false => format!("no image {name} on another machine; there are: {names}"),
             };
             return Err(Error::new(Reason::NoSuchImage, why));

@@ -254,7 +254,13 @@ impl Area {
                         standing => format!("is {standing:?}").to_lowercase(),
                     },
                 );
-                format!("image {name} {state}; start it with its monitor")
+                let may_write = images.iter().filter(|image| image.standing.may_write());
+                let others: Vec<&str> = may_write.map(|image| image.name.as_str()).collect();
+                let others = match (states.is_empty(), others.is_empty()) {
+                    (true, false) => format!("; registered are: {}", others.join(", ")),
+                    _ => String::new(),
+                };
+                format!("image {name} {state}; start it with its monitor{others}")
             }
             (None, None) => return Ok(()),
         };

@@ -144,7 +144,7 @@ impl Subscription {
             let Some(lock) = hold(area, index)? else {
                 return Err(area.error(
                     Reason::SubscriptionInUse,
-                    "another process owns this migration; let it end first",
+                    "this migration is in use, by another process or by this one; let that end first",
                 ));
             };
             return Ok(Subscription::begin(area, index, migration, lock));

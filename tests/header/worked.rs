@@ -114,6 +114,9 @@ fn the_program_in_the_manual_moves_a_data_set() {
     assert!(said(&refused).contains("NEW009"), "{}", said(&refused));
     let refused = start("SYSCTLG", "NEW001");
     assert_eq!(refused.status.code(), Some(8), "{}", said(&refused));
+    let refused = start("TEST.**,NO.SUCH.**", "NEW001");
+    assert_eq!(refused.status.code(), Some(8), "{}", said(&refused));
+    assert!(said(&refused).contains("NO.SUCH.**"), "{}", said(&refused));
     assert_eq!(where_it_is(&images), (vec!["OLD001".into()], vec!["OLD001".into()]));
 
     let moved = start("TEST.**", "NEW001");

@@ -444,6 +444,11 @@ static void way_others(void) {
     CHECK(unlink(name) == 0);
     struct aiocb operation = {.aio_fildes = fd, .aio_buf = "y", .aio_nbytes = 1};
     CHECK(aio_write(&operation) == 0);
+    /* It ends in `operation`, which must be there until then. */
+    const struct aiocb *list[1] = {&operation};
+    while (aio_error(&operation) == EINPROGRESS)
+        aio_suspend(list, 1, NULL);
+    CHECK(aio_return(&operation) == 1);
     int ends[2];
     CHECK(pipe(ends) == 0 && write(ends[1], "p", 1) == 1 && read(ends[0], text, 1) == 1);
     image(O_RDONLY);

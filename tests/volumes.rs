@@ -125,8 +125,7 @@ fn a_real_volume_compressed_by_the_tool_reads_the_same() {
         let target = folder.path().join(format!("copy{compression}.cckd"));
         let copy = folder.path().join("copy.ckd");
         support::copy_sparse(&images[0], &copy);
-        let (copy, image) = (copy.to_str().unwrap(), target.to_str().unwrap());
-        support::tool("dasdcopy", [compression, "-o", "CCKD", copy, image]);
+        support::dasdcopy_compressed(compression, &copy, &target);
         assert_same_tracks(&CckdVolume::open(&target, Access::Read).unwrap(), &*plain);
     }
 }
@@ -151,8 +150,7 @@ fn what_is_written_is_read_back_here_and_by_the_tool() {
     let again = MemoryVolume::copy_of(&*volume).unwrap();
     drop(volume);
     let compressed = folder.path().join("image.cckd");
-    let (from, to) = (path.to_str().unwrap(), compressed.to_str().unwrap());
-    support::tool("dasdcopy", ["-z", "-o", "CCKD", from, to]);
+    support::dasdcopy_compressed("-z", &path, &compressed);
     assert_same_tracks(&*open(&compressed, Access::Read).unwrap(), &again);
 }
 
@@ -181,10 +179,7 @@ fn a_new_image_is_private_sparse_and_whole() {
         assert_eq!(metadata.len(), 512 + slots * u64::from(geometry(device, 1).slot_size));
         assert!(metadata.blocks() * 512 <= 70_000 + slots * 8192, "it is sparse");
         assert_eq!(open(&path, Access::Read).unwrap().volser(), volser("NEW-01"));
-        let listing = support::tool(
-            "dasdcopy",
-            ["-z", "-o", "CCKD", path.to_str().unwrap(), &format!("{}.cckd", path.display())],
-        );
+        let listing = support::dasdcopy_compressed("-z", &path, &path.with_extension("cckd"));
         assert!(listing.contains("successfully"), "{listing}");
     }
 }

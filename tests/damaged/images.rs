@@ -98,7 +98,6 @@ fn compressed(world: &World) -> std::path::PathBuf {
     let folder = crate::support::folder();
     let (plain, packed) = (folder.path().join("plain"), world.folder.path().join("SRC001.cckd"));
     fs::copy(world.source(), &plain).unwrap();
-    let (plain, compressed) = (plain.to_str().unwrap(), packed.to_str().unwrap());
-    crate::support::tool("dasdcopy", ["-z", "-o", "CCKD", plain, compressed]);
+    crate::support::dasdcopy_compressed("-z", &plain, &packed);
     packed
 }

@@ -313,7 +313,7 @@ fn newest(
                 Reason::CheckpointDamaged,
                 format!(
                     "no slot of the checkpoint in {location} checks; restore one of them, or compare source and \
-                     target yourself and remove both"
+                     target yourself and remove the checkpoint"
                 ),
             ));
         }
